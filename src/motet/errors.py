@@ -1,0 +1,231 @@
+"""Every error that Motet raises on purpose.
+
+    MotetError
+    ├── ConfigError                  the config or an artifact is wrong; names line and field
+    ├── SourceError                  weights cannot be fetched or converted
+    ├── DeployError                  the service cannot be started or joined
+    ├── RequestError            400  the client must change the request
+    │   ├── UnknownModel        404
+    │   ├── ContextLengthExceeded
+    │   ├── UnsupportedRequest       no expert has the capability it needs
+    │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
+    │   ├── RequestTimeout      408  its body did not arrive in time
+    │   └── RequestTooLarge     413
+    ├── DeadlineExceeded        504  the composition's time is up
+    ├── NoExpertAvailable       503  nothing in the fleet can answer now
+    └── ExpertError             502  one expert failed; another may do better
+        ├── ExpertUnavailable   503
+        ├── ExpertOverloaded    429
+        ├── ExpertTimeout       504
+        └── ExpertRejected      400  the expert refuses this request; asking again will not help
+
+`status` is the HTTP status, `type` and `code` are OpenAI's fields of the error body, `retryable`
+says whether the same request may succeed later or elsewhere, `hint` says what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: object, known: Iterable[str]) -> str | None:
+    """Return the known name that looks most like `name`, or None when none is close."""
+    matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return a hint that lists the known names and, where one is close, the nearest."""
+    known = sorted(known)
+    match = nearest(name, known)
+    hint = f"Known: {', '.join(known)}." if known else "None is configured."
+    return f"Did you mean {match!r}? {hint}" if match else hint
+
+
+class MotetError(Exception):
+    """Base of every error that Motet raises on purpose."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.param = param
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class ConfigError(MotetError):
+    """The config file or an artifact is wrong.
+
+    `problems` holds one line of text each, already naming file, line, field and remedy.
+    """
+
+    code = "invalid_config"
+
+    def __init__(self, problems: str | list[str], *, hint: str = "") -> None:
+        self.problems = [problems] if isinstance(problems, str) else problems
+        super().__init__("\n".join(self.problems), hint=hint)
+
+
+class SourceError(MotetError):
+    """Model weights cannot be fetched, read or converted."""
+
+    code = "weights_unavailable"
+
+
+class DeployError(MotetError):
+    """The service cannot be started, joined or changed."""
+
+    code = "deploy_failed"
+
+
+class RequestError(MotetError):
+    """The client must change the request."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_request"
+
+
+class UnknownModel(RequestError):
+    """No expert or composition has that name."""
+
+    status = 404
+    code = "model_not_found"
+
+    def __init__(self, model: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"The model {model!r} does not exist.", hint=did_you_mean(model, known), param="model"
+        )
+
+
+class ContextLengthExceeded(RequestError):
+    """The prompt, with the tokens to generate, does not fit the expert's context."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, *, limit: int, wanted: int, expert: str = "") -> None:
+        where = f" of {expert!r}" if expert else ""
+        super().__init__(
+            f"The maximum context length{where} is {limit} tokens, but the request needs "
+            f"{wanted} (prompt plus tokens to generate).",
+            hint="Shorten the messages or lower max_tokens.",
+            param="messages",
+        )
+        self.limit = limit
+        self.wanted = wanted
+
+
+class UnsupportedRequest(RequestError):
+    """No expert that may answer has a capability the request needs."""
+
+    code = "unsupported_request"
+
+
+class BudgetExceeded(RequestError):
+    """The request's token budget, cost budget or fan-out cap is used up."""
+
+    code = "budget_exceeded"
+
+
+class RequestTimeout(RequestError):
+    """The request body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+    retryable = True
+
+
+class RequestTooLarge(RequestError):
+    """The request body is over the service's limit."""
+
+    status = 413
+    code = "request_too_large"
+
+    def __init__(self, *, limit: int, size: int | None = None) -> None:
+        got = f"{size} bytes" if size is not None else "more"
+        super().__init__(
+            f"The request body is limited to {limit} bytes, and {got} arrived.",
+            hint="Send less, or raise service.max_body_bytes.",
+        )
+
+
+class DeadlineExceeded(MotetError):
+    """The composition's time for one request is up."""
+
+    status = 504
+    type = "timeout_error"
+    code = "deadline_exceeded"
+    retryable = True
+
+
+class NoExpertAvailable(MotetError):
+    """Nothing in the fleet can answer now."""
+
+    status = 503
+    type = "service_unavailable_error"
+    code = "no_expert_available"
+    retryable = True
+
+
+class ExpertError(MotetError):
+    """One expert failed while answering."""
+
+    status = 502
+    type = "api_error"
+    code = "expert_failed"
+    retryable = True
+
+    def __init__(
+        self, expert: str, message: str, *, hint: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"Expert {expert!r}: {message}", hint=hint, retry_after=retry_after)
+        self.expert = expert
+
+
+class ExpertUnavailable(ExpertError):
+    """The expert cannot be reached or is not up."""
+
+    status = 503
+    type = "service_unavailable_error"
+    code = "expert_unavailable"
+
+
+class ExpertOverloaded(ExpertError):
+    """The expert's queue is full or its rate limit is reached."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class ExpertTimeout(ExpertError):
+    """The expert took longer than its time-out."""
+
+    status = 504
+    type = "timeout_error"
+    code = "expert_timeout"
+
+
+class ExpertRejected(ExpertError):
+    """The expert refuses this request; the same expert will refuse it again."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "expert_rejected"
+    retryable = False
