@@ -1,0 +1,25 @@
+"""`experts.yaml`: its schema and how it is read."""
+
+from motet.config.load import Document, load, parse
+from motet.config.schema import (
+    Component,
+    Composition,
+    Config,
+    ExpertEntry,
+    Limits,
+    Options,
+    Service,
+)
+
+__all__ = [
+    "Component",
+    "Composition",
+    "Config",
+    "Document",
+    "ExpertEntry",
+    "Limits",
+    "Options",
+    "Service",
+    "load",
+    "parse",
+]

@@ -1,0 +1,243 @@
+"""Read `experts.yaml`: YAML with line numbers, `${ENV}`, the schema, then references.
+
+Every problem found is reported at once, each with file, line, field, the bad value, the allowed
+ones and the nearest match.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from motet.config.schema import Config
+from motet.errors import ConfigError, did_you_mean
+
+Field = tuple[str | int, ...]
+"""A place in the document, such as `("experts", 0, "engine")`."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_ENV = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
+
+
+@dataclass
+class Document:
+    """A config file in memory: its values and where each one stands.
+
+    Attributes
+    ----------
+    config
+        The validated structure; present once `load` or `parse` has returned.
+    folder
+        Folder that relative paths in the file start from.
+    """
+
+    name: str
+    folder: Path
+    values: Any = None
+    lines: dict[Field, int] = field(default_factory=dict)
+    config: Config = field(init=False)
+
+    def problem(self, at: Field, message: str) -> str:
+        """Return `message` with the file, line and field in front."""
+        where = f"{self.name}:{self._line(at)}"
+        return f"{where}: {_dotted(at)}: {message}" if at else f"{where}: {message}"
+
+    def validate(self, model: type[Model], value: Any, at: Field) -> Model:
+        """Return `value`, which stands at `at`, as a `model`.
+
+        Raises
+        ------
+        ConfigError
+            With one line for each fault.
+        """
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            raise ConfigError([self._explain(model, detail, at) for detail in details]) from None
+
+    def _line(self, at: Field) -> int:
+        for end in range(len(at), -1, -1):
+            if at[:end] in self.lines:
+                return self.lines[at[:end]]
+        return 1
+
+    def _explain(self, model: type[BaseModel], detail: ErrorDetails, at: Field) -> str:
+        path = tuple(part for part in detail["loc"])
+        kind = detail["type"]
+        if kind == "extra_forbidden":
+            owner = _model_at(model, path[:-1])
+            known = list(owner.model_fields) if owner else []
+            return self.problem(
+                at + path, f"unknown field {path[-1]!r}. {did_you_mean(path[-1], known)}"
+            )
+        if kind == "missing":
+            return self.problem(at + path[:-1], f"field {path[-1]!r} is required.")
+        message = detail["msg"].removeprefix("Value error, ")
+        if any(isinstance(part, str) and _SECRET.search(part) for part in path):
+            return self.problem(at + path, f"{message}.")
+        hint = ""
+        if allowed := re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", ""))):
+            hint = " " + did_you_mean(detail["input"], allowed)
+        return self.problem(at + path, f"{message}, got {detail['input']!r}.{hint}")
+
+
+def load(path: str | Path, env: Mapping[str, str] | None = None) -> Document:
+    """Read and check the config file at `path`.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, not YAML, or wrong; every problem is listed.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(
+            f"{path}: cannot be read: {reason}.",
+            hint="Name a config file, such as experts.yaml.",
+        ) from None
+    return parse(text, name=str(path), folder=path.resolve().parent, env=env)
+
+
+def parse(
+    text: str,
+    *,
+    name: str = "experts.yaml",
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Document:
+    """Check a config given as text; see `load`."""
+    document = Document(name=name, folder=folder or Path.cwd())
+    _read_yaml(document, text)
+    document.values = _expand(document, os.environ if env is None else env)
+    document.config = document.validate(Config, document.values, ())
+    if problems := list(_broken_references(document)):
+        raise ConfigError(problems)
+    return document
+
+
+def _read_yaml(document: Document, text: str) -> None:
+    loader = yaml.CSafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise ConfigError(f"{document.name}: the file is empty.")
+        problems = list(_index(document, node, ()))
+        if problems:
+            raise ConfigError(problems)
+        document.values = loader.construct_document(node)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{document.name}:{mark.line + 1}" if mark else document.name
+        reason = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{where}: not valid YAML: {reason}.") from None
+    finally:
+        loader.dispose()
+
+
+def _index(document: Document, node: yaml.Node, at: Field) -> Iterator[str]:
+    """Note the line of every value below `node`; yield a problem for each repeated key."""
+    document.lines.setdefault(at, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            place = (*at, str(key.value))
+            if place in document.lines and key.value != "<<":
+                first = document.lines[place]
+                document.lines[place] = key.start_mark.line + 1
+                yield document.problem(place, f"the key stands twice; first on line {first}.")
+            document.lines[place] = key.start_mark.line + 1
+            yield from _index(document, value, place)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _index(document, item, (*at, number))
+
+
+def _expand(document: Document, env: Mapping[str, str]) -> Any:
+    """Return the document's values with `${NAME}` and `${NAME:-default}` replaced in strings."""
+    problems: list[str] = []
+
+    def walk(value: Any, at: Field) -> Any:
+        if isinstance(value, dict):
+            return {key: walk(item, (*at, str(key))) for key, item in value.items()}
+        if isinstance(value, list):
+            return [walk(item, (*at, number)) for number, item in enumerate(value)]
+        return (
+            _ENV.sub(lambda match: replace(match, at), value) if isinstance(value, str) else value
+        )
+
+    def replace(match: re.Match[str], at: Field) -> str:
+        found = env.get(match["name"], match["default"])
+        if found is None:
+            problems.append(
+                document.problem(
+                    at,
+                    f"environment variable {match['name']} is not set. Set it, or write "
+                    f"${{{match['name']}:-default}}.",
+                )
+            )
+        return found or ""
+
+    values = walk(document.values, ())
+    if problems:
+        raise ConfigError(problems)
+    return values
+
+
+def _broken_references(document: Document) -> Iterator[str]:
+    """Yield a problem for each repeated id and each name that points nowhere."""
+    config = document.config
+    seen: dict[str, int] = {}
+    for number, expert in enumerate(config.experts):
+        at: Field = ("experts", number, "id")
+        if expert.id in seen:
+            first = document.lines.get(("experts", seen[expert.id], "id"), 1)
+            yield document.problem(at, f"expert id {expert.id!r} is taken on line {first}.")
+        seen.setdefault(expert.id, number)
+    for name, composition in config.compositions.items():
+        if name in seen:
+            yield document.problem(
+                ("compositions", name), f"{name!r} is an expert's id too; names must differ."
+            )
+        if composition.router not in config.routers:
+            yield document.problem(
+                ("compositions", name, "router"),
+                f"no router {composition.router!r}. "
+                f"{did_you_mean(composition.router, config.routers)}",
+            )
+
+
+def _model_at(model: type[BaseModel], path: Field) -> type[BaseModel] | None:
+    """Return the model whose fields stand at `path` inside `model`, where there is one."""
+    current: type[BaseModel] | None = model
+    for part in path:
+        # List positions and names of a mapping lead no deeper: their model is already found.
+        if current and part in current.model_fields:
+            current = _first_model(current.model_fields[str(part)].annotation)
+    return current
+
+
+def _first_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_first_model(argument) for argument in getattr(annotation, "__args__", ()))
+    return next(filter(None, found), None)
+
+
+def _dotted(at: Field) -> str:
+    text = ""
+    for part in at:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text

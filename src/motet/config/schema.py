@@ -1,0 +1,185 @@
+"""The structure of `experts.yaml`. Field descriptions here become docs/config.md.
+
+Options that belong to one engine, router or strategy are not named here: each such class has its own
+`Config`, checked in a second phase against the keys this schema leaves over.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ByteSize,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+
+from motet.types import Capability
+
+Name = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", min_length=1, max_length=128, strict=True
+    ),
+]
+
+
+class Options(BaseModel):
+    """Base of every piece of configuration: unknown fields are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class PriceEntry(Options):
+    """What an expert's tokens cost."""
+
+    input: NonNegativeFloat = 0.0
+    """USD per million prompt tokens."""
+    output: NonNegativeFloat = 0.0
+    """USD per million generated tokens."""
+
+
+class Replicas(Options):
+    """How many replicas a pool may have."""
+
+    min: NonNegativeInt = 1
+    """Replicas kept at all times; 0 lets an idle pool leave."""
+    max: PositiveInt = 1
+    """Replicas under load."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Replicas:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is over max {self.max}")
+        return self
+
+
+class Resources(Options):
+    """What one replica of a pool takes."""
+
+    gpus: NonNegativeFloat = 0.0
+    """GPUs a replica; a fraction shares one, 0 runs on the CPU."""
+    memory: ByteSize | None = None
+    """Memory for the key-value cache, such as `2GiB`; the engine's default when absent."""
+    replicas: Replicas = Replicas()
+    """Bounds of autoscaling."""
+
+
+class ExpertEntry(Options):
+    """One expert: a language model that can answer. Its engine adds fields of its own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    id: Name
+    """The expert's name, also its model name to clients."""
+    engine: str
+    """What serves it: `vllm`, `transformers`, `openai`, `fake`, or a plug-in's name."""
+    context: PositiveInt | None = None
+    """Longest prompt plus answer, in tokens."""
+    capabilities: frozenset[Capability] | None = None
+    """What it can do, where the engine's own list is wrong for this model."""
+    skills: tuple[str, ...] = ()
+    """Words for what it is good at, read by routers."""
+    price: PriceEntry = PriceEntry()
+    """What its tokens cost."""
+    description: str = ""
+    """One sentence for people and for routers that read descriptions."""
+    license: str = ""
+    """Licence of the weights, shown at start."""
+    optional: bool = False
+    """Whether the service is whole without it."""
+    resources: Resources = Resources()
+    """What a replica of its pool takes (engines that run here)."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The fields that belong to the engine."""
+        return dict(self.model_extra or {})
+
+
+class Component(Options):
+    """A router or a strategy: its kind, and the options of that kind."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    kind: str
+    """Which one; `motet check` lists the known kinds."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The fields that belong to the kind."""
+        return dict(self.model_extra or {})
+
+
+class Limits(Options):
+    """Bounds of one request; a composition's own come before the service's."""
+
+    deadline_s: PositiveFloat = 120.0
+    """Seconds from arrival to the last byte."""
+    expert_calls: PositiveInt = 8
+    """Expert calls a request may start, retries on other experts included."""
+    total_tokens: PositiveInt | None = None
+    """Tokens, read and generated, over all expert calls."""
+    cost_usd: PositiveFloat | None = None
+    """USD over all expert calls."""
+
+
+class Composition(Options):
+    """A named pair of router and strategy; its name is a model name to clients."""
+
+    router: Name
+    """A name from `routers`."""
+    strategy: Component = Component(kind="single")
+    """How the chosen experts become one answer."""
+    limits: Limits | None = None
+    """Bounds for this composition, instead of the service's."""
+    description: str = ""
+    """One sentence for people."""
+
+
+class Service(Options):
+    """The HTTP service."""
+
+    host: str = "127.0.0.1"
+    """Address to bind. Loopback unless you say otherwise."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to bind; 0 takes a free one (`motet serve --local` only)."""
+    api_keys: tuple[SecretStr, ...] = ()
+    """Bearer tokens that clients must send; none leaves the service open. Use `${ENV}`."""
+    max_body_bytes: ByteSize = ByteSize(8 * 1024 * 1024)
+    """Largest request body."""
+    body_timeout_s: PositiveFloat = 30.0
+    """Seconds a client has to send its whole body."""
+    replicas: PositiveInt = 1
+    """Ingress replicas on Ray Serve."""
+    ongoing_requests: PositiveInt = 1024
+    """Requests one ingress replica works on at once."""
+    queued_requests: NonNegativeInt = 2048
+    """Requests that may wait beyond those before the service answers 503."""
+    health_interval_s: PositiveFloat = 1.0
+    """Seconds between health checks of each expert."""
+    limits: Limits = Limits()
+    """Bounds of a request where its composition gives none."""
+
+
+class Config(Options):
+    """The whole file."""
+
+    version: Literal[1]
+    """Version of this format."""
+    experts: list[ExpertEntry] = Field(min_length=1)
+    """The fleet, at least one."""
+    routers: dict[Name, Component] = {}
+    """Routers by name."""
+    compositions: dict[Name, Composition] = {}
+    """Compositions by name."""
+    service: Service = Service()
+    """The HTTP service."""

@@ -1,0 +1,17 @@
+"""Experts: one seam, `Expert.stream`, and one engine a file."""
+
+from motet.experts.base import Expert
+from motet.registry import Registry
+
+ENGINES: Registry[Expert] = Registry(
+    "engine",
+    "motet.engines",
+    {
+        "fake": "motet.experts.fake:FakeExpert",
+        "openai": "motet.experts.openai:OpenAIExpert",
+        "transformers": "motet.experts.transformers:TransformersExpert",
+        "vllm": "motet.experts.vllm:VllmExpert",
+    },
+)
+
+__all__ = ["ENGINES", "Expert"]

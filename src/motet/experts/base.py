@@ -1,0 +1,96 @@
+"""The one seam to models: everything that can answer is an `Expert`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from motet.config import ExpertEntry, Options
+from motet.types import Capability, Chunk, ExpertCard, Health, Price, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where an expert's relative paths start, and where weights are kept."""
+
+    folder: Path
+    cache: Path
+
+
+class Expert(ABC):
+    """One language model that can answer a request.
+
+    An engine is a subclass with a `Config` of its own options, named in `motet.experts.ENGINES`
+    or by an entry point of the group `motet.engines`. Importing it must be cheap: model libraries
+    are imported in `start`.
+
+    Attributes
+    ----------
+    home
+        Where `stream` runs on Ray Serve: `ingress` for engines that only wait on a network,
+        `pool` for engines that hold a model and get replicas of their own, `vllm` for a pool
+        that Ray's vLLM adapter builds.
+    capabilities
+        What the engine can do unless the config says otherwise.
+    """
+
+    Config: ClassVar[type[Options]] = Options
+    home: ClassVar[Literal["ingress", "pool", "vllm"]] = "ingress"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.CHAT})
+
+    def __init__(self, entry: ExpertEntry, options: Any, setting: Setting) -> None:
+        self.entry = entry
+        self.options = options
+        self.setting = setting
+        self.card = card_of(entry, options, type(self).capabilities)
+
+    @abstractmethod
+    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Answer `request`, piece by piece.
+
+        With `request.stream` false an engine may send each choice whole. Each choice ends with
+        a chunk that carries `finish`; the last chunk of all carries `usage`. Closing the
+        generator stops the work behind it.
+
+        Raises
+        ------
+        ExpertError
+            The expert failed; raised before or between chunks.
+        ContextLengthExceeded
+            The prompt and the tokens to generate do not fit.
+        """
+
+    @abstractmethod
+    async def health(self) -> Health:
+        """Return whether the expert can take a request now; never raises, never waits long."""
+
+    async def start(self) -> None:
+        """Take what answering needs: connections, weights. Called once, before `stream`.
+
+        Raises
+        ------
+        SourceError
+            Weights cannot be had.
+        """
+
+    async def close(self) -> None:
+        """Give back what `start` took."""
+
+
+def card_of(entry: ExpertEntry, options: Any, capabilities: frozenset[Capability]) -> ExpertCard:
+    """Return the card of a configured expert."""
+    return ExpertCard(
+        id=entry.id,
+        engine=entry.engine,
+        model=str(getattr(options, "model", None) or getattr(options, "base", None) or ""),
+        context=entry.context,
+        capabilities=capabilities if entry.capabilities is None else entry.capabilities,
+        skills=entry.skills,
+        price=Price(entry.price.input, entry.price.output),
+        description=entry.description,
+        license=entry.license,
+        optional=entry.optional,
+    )
