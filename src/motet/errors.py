@@ -4,6 +4,7 @@
     ├── ConfigError                  the config or an artifact is wrong; names line and field
     ├── SourceError                  weights cannot be fetched or converted
     ├── DeployError                  the service cannot be started or joined
+    ├── Unauthorized            401  the service wants a key
     ├── RequestError            400  the client must change the request
     │   ├── UnknownModel        404
     │   ├── ContextLengthExceeded
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
@@ -68,17 +70,36 @@ class MotetError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors travel between processes; their constructors take more than the message.
+        return _restore, (type(self), self.__dict__)
+
+
+def _restore(kind: type[MotetError], state: dict[str, Any]) -> MotetError:
+    error = kind.__new__(kind)
+    error.__dict__.update(state)
+    error.args = (state["message"],)
+    return error
+
 
 class ConfigError(MotetError):
     """The config file or an artifact is wrong.
 
-    `problems` holds one line of text each, already naming file, line, field and remedy.
+    Attributes
+    ----------
+    problems
+        One line of text each, naming file, line, field and remedy where they are known.
+    at
+        Where in its own options a component found the fault; the loader adds file and line.
     """
 
     code = "invalid_config"
 
-    def __init__(self, problems: str | list[str], *, hint: str = "") -> None:
+    def __init__(
+        self, problems: str | list[str], *, hint: str = "", at: tuple[str | int, ...] = ()
+    ) -> None:
         self.problems = [problems] if isinstance(problems, str) else problems
+        self.at = at
         super().__init__("\n".join(self.problems), hint=hint)
 
 
@@ -92,6 +113,20 @@ class DeployError(MotetError):
     """The service cannot be started, joined or changed."""
 
     code = "deploy_failed"
+
+
+class Unauthorized(MotetError):
+    """The service wants a key that the request does not bring."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+    def __init__(self, *, given: bool) -> None:
+        super().__init__(
+            "The API key is not valid." if given else "An API key is required.",
+            hint="Send it as 'Authorization: Bearer KEY'.",
+        )
 
 
 class RequestError(MotetError):

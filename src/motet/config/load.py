@@ -132,7 +132,7 @@ def parse(
 def _read_yaml(document: Document, text: str) -> None:
     loader = yaml.CSafeLoader(text)
     try:
-        node = loader.get_single_node()
+        node: yaml.Node | None = loader.get_single_node()
         if node is None:
             raise ConfigError(f"{document.name}: the file is empty.")
         problems = list(_index(document, node, ()))

@@ -1,7 +1,7 @@
 """The structure of `experts.yaml`. Field descriptions here become docs/config.md.
 
-Options that belong to one engine, router or strategy are not named here: each such class has its own
-`Config`, checked in a second phase against the keys this schema leaves over.
+Options that belong to one engine, router or strategy are not named here: each such class has
+its own `Config`, checked in a second phase against the keys this schema leaves over.
 """
 
 from __future__ import annotations

@@ -1,0 +1,152 @@
+"""One answer over HTTP: the pipeline's chunks as a stream of events or as one body."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from motet.api.encode import ChatEncoder, Choice
+from motet.api.errors import error_json
+from motet.api.metrics import Metrics
+from motet.api.schema import Body
+from motet.composer.pipeline import Answer
+from motet.composer.service import Motet
+from motet.errors import MotetError
+from motet.types import Chunk, Request
+
+_JSON = (b"content-type", b"application/json")
+_EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+_DONE = b"data: [DONE]\n\n"
+
+
+class AnswerResponse(Response):
+    """Runs the pipeline while it responds.
+
+    Nothing is sent before the first chunk has come, so that everything which fails until then is
+    answered with its own status. A client that leaves cancels the work, and with it every expert
+    call.
+    """
+
+    def __init__(
+        self, motet: Motet, metrics: Metrics, body: Body, request: Request, encoder: ChatEncoder
+    ) -> None:
+        self._motet = motet
+        self._metrics = metrics
+        self._request = request
+        self._encoder = encoder
+        self._explain = body.motet.explain
+        self._include_usage = bool(body.stream_options and body.stream_options.include_usage)
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or stop as soon as the client is gone."""
+        with self._metrics.in_progress.track_inprogress():
+            await _until_gone(self._serve(send), receive)
+
+    async def _serve(self, send: Send) -> None:
+        status = "cancelled"
+        answer: Answer | None = None
+        try:
+            answer = await self._motet.answer(self._request)
+            async with answer:
+                status = await self._respond(answer, send)
+        except MotetError as error:
+            status = error.code or str(error.status)
+            raise
+        finally:
+            # A name the client made up is no label value: there would be no end to them.
+            known = self._request.model in self._motet.pipeline.plans
+            name = self._request.model if known else "unknown"
+            self._metrics.finished(name, status, None if answer is None else answer.calls)
+
+    async def _respond(self, answer: Answer, send: Send) -> str:
+        first = await anext(answer)
+        self._metrics.first_chunk_seconds.labels(answer.plan.name).observe(answer.calls.elapsed_s)
+        if self._request.stream:
+            return await self._stream(first, answer, send)
+        return await self._whole(first, answer, send)
+
+    async def _whole(self, first: Chunk, answer: Answer, send: Send) -> str:
+        choices: dict[int, Choice] = defaultdict(Choice)
+        choices[first.index].add(first)
+        async for chunk in answer:
+            if chunk.usage is None or chunk.text or chunk.finish:
+                choices[chunk.index].add(chunk)
+        explanation = answer.explain() if self._explain else None
+        content = self._encoder.body(choices, answer.calls.usage, answer.author, explanation)
+        cost = f"{answer.calls.cost_usd:.8f}".rstrip("0").rstrip(".")
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [
+                    _JSON,
+                    (b"content-length", b"%d" % len(content)),
+                    (b"x-motet-cost-usd", cost.encode()),
+                    *self._trace_headers(answer),
+                ],
+            }
+        )
+        await send({"type": "http.response.body", "body": content})
+        return "ok"
+
+    async def _stream(self, first: Chunk, answer: Answer, send: Send) -> str:
+        headers = [_EVENTS, (b"cache-control", b"no-cache"), *self._trace_headers(answer)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        status = "ok"
+
+        async def say(event: bytes) -> None:
+            if event:
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+
+        await say(self._encoder.event(first, answer.author))
+        try:
+            async for chunk in answer:
+                await say(self._encoder.event(chunk, answer.author))
+        except MotetError as error:
+            # Words are out already, so the failure travels where the client is reading.
+            status = error.code or str(error.status)
+            await say(b"data: " + error_json(error) + b"\n\n")
+        else:
+            usage = answer.calls.usage if self._include_usage else None
+            explanation = answer.explain() if self._explain else None
+            await say(self._encoder.last(answer.author, usage, explanation))
+        await send({"type": "http.response.body", "body": _DONE, "more_body": False})
+        return status
+
+    def _trace_headers(self, answer: Answer) -> list[tuple[bytes, bytes]]:
+        experts = ",".join(dict.fromkeys(c.expert for c in answer.calls.trace if c.answered))
+        values = {
+            "x-motet-composition": answer.plan.name,
+            "x-motet-experts": experts,
+            "x-motet-decision-id": answer.decision.id,
+            "x-motet-confidence": f"{answer.decision.confidence:g}",
+            "x-request-id": self._request.id,
+        }
+        return [(name.encode(), value.encode()) for name, value in values.items()]
+
+
+async def _until_gone(work: Awaitable[None], receive: Receive) -> None:
+    """Run `work` to its end, or cancel it when the client disconnects."""
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        # Also on the way out of our own cancellation: no expert call outlives its request.
+        for pending in (task, watch):
+            pending.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
+async def _disconnected(receive: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        message = await receive()
+        if isinstance(message, dict) and message["type"] == "http.disconnect":
+            return

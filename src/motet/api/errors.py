@@ -1,0 +1,61 @@
+"""Every failure as OpenAI's error object, with the right status and headers."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from motet.errors import MotetError
+
+log = logging.getLogger(__name__)
+
+_TYPES = {401: "authentication_error", 404: "invalid_request_error", 405: "invalid_request_error"}
+
+
+def error_json(error: MotetError) -> bytes:
+    """Return the body of an error answer, which is also the payload of an in-band event."""
+    return _json(str(error), error.type, error.code, error.param)
+
+
+def error_headers(error: MotetError) -> dict[str, str]:
+    """Return `Retry-After`, in whole seconds, for errors that time may heal."""
+    wait = error.retry_after
+    if wait is None and error.status in (429, 503):
+        wait = 1.0
+    return {} if wait is None else {"retry-after": str(max(1, math.ceil(wait)))}
+
+
+async def on_motet_error(_: Request, error: Exception) -> Response:
+    """Answer for an error that Motet raised on purpose."""
+    if not isinstance(error, MotetError):  # Starlette types handlers by the base class
+        raise error
+    return Response(
+        error_json(error), error.status, error_headers(error), media_type="application/json"
+    )
+
+
+async def on_http_error(_: Request, error: Exception) -> Response:
+    """Answer for a path or method that does not exist."""
+    if not isinstance(error, HTTPException):
+        raise error
+    kind = _TYPES.get(error.status_code, "api_error")
+    content = _json(str(error.detail), kind, None, None)
+    return Response(content, error.status_code, error.headers, media_type="application/json")
+
+
+async def on_unexpected_error(_: Request, error: Exception) -> Response:
+    """Answer for a fault of Motet's own: the client learns no internals, the log all of them."""
+    log.error("unexpected error", exc_info=error)
+    content = _json(
+        "An internal error; the service's log has its cause.", "server_error", None, None
+    )
+    return Response(content, 500, media_type="application/json")
+
+
+def _json(message: str, kind: str, code: str | None, param: str | None) -> bytes:
+    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})

@@ -1,0 +1,10 @@
+"""Composition: how the experts of a decision become one answer. One strategy a file."""
+
+from motet.composer.base import Strategy
+from motet.registry import Registry
+
+STRATEGIES: Registry[Strategy] = Registry(
+    "strategy", "motet.strategies", {"single": "motet.composer.single:SingleStrategy"}
+)
+
+__all__ = ["STRATEGIES", "Strategy"]

@@ -1,0 +1,35 @@
+"""What every strategy is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from typing import Any, ClassVar
+
+from motet.composer.calls import Calls
+from motet.config import Options
+from motet.types import Chunk, Decision, Request
+
+
+class Strategy(ABC):
+    """Turns a decision into one answer stream.
+
+    A kind is a subclass with a `Config` of its options, named in `motet.composer.STRATEGIES` or by
+    an entry point of the group `motet.strategies`. One instance serves all requests at once, so
+    `run` keeps nothing on `self`.
+    """
+
+    Config: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @abstractmethod
+    def run(
+        self, request: Request, decision: Decision, calls: Calls
+    ) -> AsyncGenerator[Chunk, None]:
+        """Answer `request` with the experts of `decision`.
+
+        Every expert is reached through `calls`, which keeps the budget and the trace; the expert
+        whose words go out is named with `calls.lead`.
+        """

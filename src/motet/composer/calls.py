@@ -1,0 +1,122 @@
+"""The expert calls of one request: begun under its budget, traced, and ended with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+from motet.config import Limits
+from motet.errors import BudgetExceeded, MotetError
+from motet.experts.fleet import LiveFleet
+from motet.types import Call, Chunk, Price, Request, Usage
+
+
+class Calls:
+    """What a strategy asks experts through.
+
+    Attributes
+    ----------
+    trace
+        Every call so far, in the order they began.
+    author
+        The expert whose words the client reads; None before the first of them.
+    """
+
+    def __init__(self, fleet: LiveFleet, limits: Limits) -> None:
+        self.trace: list[Call] = []
+        self.author: str | None = None
+        self._fleet = fleet
+        self._limits = limits
+        self._began = time.monotonic()
+        self._open: set[AsyncGenerator[Chunk, None]] = set()
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens over all calls."""
+        return sum((call.usage for call in self.trace), Usage())
+
+    @property
+    def cost_usd(self) -> float:
+        """Cost over all calls, in USD."""
+        return sum(call.cost_usd for call in self.trace)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the request began."""
+        return time.monotonic() - self._began
+
+    def lead(self, expert: str) -> None:
+        """Name the expert whose words go out from here on."""
+        self.author = expert
+
+    def stream(self, expert: str, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Ask `expert`; the call is in the trace from its first step on.
+
+        Raises
+        ------
+        BudgetExceeded
+            The calls, tokens or cost left do not allow it.
+        ExpertError
+            From the expert; the trace notes it.
+        """
+        generator = self._record(expert, request)
+        self._open.add(generator)
+        return generator
+
+    async def close(self) -> None:
+        """Stop every call still under way."""
+        while self._open:
+            await self._open.pop().aclose()
+
+    async def _record(self, expert: str, request: Request) -> AsyncGenerator[Chunk, None]:
+        price = self._fleet[expert].card.price
+        call = self._admit(expert)
+        answer = self._fleet[expert].stream(self._within_budget(request, price))
+        try:
+            async for chunk in answer:
+                if call.first_chunk is None:
+                    call.first_chunk = self.elapsed_s
+                if chunk.usage is not None:
+                    call.usage = chunk.usage
+                    call.cost_usd = price.of(chunk.usage)
+                yield chunk
+        except MotetError as error:
+            call.error = str(error)
+            raise
+        finally:
+            call.finished = self.elapsed_s
+            await answer.aclose()
+
+    def _admit(self, expert: str) -> Call:
+        if len(self.trace) >= self._limits.expert_calls:
+            raise BudgetExceeded(
+                f"A request may make {self._limits.expert_calls} expert calls, and all are made.",
+                hint="Raise expert_calls in the composition's limits.",
+            )
+        call = Call(expert, started=self.elapsed_s)
+        self.trace.append(call)
+        return call
+
+    def _within_budget(self, request: Request, price: Price) -> Request:
+        """Return `request` with max_tokens no higher than the tokens and USD left allow."""
+        allowed = [request.max_tokens] if request.max_tokens is not None else []
+        limits, prompt = self._limits, request.estimated_tokens
+        if limits.total_tokens is not None:
+            left = limits.total_tokens - self.usage.total_tokens - prompt
+            allowed.append(_share(left, request, f"{limits.total_tokens} tokens"))
+        if limits.cost_usd is not None and price.output > 0:
+            usd = limits.cost_usd - self.cost_usd - price.of(Usage(prompt))
+            left = int(usd * 1_000_000 / price.output)
+            allowed.append(_share(left, request, f"{limits.cost_usd:g} USD"))
+        return replace(request, max_tokens=min(allowed)) if allowed else request
+
+
+def _share(left: int, request: Request, budget: str) -> int:
+    """Return how many tokens each of the request's choices may still take."""
+    if left < request.n:
+        raise BudgetExceeded(
+            f"The budget of {budget} for a request does not cover this prompt and an answer.",
+            hint="Shorten the prompt, or raise the composition's limits.",
+        )
+    return left // request.n

@@ -1,0 +1,16 @@
+"""Routers: one kind a file; each reads a request beside the fleet and returns a decision."""
+
+from motet.registry import Registry
+from motet.routers.base import Router
+
+ROUTERS: Registry[Router] = Registry(
+    "router",
+    "motet.routers",
+    {
+        "chain": "motet.routers.chain:ChainRouter",
+        "constant": "motet.routers.constant:ConstantRouter",
+        "symbolic": "motet.routers.symbolic.router:SymbolicRouter",
+    },
+)
+
+__all__ = ["ROUTERS", "Router"]

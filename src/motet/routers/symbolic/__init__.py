@@ -1,0 +1,1 @@
+"""Routing by rules that an operator can read."""

@@ -1,0 +1,102 @@
+"""What a rule can see of a request. The names, types and meanings here are the rule language.
+
+Every value is bounded, which bounds the time a rule can take: text is cut to its first and last
+32 Ki characters, lists to 64 items.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from motet.types import Capability, Request, message_texts
+
+_TEXT_LIMIT = 64 * 1024
+_LIST_LIMIT = 64
+_FENCE = re.compile(r"```([\w+#.-]*)")
+_CODE = re.compile(
+    r"```|^\s*(?:def |class |import |from \w+ import |#include|public |func |fn |SELECT )"
+    r"|[;{}]\s*$",
+    re.MULTILINE,
+)
+
+
+def _text(request: Request) -> str:
+    return _cut(request.text)
+
+
+def _last(request: Request) -> str:
+    if request.prompt is not None or not request.messages:
+        return _text(request)
+    return _cut("\n".join(message_texts(request.messages[-1])))
+
+
+def _system(request: Request) -> str:
+    roles = ("system", "developer")
+    messages = (m for m in request.messages if m.get("role") in roles)
+    return _cut("\n".join(text for message in messages for text in message_texts(message)))
+
+
+def _language(request: Request) -> str:
+    # Imported on first use: it reads a model of a few megabytes, and few configs ask for it.
+    import py3langid
+
+    return str(py3langid.classify(_last(request))[0])
+
+
+def _fences(request: Request) -> list[str]:
+    found = dict.fromkeys(name.lower() for name in _FENCE.findall(_text(request)) if name)
+    return list(found)[:_LIST_LIMIT]
+
+
+def _tools(request: Request) -> list[str]:
+    names = [str(tool.get("function", {}).get("name", "")) for tool in request.tools]
+    return names[:_LIST_LIMIT]
+
+
+FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
+    "text": (_text, "string: every text part of the request, newest last"),
+    "last": (_last, "string: the text of the last message"),
+    "system": (_system, "string: the text of system and developer messages"),
+    "chars": (lambda request: len(request.text), "int: characters of text"),
+    "tokens": (lambda request: request.estimated_tokens, "int: estimated prompt tokens"),
+    "max_tokens": (lambda request: request.max_tokens or 0, "int: tokens asked for; 0 when unset"),
+    "turns": (lambda request: len(request.messages), "int: messages in the chat"),
+    "language": (_language, "string: ISO 639-1 code of the last message's language"),
+    "has_code": (lambda request: bool(_CODE.search(_text(request))), "bool: contains code"),
+    "fences": (_fences, "list of string: languages of fenced code blocks, lower case"),
+    "has_tools": (lambda request: Capability.TOOLS in request.needs, "bool: may call tools"),
+    "tools": (_tools, "list of string: names of the tools offered"),
+    "has_images": (lambda request: Capability.VISION in request.needs, "bool: contains an image"),
+    "wants_json": (
+        lambda request: Capability.JSON_SCHEMA in request.needs,
+        "bool: asks for JSON or a JSON schema",
+    ),
+    "stream": (lambda request: request.stream, "bool: the answer is streamed"),
+    "model": (lambda request: request.model, "string: the name the client asked for"),
+    "user": (lambda request: request.user or "", "string: the client's user field"),
+    "tenant": (lambda request: request.metadata.get("tenant", ""), "string: metadata.tenant"),
+    "metadata": (lambda request: dict(request.metadata), "map of string to string: metadata"),
+}
+"""Variables of the rule language: name -> (how it is read, type and meaning)."""
+
+
+def mentions(text: str) -> Callable[[list[str]], bool]:
+    """Return the rule function `mentions([words])`: whether `text` holds one as a whole word."""
+    return lambda words: bool(_words(tuple(words[:_LIST_LIMIT])).search(text))
+
+
+@lru_cache(maxsize=256)
+def _words(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(
+        rf"(?<!\w)(?:{'|'.join(re.escape(word) for word in words)})(?!\w)", re.IGNORECASE
+    )
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _TEXT_LIMIT:
+        return text
+    half = _TEXT_LIMIT // 2
+    return f"{text[:half]}\n{text[-half:]}"
