@@ -297,6 +297,23 @@ class Decision:
         return tuple(choice.expert for choice in self.choices)
 
 
+def decision_json(composition: str, decision: Decision) -> dict[str, Any]:
+    """Return a decision as the service and the command line show it."""
+    return {
+        "object": "motet.decision",
+        "id": decision.id,
+        "composition": composition,
+        "router": decision.router,
+        "primary": decision.primary,
+        "experts": [
+            {"id": c.expert, "weight": c.weight, "quality": c.quality, "cost_usd": c.cost}
+            for c in decision.choices
+        ],
+        "confidence": decision.confidence,
+        "reason": decision.reason,
+    }
+
+
 @dataclass(slots=True)
 class Call:
     """One expert call in the trace of a request; times are seconds since the request began."""

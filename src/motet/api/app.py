@@ -20,7 +20,7 @@ from motet.api.metrics import Metrics
 from motet.api.schema import Body, ChatBody, CompletionBody
 from motet.composer.service import Motet
 from motet.errors import MotetError, UnknownModel
-from motet.types import Fleet
+from motet.types import Fleet, decision_json
 
 _BODIES: tuple[type[Body], ...] = (ChatBody, CompletionBody)
 
@@ -74,20 +74,7 @@ def _add_answers(app: FastAPI, service: Motet, metrics: Metrics) -> None:
     async def route(http: Request) -> dict[str, Any]:
         """Decide which experts would answer, and say why, without asking them."""
         body = ChatBody.read(await read_body(http, settings))
-        decision = await service.route(body.request())
-        return {
-            "object": "motet.decision",
-            "composition": body.model,
-            "id": decision.id,
-            "router": decision.router,
-            "primary": decision.primary,
-            "experts": [
-                {"id": c.expert, "weight": c.weight, "quality": c.quality, "cost_usd": c.cost}
-                for c in decision.choices
-            ],
-            "confidence": decision.confidence,
-            "reason": decision.reason,
-        }
+        return decision_json(body.model, await service.route(body.request()))
 
 
 def _add_listings(app: FastAPI, service: Motet) -> None:

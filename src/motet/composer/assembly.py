@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from motet.composer import STRATEGIES, Strategy
@@ -15,6 +13,7 @@ from motet.config.load import Field
 from motet.errors import ConfigError, did_you_mean
 from motet.experts import ENGINES, Expert
 from motet.experts.base import Setting
+from motet.experts.sources import default_cache
 from motet.registry import Registry
 from motet.routers import ROUTERS, Router
 from motet.routers.base import Surroundings
@@ -48,11 +47,13 @@ class Assembly:
 
     def _make_experts(self) -> dict[str, Expert]:
         experts: dict[str, Expert] = {}
+        entries = {entry.id: entry for entry in self.document.config.experts}
         for number, entry in enumerate(self.document.config.experts):
             at: Field = ("experts", number)
             with self._collect(at):
                 engine = self._load(ENGINES, entry.engine, (*at, "engine"))
                 options = self._options(engine.Config, entry.options, at, ExpertEntry)
+                engine.check(options, entries)
                 experts[entry.id] = (self._build or engine)(entry, options, self.setting)
         return experts
 
@@ -139,8 +140,3 @@ class Assembly:
                 text = problem if located else self.document.problem((*at, *error.at), problem)
                 if text not in self._problems:
                     self._problems.append(f"{text} {error.hint}".rstrip())
-
-
-def default_cache() -> Path:
-    """Return where weights are kept: `$MOTET_CACHE`, else `~/.cache/motet`."""
-    return Path(os.environ.get("MOTET_CACHE") or Path.home() / ".cache" / "motet")

@@ -15,7 +15,7 @@ from motet.config import Limits
 from motet.errors import DeadlineExceeded, MotetError, NoExpertAvailable, UnknownModel
 from motet.experts.fleet import LiveFleet
 from motet.routers import Router
-from motet.types import Choice, Chunk, Decision, Fleet, Request
+from motet.types import Choice, Chunk, Decision, Fleet, Request, decision_json
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class Answer:
         """Return who was asked, why, and what it took, as plain JSON values."""
         return {
             "composition": self.plan.name,
-            "decision": asdict(self.decision),
+            "decision": decision_json(self.plan.name, self.decision),
             "experts": [asdict(call) for call in self.calls.trace],
             "usage": asdict(self.calls.usage),
             "cost_usd": self.calls.cost_usd,

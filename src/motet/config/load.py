@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from motet.config.schema import Config
+from motet.config.schema import Config, Service
 from motet.errors import ConfigError, did_you_mean
 
 Field = tuple[str | int, ...]
@@ -37,15 +37,34 @@ class Document:
     ----------
     config
         The validated structure; present once `load` or `parse` has returned.
+    text
+        The file as it is written, `${ENV}` unexpanded.
     folder
         Folder that relative paths in the file start from.
     """
 
     name: str
+    text: str
     folder: Path
     values: Any = None
     lines: dict[Field, int] = field(default_factory=dict)
     config: Config = field(init=False)
+
+    def with_service(self, **changes: Any) -> Document:
+        """Return a copy with those fields of `service` that are not None changed.
+
+        Raises
+        ------
+        ConfigError
+            A value does not fit its field.
+        """
+        changes = {name: value for name, value in changes.items() if value is not None}
+        service = self.config.service.model_dump() | changes
+        copy = replace(self)
+        copy.config = self.config.model_copy(
+            update={"service": self.validate(Service, service, ("service",))}
+        )
+        return copy
 
     def problem(self, at: Field, message: str) -> str:
         """Return `message` with the file, line and field in front."""
@@ -120,7 +139,7 @@ def parse(
     env: Mapping[str, str] | None = None,
 ) -> Document:
     """Check a config given as text; see `load`."""
-    document = Document(name=name, folder=folder or Path.cwd())
+    document = Document(name=name, text=text, folder=folder or Path.cwd())
     _read_yaml(document, text)
     document.values = _expand(document, os.environ if env is None else env)
     document.config = document.validate(Config, document.values, ())
@@ -174,12 +193,10 @@ def _expand(document: Document, env: Mapping[str, str]) -> Any:
             return {key: walk(item, (*at, str(key))) for key, item in value.items()}
         if isinstance(value, list):
             return [walk(item, (*at, number)) for number, item in enumerate(value)]
-        return (
-            _ENV.sub(lambda match: replace(match, at), value) if isinstance(value, str) else value
-        )
+        return _ENV.sub(lambda match: expand(match, at), value) if isinstance(value, str) else value
 
-    def replace(match: re.Match[str], at: Field) -> str:
-        found = env.get(match["name"], match["default"])
+    def expand(match: re.Match[str], at: Field) -> str:
+        found = env.get(match["name"], cast("str | None", match["default"]))
         if found is None:
             problems.append(
                 document.problem(

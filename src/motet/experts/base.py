@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -46,6 +46,16 @@ class Expert(ABC):
         self.options = options
         self.setting = setting
         self.card = card_of(entry, options, type(self).capabilities)
+
+    @classmethod
+    def check(cls, options: Any, experts: Mapping[str, ExpertEntry]) -> None:
+        """Check options against the other experts of the config.
+
+        Raises
+        ------
+        ConfigError
+            They do not fit together; `at` names the option.
+        """
 
     @abstractmethod
     def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:

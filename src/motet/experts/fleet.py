@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from motet.errors import MotetError
 from motet.experts.base import Expert
-from motet.types import Fleet, Health, Member, State
+from motet.types import READY, Fleet, Health, Member, State
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,11 @@ class LiveFleet:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(expert.close() for expert in self._experts.values()))
+
+    def assume_ready(self) -> None:
+        """Take every expert as ready without starting it: for decisions that nobody will run."""
+        self._health = dict.fromkeys(self._experts, READY)
+        self.view = self._look()
 
     async def ready(self, expert: str | None = None) -> None:
         """Wait until `expert`, or when None any expert, can take a request."""

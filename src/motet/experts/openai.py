@@ -190,12 +190,13 @@ def _transport(connections: int) -> httpx.AsyncBaseTransport:
     import aiohttp
     from httpx_aiohttp import AiohttpTransport
 
-    return AiohttpTransport(
+    transport: httpx.AsyncBaseTransport = AiohttpTransport(
         client=lambda: aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=30),
             auto_decompress=False,
         )
     )
+    return transport
 
 
 def _json(data: bytes, expert: str) -> dict[str, Any]:

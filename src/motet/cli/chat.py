@@ -1,0 +1,100 @@
+"""`motet chat`: a conversation in the terminal, streaming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from motet.cli.console import command
+
+
+@command
+def chat(
+    prompt: Annotated[
+        str | None, typer.Argument(help="One question; without it, a conversation.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="An expert or a composition.")] = "auto",
+    url: Annotated[str, typer.Option(help="The running service.")] = "http://127.0.0.1:8000",
+    key: Annotated[
+        str | None, typer.Option(envvar="MOTET_API_KEY", help="The service's API key.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 256,
+) -> None:
+    """Chat with a running service; /quit or Ctrl-D ends it, /new forgets the conversation."""
+    messages: list[dict[str, str]] = []
+    if prompt is not None:
+        _turn(url, key, model, messages, prompt, max_tokens)
+        return
+    typer.secho(f"{model} at {url}. /new starts over, /quit ends.", dim=True)
+    while True:
+        try:
+            text = input("> ").strip()
+        except (EOFError, KeyboardInterrupt):
+            typer.echo()
+            return
+        if text == "/quit":
+            return
+        if text == "/new":
+            messages.clear()
+        elif text:
+            _turn(url, key, model, messages, text, max_tokens)
+
+
+def _turn(
+    url: str,
+    key: str | None,
+    model: str,
+    messages: list[dict[str, str]],
+    text: str,
+    max_tokens: int,
+) -> None:
+    """Send one user message, print the answer as it comes, and keep both."""
+    import httpx
+
+    from motet.cli.client import explain_failure, headers, unreachable
+    from motet.errors import MotetError
+
+    body = {
+        "model": model,
+        "messages": [*messages, {"role": "user", "content": text}],
+        "max_tokens": max_tokens,
+        "stream": True,
+    }
+    answer = []
+    try:
+        with httpx.stream(
+            "POST",
+            f"{url.rstrip('/')}/v1/chat/completions",
+            json=body,
+            headers=headers(key),
+            timeout=httpx.Timeout(10, read=300),
+        ) as response:
+            if response.status_code >= 400:
+                response.read()
+                raise explain_failure(response)
+            for event in _events(response):
+                if "error" in event:
+                    typer.echo()
+                    raise MotetError(event["error"]["message"])
+                for choice in event["choices"]:
+                    piece = choice["delta"].get("content") or ""
+                    answer.append(piece)
+                    typer.echo(piece, nl=False)
+            typer.echo()
+            typer.secho(f"  {response.headers.get('x-motet-experts', '')}", dim=True, err=True)
+    except httpx.TransportError as error:
+        raise unreachable(url, error) from None
+    messages += [
+        {"role": "user", "content": text},
+        {"role": "assistant", "content": "".join(answer)},
+    ]
+
+
+def _events(response: Any) -> Iterator[dict[str, Any]]:
+    import orjson
+
+    for line in response.iter_lines():
+        if line.startswith("data:") and not line.endswith("[DONE]"):
+            yield orjson.loads(line.removeprefix("data:"))

@@ -1,0 +1,67 @@
+"""What every command shares: where it writes, how it fails, how it runs a coroutine."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+
+from motet.errors import MotetError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ConfigPath = Annotated[str, typer.Argument(help="The config file.", metavar="CONFIG")]
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
+
+
+def command(function: Callable[P, T]) -> Callable[P, T]:
+    """Turn Motet's errors into a message on standard error and exit status 1."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except MotetError as error:
+            fail(error)
+            raise typer.Exit(1) from None
+
+    return run
+
+
+def fail(error: MotetError) -> None:
+    """Print `error` to standard error."""
+    typer.secho("error: ", fg=typer.colors.RED, bold=True, err=True, nl=False)
+    typer.echo(str(error), err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as JSON on standard output."""
+    import orjson
+
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; Ctrl-C ends it quietly with status 130."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def setup_logs(verbose: bool) -> None:
+    """Send logs to standard error: all of them when `verbose`, else errors."""
+    import logging
+
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.ERROR,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # Ray Serve has a handler of its own, which would write into the progress display.
+    logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)

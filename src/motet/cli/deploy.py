@@ -1,0 +1,40 @@
+"""`motet deploy`: a Serve config, written or applied to a cluster."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from motet.cli.console import ConfigPath, command, setup_logs
+
+
+@command
+def deploy(
+    config: ConfigPath = "experts.yaml",
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Write the Serve config here; - prints it.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Apply it to the Ray at this address, or 'auto'.")
+    ] = None,
+) -> None:
+    """Write a Ray Serve config for a cluster, or apply it to a running one."""
+    from motet.composer.assembly import Assembly
+    from motet.config import load
+    from motet.deploy import cluster, serve_config
+
+    setup_logs(verbose=False)
+    document = load(config)
+    Assembly(document)
+    cluster.prepare_environment()
+    content = serve_config.of(document)
+    if address is not None:
+        serve_config.apply(content, document, address)
+        typer.echo(f"Applied {len(content['applications'])} applications to Ray at {address}.")
+        typer.echo("They start now; watch them with: serve status")
+    elif output in (None, "-"):
+        typer.echo(serve_config.text(content), nl=False)
+    else:
+        path = serve_config.write(content, str(output))
+        typer.echo(f"Wrote {path}. Apply it with: serve deploy {path}")

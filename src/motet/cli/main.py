@@ -1,0 +1,47 @@
+"""`motet`: the commands by name."""
+
+from __future__ import annotations
+
+import typer
+
+from motet.cli import chat, check, deploy, experts, route, serve
+
+app = typer.Typer(
+    name="motet",
+    help="Many expert language models behind one OpenAI-compatible endpoint.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("deploy")(deploy.deploy)
+app.command("check")(check.check)
+app.command("chat")(chat.chat)
+app.command("route")(route.route)
+app.add_typer(experts.app, name="experts", help="Experts of a config or of a running service.")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import motet
+
+        typer.echo(motet.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Many expert language models behind one OpenAI-compatible endpoint."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

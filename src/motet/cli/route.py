@@ -1,0 +1,62 @@
+"""`motet route`: decide without answering, and explain."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from motet.cli.console import Json, command, print_json, run
+
+_ALL_READY = "every expert taken as ready; ask a running service with --url to see its fleet"
+
+
+@command
+def route(
+    prompt: Annotated[str, typer.Argument(help="The user's message.")],
+    model: Annotated[str, typer.Option(help="The composition to ask.")] = "auto",
+    config: Annotated[str, typer.Option(help="The config file.")] = "experts.yaml",
+    url: Annotated[
+        str | None, typer.Option(help="Ask a running service, such as http://127.0.0.1:8000.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="MOTET_API_KEY", help="The service's API key.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show which expert would answer a prompt, and why."""
+    if url is not None:
+        from motet.cli.client import post
+
+        decision = post(url, "/v1/route", {"model": model, "messages": _user(prompt)}, key)
+    else:
+        decision = run(_decide(config, model, prompt))
+    if json:
+        print_json(decision)
+        return
+    typer.secho(decision["primary"], bold=True, nl=False)
+    typer.echo(f"  by {decision['router']}, confidence {decision['confidence']:g}")
+    typer.echo(f"  because: {decision['reason']}")
+    for choice in decision["experts"][1:]:
+        typer.echo(f"  else {choice['id']} (weight {choice['weight']:g})")
+    if url is None:
+        typer.secho(f"  ({_ALL_READY})", dim=True)
+
+
+async def _decide(config: str, model: str, prompt: str) -> dict[str, Any]:
+    from motet.composer.assembly import Assembly
+    from motet.composer.pipeline import Pipeline
+    from motet.config import load
+    from motet.experts.fleet import LiveFleet
+    from motet.types import Request, decision_json
+
+    assembly = Assembly(load(config))
+    fleet = LiveFleet(assembly.experts.values())
+    fleet.assume_ready()
+    pipeline = Pipeline(fleet, assembly.plans)
+    request = Request(model=model, messages=tuple(_user(prompt)))
+    return decision_json(model, await pipeline.decide(request))
+
+
+def _user(prompt: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": prompt}]

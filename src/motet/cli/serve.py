@@ -1,0 +1,124 @@
+"""`motet serve`: the whole service in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motet.cli.console import ConfigPath, command, run, setup_logs
+
+if TYPE_CHECKING:
+    from motet.cli.progress import Screen
+    from motet.config import Document
+
+
+@command
+def serve(
+    config: ConfigPath = "experts.yaml",
+    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to bind.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Join the Ray at this address, or 'auto', and leave it up.")
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="One process, no Ray: transformers, openai and fake.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show logs.")] = False,
+) -> None:
+    """Serve a config until Ctrl-C; answers as soon as the first expert is up."""
+    from motet.cli.progress import Screen
+    from motet.composer.assembly import Assembly
+    from motet.config import load
+
+    setup_logs(verbose)
+    began = time.monotonic()
+    document = load(config).with_service(host=host, port=port)
+    Assembly(document)  # every problem is told before anything starts
+    screen = Screen(document, began)
+    if local:
+        run(_serve_here(document, screen))
+    else:
+        _serve_on_ray(document, screen, address)
+
+
+async def _serve_here(document: Document, screen: Screen) -> None:
+    """Run the app in this process."""
+    import uvicorn
+
+    from motet.api import create_app
+    from motet.api.address import check_port
+    from motet.composer.service import Motet
+
+    service = document.config.service
+    check_port(service.host, service.port)
+    motet = Motet(document)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(motet),
+            host=service.host,
+            port=service.port,
+            log_level="error",
+            timeout_graceful_shutdown=10,
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+    announced = asyncio.create_task(_announce(motet, screen))
+    try:
+        await serving
+    finally:
+        announced.cancel()
+
+
+async def _announce(motet: Any, screen: Screen) -> None:
+    await motet.fleet.ready()
+    screen.ready({name: m.health.state.value for name, m in motet.fleet.view.items()})
+
+
+def _serve_on_ray(document: Document, screen: Screen, address: str | None) -> None:
+    """Start or join Ray, run the graph on it, and wait."""
+    from motet.api.address import check_port
+    from motet.deploy import cluster
+
+    service = document.config.service
+    if address is None:
+        check_port(service.host, service.port)
+    cluster.prepare_environment()
+    try:
+        _deploy(document, screen, address)
+        screen.note("Press Ctrl-C to stop.")
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    finally:
+        with screen.step("Stopping"):
+            cluster.stop(address)
+
+
+def _deploy(document: Document, screen: Screen, address: str | None) -> None:
+    from motet.deploy import cluster, graph
+
+    with screen.step("Starting Ray" if address is None else f"Joining Ray at {address}"):
+        cluster.start(document, address)
+    args = graph.arguments(document)
+    with screen.step("Starting the ingress"):
+        graph.run_ingress(args)
+    pools = dict(graph.pools_of(document))
+    states = {e.id: "ready" for e in document.config.experts if e.id not in pools}
+    if states:
+        screen.ready(states)
+    for name, entry in pools.items():
+        if address is None:
+            screen.fetch(entry)
+        adapters = graph.adapters(document, name)
+        with screen.step(f"Starting {', '.join([name, *adapters])}") as step:
+            failure = graph.run_pool(args, name)
+            if failure:
+                step.failed(failure)
+        state = "failed" if failure else "ready"
+        states.update(dict.fromkeys([name, *adapters], state))
+        if state == "ready":
+            screen.ready(states)

@@ -1,0 +1,135 @@
+"""The Serve graph of a config: one application for the ingress, one for each pool.
+
+The two builders here are what `motet serve` runs and what a Serve config names as import paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.deployment import Application
+
+from motet.composer.service import Motet
+from motet.config import Document, ExpertEntry, Options, parse
+from motet.deploy.handles import PoolExpert
+from motet.deploy.names import INGRESS, pool_of
+from motet.errors import UnknownModel
+from motet.experts import ENGINES, Expert
+from motet.experts.base import Setting
+from motet.experts.sources import default_cache
+
+
+class GraphArgs(TypedDict, total=False):
+    """Arguments of the builders: plain values, so that a Serve config can hold them."""
+
+    config: str
+    """The text of the config file."""
+    name: str
+    """Its name, for messages."""
+    folder: str
+    """Where its relative paths start."""
+    expert: str
+    """For `pool`: whose."""
+
+
+def ingress(args: GraphArgs) -> Application:
+    """Return the application that answers HTTP."""
+    service = _document(args).config.service
+    deployment = serve.deployment(
+        serve.ingress(partial(_ingress_app, args))(),
+        name=INGRESS,
+        num_replicas=service.replicas,
+        max_ongoing_requests=service.ongoing_requests,
+        max_queued_requests=service.queued_requests,
+        health_check_period_s=10.0,
+        health_check_timeout_s=60.0,
+        # Routers and strategies mostly wait: a fraction leaves the CPUs to the pools.
+        ray_actor_options={"num_cpus": 0.1},
+    )
+    return deployment.bind()
+
+
+def pool(args: GraphArgs) -> Application:
+    """Return the application of the pool of `args["expert"]`.
+
+    Raises
+    ------
+    UnknownModel
+        That expert has no pool of its own.
+    """
+    document = _document(args)
+    setting = Setting(folder=document.folder, cache=default_cache())
+    pools = dict(pools_of(document))
+    if args["expert"] not in pools:
+        raise UnknownModel(args["expert"], pools)
+    entry = pools[args["expert"]]
+    if ENGINES.load(entry.engine).home == "vllm":
+        from motet.deploy.vllm import vllm_pool  # takes many seconds
+
+        return vllm_pool(entry, adapters(document, entry.id), setting)
+    from motet.deploy.pools import in_process_pool
+
+    return in_process_pool(entry, setting)
+
+
+def pools_of(document: Document) -> Iterator[tuple[str, ExpertEntry]]:
+    """Yield expert id and entry of every pool, in the order of the config."""
+    for entry in document.config.experts:
+        if ENGINES.load(entry.engine).home != "ingress" and "base" not in entry.options:
+            yield entry.id, entry
+
+
+def adapters(document: Document, base: str) -> dict[str, str]:
+    """Return expert id -> adapter of the experts that share the engine of `base`."""
+    return {
+        entry.id: entry.options["adapter"]
+        for entry in document.config.experts
+        if entry.options.get("base") == base
+    }
+
+
+def arguments(document: Document) -> GraphArgs:
+    """Return the builders' arguments for a config."""
+    return {"config": document.text, "name": document.name, "folder": str(document.folder)}
+
+
+def run_ingress(args: GraphArgs) -> None:
+    """Run the ingress on the connected Ray and wait until it answers."""
+    serve.run(ingress(args), name=INGRESS, route_prefix="/")
+
+
+def run_pool(args: GraphArgs, expert: str) -> str | None:
+    """Run the pool of `expert` on the connected Ray and wait for it.
+
+    Returns None once it is up, or the reason why it is not; the other applications go on.
+    """
+    try:
+        serve.run(pool({**args, "expert": expert}), name=pool_of(expert), route_prefix=None)
+    except (RayError, RuntimeError, ValueError) as error:
+        return str(error).strip().splitlines()[-1]
+    return None
+
+
+def _ingress_app(args: GraphArgs) -> Any:
+    """Build the ASGI app inside an ingress replica."""
+    from motet.api import create_app
+
+    return create_app(Motet(_document(args), build=_in_graph))
+
+
+def _in_graph(entry: ExpertEntry, options: Options, setting: Setting) -> Expert:
+    """Make an expert for the ingress: the engine itself, or a caller of its pool."""
+    engine = ENGINES.load(entry.engine)
+    expert = engine(entry, options, setting)
+    if engine.home == "ingress":
+        return expert
+    return PoolExpert(entry, options, setting, expert.card)
+
+
+def _document(args: GraphArgs) -> Document:
+    return parse(args["config"], name=args["name"], folder=Path(args["folder"]))

@@ -1,0 +1,99 @@
+"""Pools: replicas that hold a model and answer calls from the ingress.
+
+A replica yields lists of chunks; an error travels as the last item, because Ray would wrap one
+that is raised. `PoolExpert` in handles.py is the other end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from filelock import FileLock
+from ray import serve
+from ray.serve.deployment import Application
+
+from motet.config import ExpertEntry
+from motet.deploy.names import pool_of
+from motet.errors import MotetError
+from motet.experts import ENGINES
+from motet.experts.base import Setting
+from motet.types import Chunk, Request
+
+Parcel = list[Chunk] | MotetError
+
+HEALTH_OPTIONS = {
+    # Under load a replica's loop is late, not dead: restarting it would lose every open request.
+    "health_check_period_s": 10.0,
+    "health_check_timeout_s": 120.0,
+    "graceful_shutdown_timeout_s": 20.0,
+}
+
+
+@asynccontextmanager
+async def engine_start(setting: Setting) -> AsyncIterator[None]:
+    """Let one engine of this machine start at a time; started together they misjudge memory."""
+    setting.cache.mkdir(parents=True, exist_ok=True)
+    # The kernel frees the lock of a replica that dies while it starts.
+    lock = FileLock(setting.cache / "engine-start.lock", thread_local=False)
+    await asyncio.to_thread(lock.acquire)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class ExpertPool:
+    """One replica of an expert whose engine runs inside it."""
+
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, entry: ExpertEntry, setting: Setting
+    ) -> None:
+        engine = ENGINES.load(entry.engine)
+        options = engine.Config.model_validate(entry.options)
+        self._expert = engine(entry, options, setting)
+        async with engine_start(setting):
+            await self._expert.start()
+
+    async def stream(self, expert: str, request: Request) -> AsyncGenerator[Parcel, None]:
+        """Answer `request`; `expert` tells adapters of one pool apart."""
+        async with aclosing(self._expert.stream(request)) as answer:
+            try:
+                async for chunk in answer:
+                    yield [chunk]
+            except MotetError as error:
+                yield error
+
+    async def check_health(self) -> None:
+        """Raise when the engine is dead, so that Serve replaces this replica."""
+        health = await self._expert.health()
+        if not health.ready:
+            raise RuntimeError(health.reason)
+
+
+def in_process_pool(entry: ExpertEntry, setting: Setting) -> Application:
+    """Return the application of an expert whose engine runs inside its replicas."""
+    resources = entry.resources
+    deployment = serve.deployment(
+        ExpertPool,
+        name=pool_of(entry.id),
+        autoscaling_config=autoscaling(entry, entry.options.get("max_batch", 8)),
+        max_ongoing_requests=64,
+        max_queued_requests=256,
+        ray_actor_options={"num_cpus": 1, "num_gpus": resources.gpus},
+        **HEALTH_OPTIONS,
+    )
+    return deployment.bind(entry, setting)
+
+
+def autoscaling(entry: ExpertEntry, target: int) -> dict[str, Any]:
+    """Return Serve's autoscaling options for the replicas an expert may have."""
+    replicas = entry.resources.replicas
+    return {
+        "min_replicas": replicas.min,
+        "initial_replicas": max(1, replicas.min),
+        "max_replicas": replicas.max,
+        "target_ongoing_requests": target,
+    }

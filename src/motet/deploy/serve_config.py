@@ -1,0 +1,81 @@
+"""The Serve config of a graph: what `serve deploy`, KubeRay and `motet deploy` apply."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from motet.config import Document
+from motet.deploy import cluster, graph
+from motet.deploy.names import INGRESS, pool_of
+from motet.errors import DeployError
+
+
+def of(document: Document) -> dict[str, Any]:
+    """Return the Serve config of `document`, as plain values.
+
+    The config's text travels inside it, with its `${ENV}` unexpanded: each process on the cluster
+    reads secrets from its own environment.
+    """
+    args = graph.arguments(document)
+    service = document.config.service
+    apps = [_application(INGRESS, "/", "ingress", dict(args))]
+    apps += [
+        _application(pool_of(expert), None, "pool", {**args, "expert": expert})
+        for expert, _ in graph.pools_of(document)
+    ]
+    return {
+        "http_options": {"host": service.host, "port": service.port},
+        "applications": apps,
+    }
+
+
+def text(content: dict[str, Any]) -> str:
+    """Return a Serve config as YAML."""
+    return yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def write(content: dict[str, Any], path: str) -> Path:
+    """Write a Serve config to `path`, whole or not at all."""
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text(content), encoding="utf-8")
+        temporary.replace(target)
+    except OSError as error:
+        raise DeployError(f"Cannot write {target}: {error.strerror}.") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def apply(content: dict[str, Any], document: Document, address: str) -> None:
+    """Apply a Serve config to the Ray at `address` and return; applications start by themselves.
+
+    Raises
+    ------
+    DeployError
+        There is no Ray there, or Serve refuses the config.
+    """
+    cluster.start(document, address)
+    try:
+        from ray import serve
+        from ray.serve.schema import ServeDeploySchema
+
+        serve.context._get_global_client().deploy_apps(ServeDeploySchema(**content))
+    finally:
+        cluster.disconnect()
+
+
+def _application(
+    name: str, route_prefix: str | None, builder: str, args: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "route_prefix": route_prefix,
+        "import_path": f"motet.deploy.graph:{builder}",
+        "args": args,
+    }

