@@ -125,7 +125,7 @@ class AnswerResponse(Response):
             "x-motet-experts": experts,
             "x-motet-decision-id": answer.decision.id,
             "x-motet-confidence": f"{answer.decision.confidence:g}",
-            "x-request-id": self._request.id,
+            "x-motet-request-id": self._request.id,
         }
         return [(name.encode(), value.encode()) for name, value in values.items()]
 

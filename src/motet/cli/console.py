@@ -63,5 +63,3 @@ def setup_logs(verbose: bool) -> None:
         level=logging.INFO if verbose else logging.ERROR,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    # Ray Serve has a handler of its own, which would write into the progress display.
-    logging.getLogger("ray.serve").setLevel(logging.INFO if verbose else logging.ERROR)

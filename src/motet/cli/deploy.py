@@ -27,7 +27,7 @@ def deploy(
     setup_logs(verbose=False)
     document = load(config)
     Assembly(document)
-    cluster.prepare_environment()
+    cluster.prepare_environment(local=False)
     content = serve_config.of(document)
     if address is not None:
         serve_config.apply(content, document, address)

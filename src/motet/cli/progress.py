@@ -18,13 +18,9 @@ _STYLES = {"ready": "green", "starting": "yellow", "failed": "red", "down": "red
 
 
 class Step:
-    """A step under way, which may end in failure without ending the start."""
+    """A step under way; one with a `failure` is shown as failed, and the start goes on."""
 
     failure = ""
-
-    def failed(self, reason: str) -> None:
-        """Mark the step as failed, for a reason that is shown."""
-        self.failure = reason
 
 
 class Screen:
@@ -70,11 +66,11 @@ class Screen:
             fetch(model, Setting(self._document.folder, default_cache()), report)
 
     def ready(self, states: Mapping[str, str]) -> None:
-        """Show the fleet; the first time with the compositions and how to ask."""
+        """Show expert states; the first time with the compositions and how to ask."""
         config, service = self._document.config, self._document.config.service
         if self._shown:
-            up = [name for name, state in states.items() if state == "ready"]
-            self._console.print(f"  {len(up)} of {len(config.experts)} experts answer now.")
+            up = sum(state == "ready" for state in states.values())
+            self._console.print(f"  {up} of {len(states)} experts answer now.")
             return
         self._shown = True
         url = f"http://{service.host}:{service.port}"

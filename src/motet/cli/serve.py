@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,9 +86,12 @@ def _serve_on_ray(document: Document, screen: Screen, address: str | None) -> No
     service = document.config.service
     if address is None:
         check_port(service.host, service.port)
-    cluster.prepare_environment()
+    cluster.prepare_environment(local=address is None)
     try:
-        _deploy(document, screen, address)
+        with screen.step("Starting Ray" if address is None else f"Joining Ray at {address}"):
+            cluster.start(document, address)
+        _stop_on_signals()
+        _deploy(document, screen, fetch_here=address is None)
         screen.note("Press Ctrl-C to stop.")
         while True:
             time.sleep(3600)
@@ -98,27 +102,44 @@ def _serve_on_ray(document: Document, screen: Screen, address: str | None) -> No
             cluster.stop(address)
 
 
-def _deploy(document: Document, screen: Screen, address: str | None) -> None:
-    from motet.deploy import cluster, graph
+def _stop_on_signals() -> None:
+    """Let SIGTERM stop the service as Ctrl-C does; Ray has just put handlers of its own."""
 
-    with screen.step("Starting Ray" if address is None else f"Joining Ray at {address}"):
-        cluster.start(document, address)
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def _deploy(document: Document, screen: Screen, *, fetch_here: bool) -> None:
+    """Run the ingress and the pools, and show the fleet as it grows."""
+    from motet.deploy import graph
+
     args = graph.arguments(document)
+    pools = list(graph.pools_of(document))
     with screen.step("Starting the ingress"):
         graph.run_ingress(args)
-    pools = dict(graph.pools_of(document))
-    states = {e.id: "ready" for e in document.config.experts if e.id not in pools}
-    if states:
-        screen.ready(states)
-    for name, entry in pools.items():
-        if address is None:
+    _show(document, screen)
+    # One after another, so that the first expert has the machine to itself.
+    for name, entry in pools:
+        if fetch_here:
             screen.fetch(entry)
-        adapters = graph.adapters(document, name)
-        with screen.step(f"Starting {', '.join([name, *adapters])}") as step:
-            failure = graph.run_pool(args, name)
-            if failure:
-                step.failed(failure)
-        state = "failed" if failure else "ready"
-        states.update(dict.fromkeys([name, *adapters], state))
-        if state == "ready":
-            screen.ready(states)
+        with screen.step(f"Starting {', '.join([name, *graph.adapters(document, name)])}") as step:
+            step.failure = graph.run_pool(args, name) or ""
+        _show(document, screen, name)
+
+
+def _show(document: Document, screen: Screen, expert: str | None = None) -> None:
+    """Show the fleet as clients see it, once the ingress has noticed that `expert` is up."""
+    from motet.cli.client import get
+
+    service = document.config.service
+    for _ in range(20):
+        report = get(f"http://{service.host}:{service.port}", "/ready")["experts"]
+        states = {name: about["state"] for name, about in report.items()}
+        if expert is None or states[expert] != "starting":
+            break
+        time.sleep(0.25)
+    if "ready" in states.values():
+        screen.ready(states)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
+import secrets
 import tempfile
 from pathlib import Path
 
@@ -18,22 +20,40 @@ _SETTINGS = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     # Nothing is reported to anybody, and logs stay in Ray's session folder.
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+_HAPROXY_FILES = {
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
+    "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": "metrics.sock",
 }
 _VLLM_CPUS = 2.0
 _POOL_CPUS = 1.0
 
 
-def prepare_environment() -> Path:
+def prepare_environment(*, local: bool) -> None:
     """Set what Ray reads from the environment; call before Ray is imported or started.
 
-    Returns the folder in which ingress replicas of this machine share their metrics.
+    Parameters
+    ----------
+    local
+        Whether a Ray will be started here, rather than joined.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="motet-metrics-")
-    return Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    if not local:
+        return
+    # Ray's own ports listen on every interface: only this service's processes get the token.
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    # Files of two services of one machine must not meet.
+    place = Path(tempfile.mkdtemp(prefix="motet-"))
+    (place / "metrics").mkdir()
+    (place / "haproxy").mkdir()
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(place / "metrics"))
+    for name, file in _HAPROXY_FILES.items():
+        os.environ.setdefault(name, str(place / "haproxy" / file))
 
 
 def start(document: Document, address: str | None = None) -> None:
@@ -59,6 +79,7 @@ def start(document: Document, address: str | None = None) -> None:
             )
         else:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)  # the caller shows progress
         serve.start(http_options={"host": service.host, "port": service.port})
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"join Ray at {address}" if address else "start Ray"

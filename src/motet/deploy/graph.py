@@ -6,10 +6,10 @@ The two builders here are what `motet serve` runs and what a Serve config names 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
+import ray
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.deployment import Application
@@ -40,8 +40,12 @@ class GraphArgs(TypedDict, total=False):
 def ingress(args: GraphArgs) -> Application:
     """Return the application that answers HTTP."""
     service = _document(args).config.service
+
+    def build() -> Any:  # Serve calls it inside each replica, and takes plain functions only
+        return _ingress_app(args)
+
     deployment = serve.deployment(
-        serve.ingress(partial(_ingress_app, args))(),
+        serve.ingress(build)(),
         name=INGRESS,
         num_replicas=service.replicas,
         max_ongoing_requests=service.ongoing_requests,
@@ -80,8 +84,13 @@ def pool(args: GraphArgs) -> Application:
 def pools_of(document: Document) -> Iterator[tuple[str, ExpertEntry]]:
     """Yield expert id and entry of every pool, in the order of the config."""
     for entry in document.config.experts:
-        if ENGINES.load(entry.engine).home != "ingress" and "base" not in entry.options:
+        if not in_ingress(entry) and "base" not in entry.options:
             yield entry.id, entry
+
+
+def in_ingress(entry: ExpertEntry) -> bool:
+    """Return whether an expert needs no pool: it only waits on a network."""
+    return ENGINES.load(entry.engine).home == "ingress"
 
 
 def adapters(document: Document, base: str) -> dict[str, str]:
@@ -106,13 +115,20 @@ def run_ingress(args: GraphArgs) -> None:
 def run_pool(args: GraphArgs, expert: str) -> str | None:
     """Run the pool of `expert` on the connected Ray and wait for it.
 
-    Returns None once it is up, or the reason why it is not; the other applications go on.
+    Returns None once it is up, or the reason why it is not; the other applications go on. A
+    worker process of its own builds the pool, and ends: importing vLLM takes seconds and
+    hundreds of megabytes, which the caller need not spend.
     """
+    build = ray.remote(num_cpus=0, max_calls=1)(_run_pool)
     try:
-        serve.run(pool({**args, "expert": expert}), name=pool_of(expert), route_prefix=None)
-    except (RayError, RuntimeError, ValueError) as error:
+        ray.get(build.remote(args, expert))
+    except RayError as error:
         return str(error).strip().splitlines()[-1]
     return None
+
+
+def _run_pool(args: GraphArgs, expert: str) -> None:
+    serve.run(pool({**args, "expert": expert}), name=pool_of(expert), route_prefix=None)
 
 
 def _ingress_app(args: GraphArgs) -> Any:
