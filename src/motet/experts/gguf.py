@@ -116,7 +116,27 @@ def convert(source: Path, destination: Path) -> None:
     )
     _print_progress("writing", 0, 0)
     model.save_pretrained(destination)
+    field = gguf.GGUFReader(str(source)).get_field("tokenizer.ggml.add_bos_token")
+    if field is not None and bool(field.contents()):
+        _begin_with_bos(tokenizer)
     tokenizer.save_pretrained(destination)
+
+
+def _begin_with_bos(tokenizer: Any) -> None:
+    """Let the tokenizer put its first token in front of plain prompts, as the file asks for.
+
+    transformers forgets that; chat templates write the token themselves.
+    """
+    from tokenizers.processors import TemplateProcessing
+
+    bos = tokenizer.bos_token
+    if bos is None or tokenizer("x").input_ids[0] == tokenizer.bos_token_id:
+        return
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{bos} $A",
+        pair=f"{bos} $A {bos} $B",
+        special_tokens=[(bos, tokenizer.bos_token_id)],
+    )
 
 
 def _counted(dequantize: Any, total: int) -> Any:

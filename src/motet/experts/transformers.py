@@ -161,7 +161,9 @@ class TransformersExpert(Expert):
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         options = self.options
         self._template = self._read_template()
         source = fetch(options.model, self.setting)
