@@ -1,18 +1,17 @@
-"""Hard limits, applied before any router: who can take this request at all."""
+"""Hard limits, the same for every router: who can take a request, and who has room for it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from motet.errors import NoExpertAvailable, UnsupportedRequest
-from motet.types import Fleet, Request
+from motet.types import Choice, Decision, Fleet, Request
 
 _RETRY_AFTER_S = 5.0
 
 
 def eligible(request: Request, fleet: Fleet) -> Fleet:
     """Return the members that are ready and have what `request` needs.
-
-    Members whose context is likely too short are left out while others remain; the estimate is
-    rough, so it never refuses a request by itself: engines count exactly.
 
     Raises
     ------
@@ -34,9 +33,25 @@ def eligible(request: Request, fleet: Fleet) -> Fleet:
             hint="See /ready.",
             retry_after=_RETRY_AFTER_S,
         )
+    return Fleet(ready)
+
+
+def roomy_first(request: Request, decision: Decision, fleet: Fleet) -> Decision:
+    """Return `decision` with the experts whose context is likely too short moved to its end.
+
+    The estimate is rough, so it never refuses a request by itself: engines count exactly.
+    """
     wanted = request.estimated_tokens + (request.max_tokens or 0)
-    roomy = [m for m in ready if m.card.context is None or m.card.context >= wanted]
-    return Fleet(roomy or ready)
+
+    def cramped(choice: Choice) -> bool:
+        context = fleet[choice.expert].card.context
+        return context is not None and context < wanted
+
+    choices = tuple(sorted(decision.choices, key=cramped))  # stable: order is kept otherwise
+    if choices == decision.choices:
+        return decision
+    reason = f"{decision.reason}; {choices[0].expert!r} first, for room of about {wanted} tokens"
+    return replace(decision, choices=choices, reason=reason)
 
 
 def _missing(request: Request, fleet: Fleet) -> str:

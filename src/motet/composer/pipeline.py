@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from motet.composer.base import Strategy
 from motet.composer.calls import Calls
-from motet.composer.eligibility import eligible
+from motet.composer.eligibility import eligible, roomy_first
 from motet.config import Limits
 from motet.errors import DeadlineExceeded, MotetError, NoExpertAvailable, UnknownModel
 from motet.experts.fleet import LiveFleet
@@ -62,14 +62,15 @@ class Pipeline:
             return Decision(
                 choices=(Choice(plan.name),), router="direct", reason="named by the client"
             )
-        decision = await plan.router.route(request, eligible(request, self.fleet.view))
+        fleet = eligible(request, self.fleet.view)
+        decision = await plan.router.route(request, fleet)
         if decision is None:
             raise NoExpertAvailable(
                 f"Router {plan.router.name!r} chose no expert of those that can answer now.",
                 hint="Give its chain a fallback.",
                 retry_after=5.0,
             )
-        return decision
+        return roomy_first(request, decision, fleet)
 
     async def answer(self, request: Request) -> Answer:
         """Begin to answer: decide, and hold the strategy ready to run."""

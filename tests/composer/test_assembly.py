@@ -1,0 +1,54 @@
+"""The second phase of validation: each component's options, with line, field and remedy."""
+
+import pytest
+
+from motet.composer.assembly import Assembly
+from motet.config import parse
+from motet.errors import ConfigError
+
+HEAD = "version: 1\nexperts:\n  - id: a\n    engine: fake\n"
+VLLM = "version: 1\nexperts:\n  - {id: m, engine: vllm, model: org/name}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD.replace("fake", "faek"), "experts.yaml:4: experts[0].engine: unknown engine 'faek'. Did you mean 'fake'?"),
+        (HEAD + "    tokns: [x]\n", "experts.yaml:5: experts[0].tokns: unknown field 'tokns'. Did you mean 'tokens'?"),
+        (HEAD + "    delay_s: -1\n", "experts.yaml:5: experts[0].delay_s: Input should be greater than or equal to 0"),
+        (HEAD + "    error: fialed\n", "Did you mean 'failed'?"),
+        (HEAD + "  - {id: b, engine: openai, url: ftp://x, model: m}\n", "experts.yaml:5: experts[1].url: String should match pattern"),
+        (HEAD + "  - {id: b, engine: openai, url: http://x}\n", "experts.yaml:5: experts[1]: field 'model' is required."),
+        (HEAD + "  - {id: b, engine: vllm}\n", "give either model or base"),
+        (HEAD + "  - {id: b, engine: vllm, base: a}\n", "base and adapter belong together"),
+        (HEAD + "  - {id: b, engine: vllm, base: a, adapter: x}\n", "experts[1].base: 'a' is not a vllm expert"),
+        (VLLM + "  - {id: b, engine: vllm, base: mm, adapter: x}\n", "experts[1].base: no expert 'mm'. Did you mean 'm'?"),
+        (HEAD + "routers: {r: {kind: constant, expert: a}}\ncompositions: {c: {router: r, strategy: {kind: singel}}}\n", "experts.yaml:6: compositions.c.strategy.kind: unknown strategy 'singel'. Did you mean 'single'?"),
+        (HEAD + "routers: {r: {kind: constant, expert: a}}\ncompositions: {c: {router: r, strategy: {kind: single, attempts: 0}}}\n", "compositions.c.strategy.attempts"),
+    ],
+)  # fmt: skip
+def test_problems(text, message):
+    with pytest.raises(ConfigError) as caught:
+        Assembly(parse(text))
+    assert message in str(caught.value)
+
+
+def test_all_problems_at_once():
+    text = HEAD + "    tokns: [x]\nrouters: {r: {kind: nope}, s: {kind: constant, expert: z}}\n"
+    with pytest.raises(ConfigError) as caught:
+        Assembly(parse(text))
+    assert len(caught.value.problems) == 3
+
+
+def test_adapters_share_a_base():
+    assembly = Assembly(parse(VLLM + "  - {id: b, engine: vllm, base: m, adapter: x}\n"))
+    assert list(assembly.plans) == ["m", "b"]
+    assert assembly.experts["b"].card.model == "m"
+
+
+def test_tools_need_a_parser():
+    plain, tooled = Assembly(
+        parse(VLLM + "  - {id: t, engine: vllm, model: org/name, tool_parser: hermes}\n")
+    ).experts.values()
+    assert "tools" not in plain.card.capabilities
+    assert "tools" in tooled.card.capabilities

@@ -1,0 +1,111 @@
+"""experts.yaml is read with every problem located, and nothing is lost on the way."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motet.config import load, parse
+from motet.errors import ConfigError
+
+MINIMAL = "version: 1\nexperts:\n  - id: a\n    engine: fake\n"
+
+
+def problems_of(text, **options):
+    with pytest.raises(ConfigError) as caught:
+        parse(text, **options)
+    return caught.value.problems
+
+
+def test_defaults():
+    config = parse(MINIMAL).config
+    assert (config.service.host, config.service.port) == ("127.0.0.1", 8000)
+    assert config.service.limits.deadline_s == 120
+
+
+def test_example_is_right():
+    config = load("experts.yaml").config
+    assert [expert.id for expert in config.experts] == ["smollm", "gemma"]
+    assert "auto" in config.compositions
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["experts.yaml: the file is empty."]),
+        ("a: [", ["not valid YAML"]),
+        ("version: 1\nversion: 1\n", ["experts.yaml:2: version: the key stands twice"]),
+        ("version: 2\nexperts: [{id: a, engine: fake}]", ["experts.yaml:1: version: Input should be 1"]),
+        ("version: 1\nexperts: []", ["experts.yaml:2: experts: List should have at least 1 item"]),
+        (MINIMAL + "servce: {}\n", ["experts.yaml:5: servce: unknown field 'servce'. Did you mean 'service'?"]),
+        (MINIMAL + "    price: {inptu: 3}\n", ["experts.yaml:5: experts[0].price.inptu: unknown field 'inptu'. Did you mean 'input'?"]),
+        (MINIMAL + "    capabilities: [tols]\n", ["Did you mean 'tools'?"]),
+        (MINIMAL + "  - id: a\n    engine: fake\n", ["experts.yaml:5: experts[1].id: expert id 'a' is taken on line 3."]),
+        (MINIMAL + "  - id: b\n", ["experts.yaml:5: experts[1]: field 'engine' is required."]),
+        (MINIMAL + "compositions: {c: {router: rulez}}\nrouters: {rules: {kind: x}}", ["experts.yaml:5: compositions.c.router: no router 'rulez'. Did you mean 'rules'?"]),
+        (MINIMAL + "compositions: {a: {router: r}}\nrouters: {r: {kind: x}}", ["'a' is an expert's id too"]),
+        (MINIMAL + "service: {port: 99999}\n", ["experts.yaml:5: service.port: Input should be less than or equal to 65535, got 99999"]),
+        (MINIMAL + "    resources: {replicas: {min: 3, max: 2}}\n", ["min 3 is over max 2"]),
+    ],
+)  # fmt: skip
+def test_every_problem_is_located(text, expected):
+    found = "\n".join(problems_of(text))
+    for part in expected:
+        assert part in found
+
+
+def test_all_problems_come_at_once():
+    assert len(problems_of("version: 1\nexperts: [{id: 1}, {engine: fake}]\nx: 1")) == 4
+
+
+def test_environment():
+    text = MINIMAL + "service: {port: '${PORT}', api_keys: ['${KEY:-none}']}\n"
+    config = parse(text, env={"PORT": "81"}).config
+    assert config.service.port == 81
+    assert config.service.api_keys[0].get_secret_value() == "none"
+    assert problems_of(text, env={}) == [
+        "experts.yaml:5: service.port: environment variable PORT is not set. Set it, or write "
+        "${PORT:-default}."
+    ]
+
+
+def test_secrets_are_never_shown():
+    text = MINIMAL + "service: {api_keys: ['${KEY}', 7]}\n"
+    assert "hunter2" not in "\n".join(problems_of(text, env={"KEY": "hunter2"}))
+    config = parse(text.replace(", 7", ""), env={"KEY": "hunter2"}).config
+    assert "hunter2" not in repr(config)
+
+
+def test_yes_and_no_are_words():
+    config = parse(MINIMAL + "    skills: [no, on, yes]\n    optional: true\n").config
+    assert config.experts[0].skills == ("no", "on", "yes")
+    assert config.experts[0].optional is True
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load(tmp_path / "nope.yaml")
+
+
+def test_with_service_checks_values():
+    document = parse(MINIMAL)
+    assert document.with_service(port=9, host=None).config.service.port == 9
+    assert document.config.service.port == 8000
+    with pytest.raises(ConfigError, match="service.port"):
+        document.with_service(port=-1)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+)
+def test_any_yaml_is_accepted_or_explained(value):
+    try:
+        parse(yaml.safe_dump(value), env={})
+    except ConfigError as error:
+        assert all(problem.startswith("experts.yaml") for problem in error.problems)

@@ -1,0 +1,104 @@
+"""What tests share: a real service in a thread, on fake experts through the production seam."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import uvicorn
+
+from motet.api import create_app
+from motet.composer.service import Motet
+from motet.config import parse
+
+FLEET = """
+version: 1
+experts:
+  - {id: echo, engine: fake, context: 200, price: {input: 1, output: 2}}
+  - {id: coder, engine: fake, tokens: [code, " here"]}
+  - {id: breaks, engine: fake, tokens: [a, b, c], fail_after: 2}
+  - {id: dead, engine: fake, fail_after: 0, error: unavailable}
+  - {id: offline, engine: fake, down: gone fishing, optional: true}
+  - {id: slow, engine: fake, tokens: ["1", "2", "3"], token_delay_s: 30}
+routers:
+  rules:
+    kind: symbolic
+    rules:
+      - {name: code, when: "has_code || mentions(['sql'])", use: [coder]}
+  front: {kind: chain, of: [rules], fallback: echo}
+  shaky: {kind: constant, expert: dead, fallbacks: [echo]}
+  hopeless: {kind: constant, expert: dead, fallbacks: [dead2]}
+compositions:
+  auto: {router: front, description: the usual}
+  shaky: {router: shaky}
+  hopeless: {router: hopeless}
+  brief: {router: shaky, limits: {deadline_s: 0.3}}
+""".replace(
+    "  - {id: offline",
+    "  - {id: dead2, engine: fake, fail_after: 0, error: overloaded}\n  - {id: offline",
+)
+
+
+@dataclass
+class Service:
+    """A running service.
+
+    Attributes
+    ----------
+    motet
+        The object behind it, to look at the fleet from inside.
+    """
+
+    url: str
+    motet: Motet
+
+    def post(self, path: str, body: object, **options: object) -> httpx.Response:
+        return httpx.post(f"{self.url}{path}", json=body, timeout=30, **options)
+
+    def get(self, path: str, **options: object) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", timeout=30, **options)
+
+    def chat(
+        self, content: str = "hello there", model: str = "auto", **fields: object
+    ) -> httpx.Response:
+        messages = [{"role": "user", "content": content}]
+        return self.post("/v1/chat/completions", {"model": model, "messages": messages, **fields})
+
+
+@contextmanager
+def running(text: str) -> Iterator[Service]:
+    """Serve a config on a free port of the loopback interface."""
+    motet = Motet(parse(text))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(motet), port=0, log_level="error", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        wait_for(lambda: server.started, 10)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield Service(f"http://127.0.0.1:{port}", motet)
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    """Wait until `condition` holds; fail after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    """The service of `FLEET`."""
+    with running(FLEET) as found:
+        wait_for(lambda: found.get("/ready").json()["experts"]["echo"]["state"] == "ready")
+        yield found

@@ -1,0 +1,80 @@
+"""Chains ask in order, narrow, and fall back."""
+
+import pytest
+
+from motet.composer.assembly import Assembly
+from motet.config import parse
+from motet.errors import ConfigError
+from motet.types import ExpertCard, Fleet, Member, Request
+
+EXPERTS = (
+    "version: 1\nexperts: [{id: a, engine: fake}, {id: b, engine: fake}, {id: c, engine: fake}]\n"
+)
+FLEET = Fleet(Member(ExpertCard(id=name, engine="fake")) for name in ("a", "b", "c"))
+ASK = Request(model="m", messages=({"role": "user", "content": "hi"},))
+
+
+async def decide(routers, fleet=FLEET):
+    assembly = Assembly(parse(EXPERTS + routers + "\ncompositions: {m: {router: front}}"))
+    return await assembly.plans["m"].router.route(ASK, fleet)
+
+
+NO = "{kind: symbolic, rules: [{name: never, when: 'false', use: [a]}]}"
+DENY = "{kind: symbolic, rules: [{name: not a, deny: [a]}]}"
+
+
+async def test_first_that_knows():
+    found = await decide(
+        f"routers: {{no: {NO}, c: {{kind: constant, expert: c}}, front: {{kind: chain, of: [no, c]}}}}"
+    )
+    assert found.experts == ("c",)
+
+
+async def test_narrowing_binds_later_routers():
+    found = await decide(
+        f"routers: {{deny: {DENY}, a: {{kind: constant, expert: a, fallbacks: [c]}}, "
+        "front: {kind: chain, of: [deny, a]}}"
+    )
+    assert found.experts == ("c",)
+    assert "not a" in found.reason and "stands in" in found.reason
+
+
+async def test_narrowed_field_decides_when_nothing_else_does():
+    found = await decide(
+        f"routers: {{deny: {DENY}, front: {{kind: chain, of: [deny], fallback: a}}}}"
+    )
+    assert found.experts == ("b", "c")
+
+
+async def test_fallback():
+    found = await decide(f"routers: {{no: {NO}, front: {{kind: chain, of: [no], fallback: b}}}}")
+    assert found.experts == ("b",)
+    assert found.confidence == 0
+
+
+async def test_nobody_knows():
+    assert await decide(f"routers: {{no: {NO}, front: {{kind: chain, of: [no]}}}}") is None
+
+
+async def test_constant_without_its_experts():
+    routers = "routers: {front: {kind: constant, expert: a}}"
+    assert await decide(routers, FLEET.only({"b": 1.0})) is None
+
+
+@pytest.mark.parametrize(
+    ("routers", "message"),
+    [
+        ("routers: {front: {kind: chain, of: [font]}}", "no router 'font'. Did you mean 'front'?"),
+        ("routers: {front: {kind: chain, of: [x]}, x: {kind: chain, of: [front]}}", "in a circle: front -> x -> front"),
+        ("routers: {front: {kind: chain, of: [], fallback: a}}", "at least 1 item"),
+        ("routers: {front: {kind: chian, of: [a]}}", "routers.front.kind: unknown router 'chian'. Did you mean 'chain'?"),
+        ("routers: {front: {kind: constant, expert: d}}", "routers.front.expert: no expert 'd'"),
+        ("routers: {front: {kind: constant, expert: a, falbacks: [b]}}", "unknown field 'falbacks'. Did you mean 'fallbacks'?"),
+        ("routers: {front: {kind: symbolic, rules: [{name: x, when: 'chars >', use: [a]}]}}", "routers.front.rules[0].when: the rule does not compile"),
+    ],
+)  # fmt: skip
+async def test_bad_chains(routers, message):
+    with pytest.raises(ConfigError) as caught:
+        await decide(routers)
+    assert message in str(caught.value)
+    assert "experts.yaml:3" in str(caught.value)
