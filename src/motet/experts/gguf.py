@@ -20,6 +20,9 @@ from typing import Any
 from motet.errors import SourceError
 from motet.experts._store import Report, build_once, digest
 
+_RECIPE = 2
+"""Raised when conversion comes to give another result, so that caches are made again."""
+
 
 def converted(source: Path, cache: Path, report: Report) -> Path:
     """Return the folder with the safetensors form of a GGUF file, made on first use.
@@ -47,7 +50,7 @@ def converted(source: Path, cache: Path, report: Report) -> Path:
     content = digest(source)
     return build_once(
         cache / "models" / f"{source.stem}-{content[:12]}",
-        content,
+        f"{content}, recipe {_RECIPE}",
         functools.partial(_convert_in_child, source, report=report),
         report,
     )

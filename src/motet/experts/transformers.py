@@ -42,7 +42,8 @@ class TransformersOptions(Options):
     chat_template: Path | None = None
     """Jinja file that writes messages as a prompt, instead of the model's own."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format; `auto` takes the weights' own on a GPU, and on a CPU the faster."""
+    """Number format; `auto` takes the weights' own on a GPU, and on a CPU the faster. In 16 bits
+    near-ties between tokens may fall otherwise in a batch than alone; `float32` avoids that."""
     device: str = "auto"
     """Torch device such as `cpu` or `cuda:0`; `auto` takes a GPU where there is one."""
     max_batch: PositiveInt = 8
@@ -60,7 +61,13 @@ class TransformersOptions(Options):
 
 
 class TransformersExpert(Expert):
-    """A causal language model in this process, with continuous batching on a thread of its own."""
+    """A causal language model in this process, with continuous batching on a thread of its own.
+
+    Every row draws from its own generator, and a prompt is read alone, so company changes an answer
+    only through rounding: a matrix product of eight rows adds up in another order than one of a
+    single row. In float32 that is below the gap between tokens; in bfloat16, with its 8 bits, the
+    likeliest two tokens are often equal to within it, and a greedy answer may turn there.
+    """
 
     Config: ClassVar[type[Options]] = TransformersOptions
     home: ClassVar[Literal["ingress", "pool", "vllm"]] = "pool"
