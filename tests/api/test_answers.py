@@ -166,7 +166,7 @@ BAD = [
     (b'{"model": "auto", "messages": "hi"}', "messages", "valid list"),
     (b'{"model": "auto", "messages": [{"role": "usr", "content": "x"}]}', "messages[0]", "'user'"),
     (b'{"model": "auto", "messages": [{"content": "x"}]}', "messages[0]", "role"),
-    (b'{"model": "auto", "messages": [{"role": "user", "content": 7}]}', "messages[0].user.content", "valid string"),
+    (b'{"model": "auto", "messages": [{"role": "user", "content": 7}]}', "messages[0].content", "valid"),
     (b'{"model": "auto", "messages": [{"role": "user", "content": [{"type": "txt"}]}]}', None, "txt"),
     (b'{"model": "auto", "messages": [{"role": "user", "content": "x"}], "temperature": "hot"}', "temperature", "valid number"),
     (b'{"model": "auto", "messages": [{"role": "user", "content": "x"}], "temperature": 9}', "temperature", "less than or equal to 2"),

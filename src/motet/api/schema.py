@@ -73,7 +73,8 @@ class Body(BaseModel):
         try:
             body: Self = cls._validator.validate_python(values)
         except ValidationError as error:
-            raise _explain(error.errors(include_url=False, include_context=False)) from None
+            details = error.errors(include_url=False, include_context=False)
+            raise _explain(values, details) from None
         return body
 
     def shared(self) -> dict[str, Any]:
@@ -156,21 +157,35 @@ def _eager(schema: Any) -> Any:
 
 
 for _body in (ChatBody, CompletionBody):
-    _body._validator = SchemaValidator(_eager(_body.__pydantic_core_schema__))
+    # Not prebuilt: pydantic would put the model's own validator in the place of this schema.
+    _body._validator = SchemaValidator(_eager(_body.__pydantic_core_schema__), _use_prebuilt=False)
 
 
-def _explain(details: list[ErrorDetails]) -> RequestError:
-    """Return one error for the fault that matters most: the deepest, so unions read well."""
-    detail = max(details, key=lambda item: len(item["loc"]))
-    field = ""
-    for part in detail["loc"]:
-        if isinstance(part, int):
-            field += f"[{part}]"
-        elif part.isidentifier() and not part[0].isupper():
-            field += f".{part}" if field else part
+def _explain(values: Any, details: list[ErrorDetails]) -> RequestError:
+    """Return one error for the fault that matters most.
+
+    The deepest one, so that unions read well, and of those a wrong value before a missing one.
+    """
+    detail = max(details, key=lambda item: (len(item["loc"]), item["type"] != "missing"))
+    field = _field(values, detail)
     message = detail["msg"].removeprefix("Value error, ")
     got = "" if detail["type"] == "missing" else f" Got {_short(detail['input'])}."
     return RequestError(f"{field or 'The body'}: {message}.{got}", param=field or None)
+
+
+def _field(value: Any, detail: ErrorDetails) -> str:
+    """Return the path of a fault in the client's terms, without the names of union members."""
+    field = ""
+    for part in detail["loc"]:
+        if isinstance(part, int) and isinstance(value, list) and part < len(value):
+            field += f"[{part}]"
+            value = value[part]
+        elif isinstance(value, dict) and part in value:
+            field += f".{part}" if field else str(part)
+            value = value[part]
+    if detail["type"] == "missing":
+        field += f".{detail['loc'][-1]}" if field else str(detail["loc"][-1])
+    return field
 
 
 def _short(value: Any) -> str:

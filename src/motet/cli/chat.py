@@ -20,7 +20,7 @@ def chat(
     key: Annotated[
         str | None, typer.Option(envvar="MOTET_API_KEY", help="The service's API key.")
     ] = None,
-    max_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 256,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer, in tokens.")] = None,
 ) -> None:
     """Chat with a running service; /quit or Ctrl-D ends it, /new forgets the conversation."""
     messages: list[dict[str, str]] = []
@@ -48,7 +48,7 @@ def _turn(
     model: str,
     messages: list[dict[str, str]],
     text: str,
-    max_tokens: int,
+    max_tokens: int | None,
 ) -> None:
     """Send one user message, print the answer as it comes, and keep both."""
     import httpx

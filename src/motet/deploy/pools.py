@@ -82,7 +82,12 @@ def in_process_pool(entry: ExpertEntry, setting: Setting) -> Application:
         autoscaling_config=autoscaling(entry, entry.options.get("max_batch", 8)),
         max_ongoing_requests=64,
         max_queued_requests=256,
-        ray_actor_options={"num_cpus": 1, "num_gpus": resources.gpus},
+        ray_actor_options={
+            "num_cpus": 1,
+            "num_gpus": resources.gpus,
+            # Threads of torch that spin while they wait starve every other process of the machine.
+            "runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "passive"}},
+        },
         **HEALTH_OPTIONS,
     )
     return deployment.bind(entry, setting)

@@ -1,0 +1,257 @@
+"""The openai engine against a scripted host over httpx's own transport seam, and a real socket."""
+
+import json
+
+import httpx
+import pytest
+
+from motet.composer.assembly import Assembly
+from motet.config import parse
+from motet.errors import (
+    ContextLengthExceeded,
+    ExpertError,
+    ExpertOverloaded,
+    ExpertRejected,
+    ExpertTimeout,
+    ExpertUnavailable,
+)
+from motet.types import Request, State, Usage
+
+ANSWER = {
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
+}  # fmt: skip
+
+
+class Pieces(httpx.AsyncByteStream):
+    """A body that arrives seven bytes at a time, so that nothing may count on whole lines."""
+
+    def __init__(self, content):
+        self.content = content
+
+    async def __aiter__(self):
+        for start in range(0, len(self.content), 7):
+            yield self.content[start : start + 7]
+
+
+class Host(httpx.AsyncBaseTransport):
+    """Plays a list of answers; remembers the requests."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.requests = []
+
+    async def handle_async_request(self, request):
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        status, content, *headers = answer
+        if isinstance(content, dict):
+            content = json.dumps(content).encode()
+        return httpx.Response(status, headers=dict(*headers), stream=Pieces(content))
+
+    def body(self, number=-1):
+        return json.loads(self.requests[number].content)
+
+
+async def expert(*answers, monkeypatch, options=""):
+    host = Host(*answers)
+    monkeypatch.setattr("motet.experts.openai._transport", lambda connections: host)
+    monkeypatch.setattr("motet.experts.openai._BACKOFF_S", 0.001)
+    monkeypatch.setattr("motet.experts.openai._LONGEST_BACKOFF_S", 0.002)
+    text = f"version: 1\nexperts: [{{id: far, engine: openai, url: 'http://far/v1', model: m{options}}}]"
+    found = Assembly(parse(text, env={"KEY": "s3cret"})).experts["far"]
+    await found.start()
+    return found, host
+
+
+def ask(**fields):
+    return Request(model="auto", messages=({"role": "user", "content": "x"},), **fields)
+
+
+async def read(found, request):
+    return [chunk async for chunk in found.stream(request)]
+
+
+def sse(*payloads, done=True):
+    lines = [f"data: {json.dumps(payload)}\r\n\r\n" for payload in payloads]
+    return ("".join(lines) + ("data: [DONE]\n\n" if done else "")).encode()
+
+
+def delta(text, **fields):
+    return {"choices": [{"index": 0, "delta": {"content": text}, **fields}]}
+
+
+async def test_whole_answer(monkeypatch):
+    found, host = await expert(
+        (200, ANSWER), monkeypatch=monkeypatch, options=", api_key: '${KEY}'"
+    )
+    chunks = await read(found, ask(max_tokens=5, stop=("a",), seed=1, extra={"top_k": 4}))
+    assert [c.text for c in chunks] == ["hi", ""]
+    assert chunks[-1].usage == Usage(3, 1)
+    assert str(host.requests[0].url) == "http://far/v1/chat/completions"
+    assert host.requests[0].headers["authorization"] == "Bearer s3cret"
+    assert host.requests[0].headers["host"] == "far"
+    assert host.body() == {
+        "top_k": 4, "model": "m", "messages": [{"role": "user", "content": "x"}],
+        "max_tokens": 5, "seed": 1, "stop": ["a"],
+    }  # fmt: skip
+
+
+async def test_request_fields_travel(monkeypatch):
+    found, host = await expert((200, ANSWER), monkeypatch=monkeypatch)
+    tool = {"type": "function", "function": {"name": "f"}}
+    await read(found, ask(tools=(tool,), tool_choice="auto", top_logprobs=2, n=2, response_format={"type": "json_object"}))  # fmt: skip
+    body = host.body()
+    assert body["tools"] == [tool] and body["tool_choice"] == "auto"
+    assert body["logprobs"] is True and body["top_logprobs"] == 2
+    assert body["n"] == 2 and body["response_format"] == {"type": "json_object"}
+    await read(found, Request(model="auto", prompt="once", top_logprobs=3))
+    assert host.requests[-1].url.path == "/v1/completions"
+    assert host.body()["prompt"] == "once" and host.body()["logprobs"] == 3
+
+
+async def test_stream(monkeypatch):
+    usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
+    content = sse(delta("a"), delta("b", finish_reason="stop"), usage)
+    found, host = await expert((200, content), monkeypatch=monkeypatch)
+    chunks = await read(found, ask(stream=True))
+    assert "".join(c.text for c in chunks) == "ab"
+    assert chunks[1].finish == "stop" and chunks[-1].usage == Usage(3, 2)
+    assert host.body()["stream_options"] == {"include_usage": True}
+
+
+async def test_tool_calls_and_reasoning(monkeypatch):
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    event = {"choices": [{"index": 0, "delta": {"tool_calls": [call], "reasoning_content": "hm"}}]}
+    found, _ = await expert((200, sse(event)), monkeypatch=monkeypatch)
+    (chunk,) = await read(found, ask(stream=True))
+    assert chunk.tool_calls == (call,) and chunk.reasoning == "hm"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (sse(delta("a"), done=False), "ended before it was complete"),
+        (sse(delta("a"), {"error": {"message": "boom", "code": 500}}), "boom"),
+        (b"data: {nonsense\n\n", "not JSON"),
+        (b"data: [1]\n\n", "list where an object belongs"),
+    ],
+)
+async def test_broken_streams(monkeypatch, content, message):
+    found, host = await expert((200, content), monkeypatch=monkeypatch)
+    with pytest.raises(ExpertError, match=message):
+        await read(found, ask(stream=True))
+    assert len(host.requests) == 1  # words may be out: nothing is asked twice
+
+
+OVERFLOW = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens."
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, {"error": {"message": "bad field", "code": None}}, ExpertRejected),
+        (422, {"detail": "no"}, ExpertRejected),
+        (400, {"error": {"message": OVERFLOW, "code": "context_length_exceeded"}}, ContextLengthExceeded),
+        (401, {"error": {"message": "bad key sk-123"}}, ExpertError),
+        (408, {}, ExpertTimeout),
+        (418, b"teapot", ExpertRejected),
+        (501, b"<html>", ExpertError),
+    ],
+)  # fmt: skip
+async def test_errors_that_are_not_retried(monkeypatch, status, body, kind):
+    found, host = await expert((status, body), monkeypatch=monkeypatch)
+    with pytest.raises(kind) as caught:
+        await read(found, ask())
+    assert type(caught.value) is kind
+    assert "sk-123" not in str(caught.value)
+    assert len(host.requests) == 1
+
+
+async def test_overflow_numbers(monkeypatch):
+    found, _ = await expert((400, {"error": {"message": OVERFLOW}}), monkeypatch=monkeypatch)
+    with pytest.raises(ContextLengthExceeded) as caught:
+        await read(found, ask())
+    assert (caught.value.limit, caught.value.wanted) == (4096, 5000)
+
+
+@pytest.mark.parametrize("failure", [(500, {}), (503, {}), (429, {}), httpx.ConnectError("no")])
+async def test_retries_until_it_works(monkeypatch, failure):
+    found, host = await expert(failure, failure, (200, ANSWER), monkeypatch=monkeypatch)
+    assert (await read(found, ask()))[0].text == "hi"
+    assert len(host.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        ((500, {}), ExpertError),
+        ((429, {}, {"retry-after": "7"}), ExpertOverloaded),
+        (httpx.ConnectError("no"), ExpertUnavailable),
+    ],
+)
+async def test_retries_are_bounded(monkeypatch, failure, kind):
+    found, host = await expert(failure, monkeypatch=monkeypatch, options=", retries: 1")
+    with pytest.raises(kind) as caught:
+        await read(found, ask())
+    assert len(host.requests) == 2
+    if kind is ExpertOverloaded:
+        assert caught.value.retry_after == 7
+
+
+async def test_silence_is_a_timeout(monkeypatch):
+    found, host = await expert(httpx.ReadTimeout("x"), monkeypatch=monkeypatch)
+    with pytest.raises(ExpertTimeout, match="silent for 60 s"):
+        await read(found, ask())
+    assert len(host.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "reason"),
+    [
+        ((200, {}), State.READY, ""),
+        ((404, {}), State.READY, ""),
+        ((401, {}), State.DOWN, "refuses the api_key"),
+        ((500, {}), State.DOWN, "answers 500"),
+        (httpx.ConnectError("no"), State.DOWN, "cannot be reached"),
+    ],
+)
+async def test_health(monkeypatch, answer, state, reason):
+    found, _ = await expert(answer, monkeypatch=monkeypatch)
+    health = await found.health()
+    assert health.state is state and reason in health.reason
+
+
+async def test_health_is_asked_rarely_of_a_host_that_answers(monkeypatch):
+    found, host = await expert((200, ANSWER), monkeypatch=monkeypatch)
+    await read(found, ask())
+    await found.health()
+    assert len(host.requests) == 1
+
+
+async def test_real_sockets(service):
+    """Motet in front of Motet: the same words, errors and usage come through."""
+    text = (
+        f"version: 1\nexperts: [{{id: far, engine: openai, url: '{service.url}/v1', model: shaky}}, "
+        f"{{id: broken, engine: openai, url: '{service.url}/v1', model: breaks, retries: 0}}, "
+        "{id: nobody, engine: openai, url: 'http://127.0.0.1:9/v1', model: m, retries: 0}]"
+    )
+    experts = Assembly(parse(text)).experts
+    for found in experts.values():
+        await found.start()
+    try:
+        for stream in (False, True):
+            chunks = await read(experts["far"], ask(stream=stream))
+            assert "".join(c.text for c in chunks) == "x"
+            assert chunks[-1].usage == Usage(1, 1)
+        with pytest.raises(ExpertError, match="scripted failure"):
+            await read(experts["broken"], ask(stream=True))
+        with pytest.raises(ExpertUnavailable, match="cannot be reached"):
+            await read(experts["nobody"], ask())
+        assert (await experts["nobody"].health()).state is State.DOWN
+        assert (await experts["far"].health()).ready
+    finally:
+        for found in experts.values():
+            await found.close()
