@@ -158,7 +158,7 @@ class ContextLengthExceeded(RequestError):
         where = f" of {expert!r}" if expert else ""
         super().__init__(
             f"The maximum context length{where} is {limit} tokens, but the request needs "
-            f"{wanted} (prompt plus tokens to generate).",
+            f"at least {wanted} (prompt plus tokens to generate).",
             hint="Shorten the messages or lower max_tokens.",
             param="messages",
         )

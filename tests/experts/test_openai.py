@@ -170,8 +170,12 @@ async def test_errors_that_are_not_retried(monkeypatch, status, body, kind):
     assert len(host.requests) == 1
 
 
-async def test_overflow_numbers(monkeypatch):
-    found, _ = await expert((400, {"error": {"message": OVERFLOW}}), monkeypatch=monkeypatch)
+@pytest.mark.parametrize(
+    "message",
+    [OVERFLOW, "max_tokens=5000 cannot be greater than max_model_len=4096. (parameter=max_tokens)"],
+)
+async def test_overflow_numbers(monkeypatch, message):
+    found, _ = await expert((400, {"error": {"message": message}}), monkeypatch=monkeypatch)
     with pytest.raises(ContextLengthExceeded) as caught:
         await read(found, ask())
     assert (caught.value.limit, caught.value.wanted) == (4096, 5000)

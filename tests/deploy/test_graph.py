@@ -1,0 +1,176 @@
+"""What is deployed for a config, without starting Ray; and the caller's side of a pool."""
+
+import pytest
+import yaml
+from ray.exceptions import ActorDiedError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.schema import ApplicationStatus, ServeDeploySchema
+
+from motet.composer.assembly import Assembly
+from motet.config import load, parse
+from motet.deploy import cluster, graph, handles, serve_config
+from motet.errors import (
+    DeployError,
+    ExpertError,
+    ExpertOverloaded,
+    ExpertRejected,
+    ExpertUnavailable,
+    UnknownModel,
+)
+from motet.types import Chunk, Request, State
+
+TEXT = """
+version: 1
+experts:
+  - {id: far, engine: openai, url: 'http://far/v1', model: m, api_key: '${KEY}'}
+  - {id: org/base, engine: vllm, model: org/name}
+  - {id: lora, engine: vllm, base: org/base, adapter: adapters/x}
+  - {id: here, engine: transformers, model: org/other, resources: {replicas: {min: 1, max: 3}}}
+service: {replicas: 2, port: 8123}
+"""
+ASK = Request(model="here", messages=({"role": "user", "content": "hi"},))
+
+
+@pytest.fixture
+def document():
+    return parse(TEXT, env={"KEY": "s3cret"})
+
+
+def test_pools(document):
+    assert [name for name, _ in graph.pools_of(document)] == ["org/base", "here"]
+    assert graph.adapters(document, "org/base") == {"lora": "adapters/x"}
+    assert [graph.in_ingress(entry) for entry in document.config.experts] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_ray_gets_enough_logical_cpus(document):
+    # One for Ray itself, the ingress, two for vLLM, one for each of three replicas.
+    assert cluster._logical_cpus(document) >= 1 + 0.2 + 2 + 3
+
+
+def test_serve_config(document, tmp_path):
+    content = serve_config.of(document)
+    ServeDeploySchema(**content)  # what Ray itself checks
+    names = [app["name"] for app in content["applications"]]
+    assert names == ["motet", "motet-pool-org--base", "motet-pool-here"]
+    assert content["http_options"] == {"host": "127.0.0.1", "port": 8123}
+    text = serve_config.text(content)
+    assert "s3cret" not in text and "${KEY}" in text
+    path = serve_config.write(content, str(tmp_path / "serve.yaml"))
+    assert yaml.safe_load(path.read_text()) == content
+    assert [p.name for p in tmp_path.iterdir()] == ["serve.yaml"]
+    with pytest.raises(DeployError, match="Cannot write"):
+        serve_config.write(content, str(tmp_path / "none" / "serve.yaml"))
+
+
+def test_builders(document, monkeypatch):
+    monkeypatch.setenv("KEY", "s3cret")
+    args = graph.arguments(document)
+    assert graph.ingress(args)._bound_deployment.num_replicas == 2
+    pool = graph.pool({**args, "expert": "here"})._bound_deployment
+    assert pool.name == "motet-pool-here"
+    assert pool._deployment_config.autoscaling_config.max_replicas == 3
+    assert 0 < pool.max_queued_requests < 10_000 and 0 < pool.max_ongoing_requests < 10_000
+    with pytest.raises(UnknownModel):
+        graph.pool({**args, "expert": "lora"})
+
+
+def test_shipped_example_deploys():
+    assert len(serve_config.of(load("experts.yaml"))["applications"]) == 3
+
+
+class Replica:
+    """A Serve handle that plays parcels or raises."""
+
+    def __init__(self, *parcels, error=None):
+        self.parcels, self.error, self.cancelled = list(parcels), error, False
+        self.asked = []
+
+    def options(self, **_):
+        return self
+
+    @property
+    def stream(self):
+        return self
+
+    def remote(self, *arguments):
+        self.asked.append(arguments)
+        return self
+
+    async def __aiter__(self):
+        for parcel in self.parcels:
+            yield parcel
+        if self.error:
+            raise self.error
+
+    def cancel(self):
+        self.cancelled = True
+
+
+def caller(document, monkeypatch, replica, expert="here"):
+    monkeypatch.setattr(handles.serve, "get_deployment_handle", lambda *_, **__: replica)
+    return Assembly(document, graph._in_graph).experts[expert]
+
+
+async def test_pool_answers(document, monkeypatch):
+    replica = Replica([Chunk(text="a"), Chunk(text="b")], [Chunk(finish="stop")])
+    chunks = [chunk async for chunk in caller(document, monkeypatch, replica, "lora").stream(ASK)]
+    assert [chunk.text for chunk in chunks] == ["a", "b", ""]
+    assert replica.asked[0][0] == "lora"
+    assert not replica.cancelled
+
+
+async def test_leaving_cancels_the_replica(document, monkeypatch):
+    replica = Replica([Chunk(text="a")], [Chunk(text="b")])
+    stream = caller(document, monkeypatch, replica).stream(ASK)
+    await anext(stream)
+    await stream.aclose()
+    assert replica.cancelled
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (BackPressureError(9, 9), ExpertOverloaded),
+        (DeploymentUnavailableError("x"), ExpertUnavailable),
+        (ActorDiedError(), ExpertError),
+    ],
+)
+async def test_failures_of_a_pool(document, monkeypatch, error, kind):
+    replica = Replica([Chunk(text="a")], error=error)
+    with pytest.raises(ExpertError) as caught:
+        async for _ in caller(document, monkeypatch, replica).stream(ASK):
+            pass
+    assert type(caught.value) is kind
+
+
+async def test_errors_travel_as_parcels(document, monkeypatch):
+    replica = Replica(ExpertRejected("here", "no"))
+    with pytest.raises(ExpertRejected):
+        async for _ in caller(document, monkeypatch, replica).stream(ASK):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "reason"),
+    [
+        (None, State.STARTING, "not deployed yet"),
+        (ApplicationStatus.DEPLOYING, State.STARTING, "starting"),
+        (ApplicationStatus.RUNNING, State.READY, ""),
+        (ApplicationStatus.DEPLOY_FAILED, State.DOWN, "no weights"),
+        (ApplicationStatus.UNHEALTHY, State.DOWN, "no weights"),
+    ],
+)
+async def test_health_of_a_pool(document, monkeypatch, status, state, reason):
+    class Statuses:
+        async def read(self):
+            bad = status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY)
+            return {"motet-pool-here": (status, "no weights" if bad else "")} if status else {}
+
+    monkeypatch.setattr(handles, "_STATUSES", Statuses())
+    health = await caller(document, monkeypatch, Replica()).health()
+    assert health.state is state and reason in health.reason
