@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -32,7 +32,7 @@ _SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
 class _Loader(yaml.CSafeLoader):
     """YAML 1.2's booleans: `no`, `on` and their kin are words, such as a language or a name."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+    yaml_implicit_resolvers = {  # noqa: RUF012  # as the base class has it
         first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":bool")]
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import os
+import random
 import secrets
+import socket
 import tempfile
 from pathlib import Path
 
@@ -27,6 +29,17 @@ _HAPROXY_FILES = {
     "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "",
     "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "server-state",
     "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": "metrics.sock",
+}
+_PORTS = 100
+# Serve and HAProxy share ports they find taken (SO_REUSEPORT), so with Ray's fixed defaults two
+# services on one machine would answer each other's clients.
+_PORT_SETTINGS = {
+    "RAY_SERVE_HAPROXY_STATS_PORT": 0,
+    "RAY_SERVE_HAPROXY_METRICS_PORT": 1,
+    "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": 2,
+    "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": 49,
+    "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": 50,
+    "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": 99,
 }
 _VLLM_CPUS = 2.0
 _POOL_CPUS = 1.0
@@ -56,6 +69,9 @@ def prepare_environment(*, local: bool) -> None:
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(place / "metrics"))
     for name, file in _HAPROXY_FILES.items():
         os.environ.setdefault(name, str(place / "haproxy" / file))
+    first = _free_ports(_PORTS)
+    for name, offset in _PORT_SETTINGS.items():
+        os.environ.setdefault(name, str(first + offset))
 
 
 def start(document: Document, address: str | None = None) -> None:
@@ -123,3 +139,22 @@ def _logical_cpus(document: Document) -> int:
         each = _VLLM_CPUS if entry.engine == "vllm" else _POOL_CPUS
         wanted += each * entry.resources.replicas.max
     return max(os.cpu_count() or 1, math.ceil(wanted))
+
+
+def _free_ports(count: int) -> int:
+    """Return the first of `count` neighbouring ports, below the system's ephemeral range."""
+    blocks = list(range(20_000, 32_000, count))
+    random.shuffle(blocks)
+    for first in blocks:
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    raise DeployError(f"No {count} neighbouring ports between 20000 and 32000 are free.")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True

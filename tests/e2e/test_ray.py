@@ -1,0 +1,152 @@
+"""The Serve graph on a real Ray, with fakes for models: what needs no model to be seen."""
+
+import json
+import subprocess
+import sys
+import threading
+
+import httpx
+import openai
+import pytest
+
+from conftest import FLEET, wait_for
+from e2e.conftest import served
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ray")
+    config = folder / "experts.yaml"
+    config.write_text(FLEET + "service: {replicas: 2}\n")
+    with served(config, folder / "log", "Press Ctrl-C", 120) as found:
+        yield found
+
+
+def test_screen(service):
+    assert "Motet answers at" in service.output
+    assert "echo" in service.output and "auto" in service.output and "curl" in service.output
+
+
+def test_answers(service):
+    client = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0)
+    ask = [{"role": "user", "content": "good day"}]
+    whole = client.chat.completions.create(model="auto", messages=ask)
+    assert whole.choices[0].message.content == "good day"
+    stream = client.chat.completions.create(model="auto", messages=ask, stream=True)
+    assert "".join(c.choices[0].delta.content or "" for c in stream if c.choices) == "good day"
+
+
+def test_errors_keep_their_shape(service):
+    assert service.chat(model="nope").status_code == 404
+    assert service.chat(model="nope").json()["error"]["code"] == "model_not_found"
+    assert service.chat(model="hopeless").headers["retry-after"]
+    assert service.chat("word " * 300).json()["error"]["code"] == "context_length_exceeded"
+    bad = httpx.post(f"{service.url}/v1/chat/completions", content=b"{")
+    assert bad.status_code == 400
+    assert "scripted failure" in service.chat(model="breaks", stream=True).text
+
+
+def test_replicas_share_metrics(service):
+    for _ in range(8):
+        service.chat("count me", model="coder")
+    lines = service.get("/metrics").text.splitlines()
+    found = [
+        line
+        for line in lines
+        if line.startswith('motet_requests_total{composition="coder",status="ok"}')
+    ]
+    assert [float(line.split()[-1]) for line in found] == [8.0]
+
+
+def test_only_loopback_answers(service):
+    listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True).stdout
+    bound = [line.split()[3] for line in listening.splitlines()]
+    assert f"127.0.0.1:{service.port}" in bound
+    assert not any(a.endswith(f":{service.port}") and not a.startswith("127.") for a in bound)
+    assert not any(
+        a.startswith(("0.0.0.0:30", "*:30")) and len(a.split(":")[-1]) == 5 for a in bound
+    )
+
+
+def test_strangers_cannot_join_ray(service):
+    """Ray's own ports listen on every interface; without the token they refuse."""
+    code = "import ray; ray.init('auto', log_to_driver=False); print('joined')"
+    stranger = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert "joined" not in stranger.stdout
+    assert stranger.returncode != 0
+
+
+def test_port_in_use(service, tmp_path):
+    config = tmp_path / "experts.yaml"
+    config.write_text(FLEET)
+    command = [
+        sys.executable,
+        "-m",
+        "motet.cli.main",
+        "serve",
+        str(config),
+        "--port",
+        str(service.port),
+    ]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 1
+    assert f"Cannot bind 127.0.0.1:{service.port}" in second.stderr
+
+
+def test_many_streams_stay_apart(service):
+    wrong = []
+
+    def ask(number):
+        words = " ".join(f"{number}-{k}" for k in range(5))
+        lines = service.chat(words, stream=True).text.split("\n")
+        events = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+        said = "".join(e["choices"][0]["delta"].get("content", "") for e in events)
+        if said != words:
+            wrong.append((words, said))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_leaving_ends_the_request(service):
+    with (
+        httpx.Client() as client,
+        client.stream(
+            "POST",
+            f"{service.url}/v1/chat/completions",
+            json={"model": "slow", "stream": True, "messages": [{"role": "user", "content": "x"}]},
+        ) as response,
+    ):
+        lines = response.iter_lines()  # dropped, it would close the connection
+        next(lines)
+        wait_for(lambda: _metric(service, "motet_requests_in_progress") == 1)
+    wait_for(lambda: _metric(service, "motet_requests_in_progress") == 0)
+    assert _metric(service, 'motet_requests_total{composition="slow",status="cancelled"}') == 1
+
+
+def test_two_services_on_one_machine(service, tmp_path):
+    config = tmp_path / "experts.yaml"
+    config.write_text("version: 1\nexperts: [{id: echo, engine: fake, tokens: [other]}]\n")
+    with served(config, tmp_path / "log", "Press Ctrl-C", 120) as other:
+        for _ in range(20):
+            assert (
+                service.chat("mine", model="echo").json()["choices"][0]["message"]["content"]
+                == "mine"
+            )
+            assert (
+                other.chat("mine", model="echo").json()["choices"][0]["message"]["content"]
+                == "other"
+            )
+
+
+def _metric(service, name):
+    lines = service.get("/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
