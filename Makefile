@@ -1,5 +1,5 @@
 # Each target works alone on a fresh machine: it sets up what is missing.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS ?= serve,cpu,train,dev
@@ -25,14 +25,14 @@ check: install  ## Run the gates: format, lint, types, layers, generated docs
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m motet.config.reference --check docs/config.md
+	@$(BIN)/python -m motet.cli.reference --check docs/config.md
 
 format: install  ## Format the code and apply safe fixes
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 docs: install  ## Write docs/config.md from the schema
-	@$(BIN)/python -m motet.config.reference docs/config.md
+	@$(BIN)/python -m motet.cli.reference docs/config.md
 
 install: $(STAMP)
 

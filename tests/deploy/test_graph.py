@@ -1,10 +1,12 @@
 """What is deployed for a config, without starting Ray; and the caller's side of a pool."""
 
+from types import SimpleNamespace
+
 import pytest
 import yaml
 from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
-from ray.serve.schema import ApplicationStatus, ServeDeploySchema
+from ray.serve.schema import ServeDeploySchema
 
 from motet.composer.assembly import Assembly
 from motet.config import load, parse
@@ -156,21 +158,23 @@ async def test_errors_travel_as_parcels(document, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("status", "state", "reason"),
+    ("status", "replicas", "state", "reason"),
     [
-        (None, State.STARTING, "not deployed yet"),
-        (ApplicationStatus.DEPLOYING, State.STARTING, "starting"),
-        (ApplicationStatus.RUNNING, State.READY, ""),
-        (ApplicationStatus.DEPLOY_FAILED, State.DOWN, "no weights"),
-        (ApplicationStatus.UNHEALTHY, State.DOWN, "no weights"),
+        (None, {}, State.STARTING, "not deployed yet"),
+        ("DEPLOYING", {"STARTING": 1}, State.STARTING, "starting"),
+        ("RUNNING", {"RUNNING": 1}, State.READY, ""),
+        ("RUNNING", {"STARTING": 1}, State.STARTING, "starting"),
+        ("UNHEALTHY", {"RUNNING": 1, "STARTING": 1}, State.READY, ""),
+        ("DEPLOY_FAILED", {}, State.DOWN, "no weights"),
+        ("UNHEALTHY", {}, State.DOWN, "no weights"),
     ],
 )
-async def test_health_of_a_pool(document, monkeypatch, status, state, reason):
-    class Statuses:
-        async def read(self):
-            bad = status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY)
-            return {"motet-pool-here": (status, "no weights" if bad else "")} if status else {}
-
-    monkeypatch.setattr(handles, "_STATUSES", Statuses())
+async def test_health_of_a_pool(document, monkeypatch, status, replicas, state, reason):
+    message = "no weights" if status in ("DEPLOY_FAILED", "UNHEALTHY") else ""
+    deployment = SimpleNamespace(replica_states=replicas, message=message)
+    app = SimpleNamespace(status=status, message="", deployments={"d": deployment})
+    known = SimpleNamespace(applications={"motet-pool-here": app} if status else {})
+    monkeypatch.setattr(handles.serve, "status", lambda: known)
+    monkeypatch.setattr(handles, "_POOLS", handles._Pools())
     health = await caller(document, monkeypatch, Replica()).health()
     assert health.state is state and reason in health.reason

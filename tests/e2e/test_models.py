@@ -223,6 +223,7 @@ def test_expert_that_dies_mid_stream(service):
     data = [line for line in lines if line.startswith("data: ")]
     assert data[-1] == "data: [DONE]"
     assert json.loads(data[-2][6:])["error"]["code"] in ("expert_failed", "expert_unavailable")
+    wait_for(lambda: service.get("/ready").json()["experts"]["smollm"]["state"] != "ready")
     answer = service.chat(model="steady", max_tokens=8)
     assert answer.status_code == 200
     assert answer.headers["x-motet-experts"] == "gemma"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Any
 
 from ray import serve
@@ -16,7 +17,7 @@ from ray.serve.exceptions import (
     ReplicaUnavailableError,
 )
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ApplicationStatus
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ReplicaState
 
 from motet.config import ExpertEntry
 from motet.deploy.names import pool_of
@@ -25,6 +26,11 @@ from motet.experts.base import Expert, Setting
 from motet.types import READY, Chunk, ExpertCard, Health, Request, State
 
 _FRESH_S = 0.5
+_STARTING = (
+    ApplicationStatus.NOT_STARTED,
+    ApplicationStatus.DEPLOYING,
+    ApplicationStatus.RUNNING,  # no replica runs just now: the pool is replacing them
+)
 
 
 class PoolExpert(Expert):
@@ -37,17 +43,16 @@ class PoolExpert(Expert):
         self._handle: DeploymentHandle | None = None
 
     async def health(self) -> Health:
-        """Return the state of the pool's application, as the controller sees it."""
-        statuses = await _STATUSES.read()
-        found = statuses.get(self._pool)
-        if found is None:
+        """Return whether the pool has a running replica, as the controller sees it."""
+        pools = await _POOLS.read()
+        pool = pools.get(self._pool)
+        if pool is None:
             return Health(State.STARTING, "its pool is not deployed yet")
-        status, message = found
-        if status == ApplicationStatus.RUNNING:
+        if pool.running:
             return READY
-        if status in (ApplicationStatus.DEPLOYING, ApplicationStatus.NOT_STARTED):
-            return Health(State.STARTING, message or "its pool is starting")
-        return Health(State.DOWN, message or f"its pool is {status.lower()}")
+        if pool.status in _STARTING:
+            return Health(State.STARTING, pool.message or "its pool is starting")
+        return Health(State.DOWN, pool.message or f"its pool is {pool.status.lower()}")
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer `request` from a replica of the pool; see `Expert.stream`."""
@@ -76,35 +81,49 @@ class PoolExpert(Expert):
                 answer.cancel()
 
 
-class _Statuses:
-    """Application statuses from the Serve controller, asked for once for all pools."""
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """What the Serve controller says of one application.
+
+    Attributes
+    ----------
+    running
+        Replicas that take requests. The application's own status stays RUNNING while a replica
+        that died is replaced, and a request would wait for that.
+    """
+
+    status: ApplicationStatus
+    running: int
+    message: str
+
+
+class _Pools:
+    """The controller's view of all applications, asked for once for all pools."""
 
     def __init__(self) -> None:
         self._read_at = 0.0
-        self._known: dict[str, tuple[ApplicationStatus, str]] = {}
-        self._lock: asyncio.Lock | None = None
+        self._known: dict[str, _Pool] = {}
+        self._lock = asyncio.Lock()
 
-    async def read(self) -> dict[str, tuple[ApplicationStatus, str]]:
-        """Return application name -> status and message, at most half a second old."""
-        self._lock = self._lock or asyncio.Lock()
+    async def read(self) -> dict[str, _Pool]:
+        """Return application name -> state, at most half a second old."""
         async with self._lock:
             if time.monotonic() - self._read_at > _FRESH_S:
                 try:
                     status = await asyncio.to_thread(serve.status)
                 except (RayError, RayServeException):
                     return self._known  # the controller is restarting; pools live on without it
-                self._known = {
-                    name: (app.status, _message(app)) for name, app in status.applications.items()
-                }
+                self._known = {name: _pool(app) for name, app in status.applications.items()}
                 self._read_at = time.monotonic()
         return self._known
 
 
-def _message(app: Any) -> str:
-    """Return why an application is not running: its own message, or its deployments'."""
-    words = [app.message, *(d.message for d in app.deployments.values())]
+def _pool(app: ApplicationStatusOverview) -> _Pool:
+    deployments = app.deployments.values()
+    running = sum(d.replica_states.get(ReplicaState.RUNNING, 0) for d in deployments)
+    words = [app.message, *(deployment.message for deployment in deployments)]
     text = next((word for word in words if word), "")
-    return text.strip().splitlines()[-1][:300] if text else ""
+    return _Pool(app.status, running, text.strip().splitlines()[-1][:300] if text else "")
 
 
-_STATUSES = _Statuses()
+_POOLS = _Pools()
