@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from motet.cli.console import command
+from motet.cli.console import Key, command
 
 
 @command
@@ -17,9 +17,7 @@ def chat(
     ] = None,
     model: Annotated[str, typer.Option(help="An expert or a composition.")] = "auto",
     url: Annotated[str, typer.Option(help="The running service.")] = "http://127.0.0.1:8000",
-    key: Annotated[
-        str | None, typer.Option(envvar="MOTET_API_KEY", help="The service's API key.")
-    ] = None,
+    key: Key = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer, in tokens.")] = None,
 ) -> None:
     """Chat with a running service; /quit or Ctrl-D ends it, /new forgets the conversation."""

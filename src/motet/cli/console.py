@@ -16,6 +16,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ConfigPath = Annotated[str, typer.Argument(help="The config file.", metavar="CONFIG")]
+ConfigOption = Annotated[str, typer.Option("--config", help="The config file.")]
+ServiceUrl = Annotated[
+    str | None, typer.Option("--url", help="Ask a running service, such as http://127.0.0.1:8000.")
+]
+Key = Annotated[
+    str | None, typer.Option("--key", envvar="MOTET_API_KEY", help="The service's API key.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
 
 
@@ -46,10 +53,14 @@ def print_json(value: Any) -> None:
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def run(
+    work: Coroutine[Any, Any, T],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> T:
     """Run a coroutine to its end; Ctrl-C ends it quietly with status 130."""
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from motet.cli.console import Json, command, print_json
+from motet.cli.console import ConfigOption, Json, Key, ServiceUrl, command, print_json
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -14,13 +14,9 @@ app = typer.Typer(no_args_is_help=True)
 @app.command("list")
 @command
 def list_experts(
-    config: Annotated[str, typer.Option(help="The config file.")] = "experts.yaml",
-    url: Annotated[
-        str | None, typer.Option(help="Ask a running service, such as http://127.0.0.1:8000.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(envvar="MOTET_API_KEY", help="The service's API key.")
-    ] = None,
+    config: ConfigOption = "experts.yaml",
+    url: ServiceUrl = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """List the experts of a config, or of a running service with their state."""

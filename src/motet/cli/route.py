@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from motet.cli.console import Json, command, print_json, run
+from motet.cli.console import ConfigOption, Json, Key, ServiceUrl, command, print_json, run
 
 _ALL_READY = "every expert taken as ready; ask a running service with --url to see its fleet"
 
@@ -15,13 +15,9 @@ _ALL_READY = "every expert taken as ready; ask a running service with --url to s
 def route(
     prompt: Annotated[str, typer.Argument(help="The user's message.")],
     model: Annotated[str, typer.Option(help="The composition to ask.")] = "auto",
-    config: Annotated[str, typer.Option(help="The config file.")] = "experts.yaml",
-    url: Annotated[
-        str | None, typer.Option(help="Ask a running service, such as http://127.0.0.1:8000.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(envvar="MOTET_API_KEY", help="The service's API key.")
-    ] = None,
+    config: ConfigOption = "experts.yaml",
+    url: ServiceUrl = None,
+    key: Key = None,
     json: Json = False,
 ) -> None:
     """Show which expert would answer a prompt, and why."""

@@ -40,7 +40,9 @@ def serve(
     Assembly(document)  # every problem is told before anything starts
     screen = Screen(document, began)
     if local:
-        run(_serve_here(document, screen))
+        from uvicorn.loops.auto import auto_loop_factory  # uvloop's where it is installed
+
+        run(_serve_here(document, screen), auto_loop_factory())
     else:
         _serve_on_ray(document, screen, address)
 
