@@ -62,7 +62,11 @@ class OpenAIExpert(Expert):
             for path in ("/chat/completions", "/completions", "/models")
         }
         url = self._urls["/models"]
-        self._headers = [(b"host", url.netloc), (b"content-type", b"application/json")]
+        self._headers = [
+            (b"host", url.netloc),
+            (b"content-type", b"application/json"),
+            (b"accept-encoding", b"identity"),  # else aiohttp offers gzip, which nobody unpacks
+        ]
         if options.api_key:
             bearer = f"Bearer {options.api_key.get_secret_value()}"
             self._headers.append((b"authorization", bearer.encode()))
