@@ -22,12 +22,11 @@ def deploy(
     """Write a Ray Serve config for a cluster, or apply it to a running one."""
     from motet.composer.assembly import Assembly
     from motet.config import load
-    from motet.deploy import cluster, serve_config
+    from motet.deploy import serve_config
 
     setup_logs(verbose=False)
     document = load(config)
     Assembly(document)
-    cluster.prepare_environment(local=False)
     content = serve_config.of(document)
     if address is not None:
         serve_config.apply(content, document, address)

@@ -88,7 +88,7 @@ def _serve_on_ray(document: Document, screen: Screen, address: str | None) -> No
     service = document.config.service
     if address is None:
         check_port(service.host, service.port)
-    cluster.prepare_environment(local=address is None)
+        cluster.prepare_environment()
     try:
         with screen.step("Starting Ray" if address is None else f"Joining Ray at {address}"):
             cluster.start(document, address)

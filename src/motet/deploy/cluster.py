@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import random
-import secrets
 import socket
 import tempfile
 from pathlib import Path
@@ -22,6 +21,8 @@ _SETTINGS = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     # Nothing is reported to anybody, and logs stay in Ray's session folder.
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray's own ports listen on every interface: only who has this user's token gets in.
+    "RAY_AUTH_MODE": "token",
 }
 _HAPROXY_FILES = {
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
@@ -45,21 +46,13 @@ _VLLM_CPUS = 2.0
 _POOL_CPUS = 1.0
 
 
-def prepare_environment(*, local: bool) -> None:
-    """Set what Ray reads from the environment; call before Ray is imported or started.
+def prepare_environment() -> None:
+    """Set what a Ray that is started here reads; call before Ray is imported.
 
-    Parameters
-    ----------
-    local
-        Whether a Ray will be started here, rather than joined.
+    A Ray that is joined has the environment its nodes were started with.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    if not local:
-        return
-    # Ray's own ports listen on every interface: only this service's processes get the token.
-    if "RAY_AUTH_MODE" not in os.environ:
-        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     # Nobody balances load over this machine, so nobody needs time to notice that it stops.
     os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "0.5")
     # Files of two services of one machine must not meet.
@@ -100,8 +93,12 @@ def start(document: Document, address: str | None = None) -> None:
         logging.getLogger("ray.serve").setLevel(logging.ERROR)  # the caller shows progress
         serve.start(http_options={"host": service.host, "port": service.port})
     except (ConnectionError, RuntimeError, ValueError) as error:
-        where = f"join Ray at {address}" if address else "start Ray"
-        raise DeployError(f"Cannot {where}: {error}") from error
+        if address is None:
+            raise DeployError(f"Cannot start Ray: {error}") from error
+        raise DeployError(
+            f"Cannot join Ray at {address}: {error}",
+            hint="If it asks for a token, set RAY_AUTH_MODE=token.",
+        ) from error
 
 
 def stop(address: str | None = None) -> None:
