@@ -99,7 +99,8 @@ class Processes:
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def __enter__(self) -> Processes:
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell in the background ignores SIGINT
+            signal.signal(number, _interrupt)
         return self
 
     def __exit__(self, *_: object) -> None:
