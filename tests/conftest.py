@@ -88,7 +88,7 @@ def running(text: str) -> Iterator[Service]:
         thread.join(10)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 5.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
     """Wait until `condition` holds; fail after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():

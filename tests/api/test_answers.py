@@ -215,6 +215,18 @@ def test_client_that_leaves_stops_the_expert(service):
         wait_for(lambda: slow.open == 0)
 
 
+def test_silence_is_filled(service, monkeypatch):
+    """Comments keep a silent stream open; clients skip them."""
+    monkeypatch.setattr("motet.api.sse._KEEP_ALIVE_S", 0.05)
+    body = {"model": "slow", "stream": True, "messages": [{"role": "user", "content": "x"}]}
+    with httpx.stream("POST", f"{service.url}/v1/chat/completions", json=body) as answer:
+        lines = answer.iter_lines()
+        assert next(lines).startswith("data: ")
+        assert next(lines) == ""
+        assert [next(lines) for _ in range(3)] == [": keep-alive", "", ": keep-alive"]
+    wait_for(lambda: service.motet.fleet["slow"].open == 0)
+
+
 def test_many_streams_at_once_stay_apart(service):
     import asyncio
 

@@ -13,6 +13,7 @@ from motet.api.encode import ChatEncoder, Choice
 from motet.api.errors import error_json
 from motet.api.metrics import Metrics
 from motet.api.schema import Body
+from motet.api.sse import EventStream
 from motet.composer.pipeline import Answer
 from motet.composer.service import Motet
 from motet.errors import MotetError
@@ -20,7 +21,6 @@ from motet.types import Chunk, Request
 
 _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
-_DONE = b"data: [DONE]\n\n"
 
 
 class AnswerResponse(Response):
@@ -96,27 +96,28 @@ class AnswerResponse(Response):
 
     async def _stream(self, first: Chunk, answer: Answer, send: Send) -> str:
         headers = [_EVENTS, (b"cache-control", b"no-cache"), *self._trace_headers(answer)]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        status = "ok"
+        events = await EventStream(send).open(headers)
+        try:
+            status = await self._relay(first, answer, events)
+            await events.close()
+        finally:
+            events.abandon()
+        return status
 
-        async def say(event: bytes) -> None:
-            if event:
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-
-        await say(self._encoder.event(first, answer.author))
+    async def _relay(self, first: Chunk, answer: Answer, events: EventStream) -> str:
+        """Send the answer as events, and return how it ended."""
+        await events.say(self._encoder.event(first, answer.author))
         try:
             async for chunk in answer:
-                await say(self._encoder.event(chunk, answer.author))
+                await events.say(self._encoder.event(chunk, answer.author))
         except MotetError as error:
             # Words are out already, so the failure travels where the client is reading.
-            status = error.code or str(error.status)
-            await say(b"data: " + error_json(error) + b"\n\n")
-        else:
-            usage = answer.calls.usage if self._include_usage else None
-            explanation = answer.explain() if self._explain else None
-            await say(self._encoder.last(answer.author, usage, explanation))
-        await send({"type": "http.response.body", "body": _DONE, "more_body": False})
-        return status
+            await events.say(b"data: " + error_json(error) + b"\n\n")
+            return error.code or str(error.status)
+        usage = answer.calls.usage if self._include_usage else None
+        explanation = answer.explain() if self._explain else None
+        await events.say(self._encoder.last(answer.author, usage, explanation))
+        return "ok"
 
     def _trace_headers(self, answer: Answer) -> list[tuple[bytes, bytes]]:
         experts = ",".join(dict.fromkeys(c.expert for c in answer.calls.trace if c.answered))

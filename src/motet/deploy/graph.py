@@ -52,6 +52,7 @@ def ingress(args: GraphArgs) -> Application:
         max_queued_requests=service.queued_requests,
         health_check_period_s=10.0,
         health_check_timeout_s=60.0,
+        logging_config={"enable_access_log": False},  # a line a request; /metrics counts them
         # Routers and strategies mostly wait: a fraction leaves the CPUs to the pools.
         ray_actor_options={"num_cpus": 0.1},
     )
