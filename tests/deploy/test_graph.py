@@ -1,5 +1,6 @@
 """What is deployed for a config, without starting Ray; and the caller's side of a pool."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -88,8 +89,9 @@ def test_shipped_example_deploys():
 class Replica:
     """A Serve handle that plays parcels or raises."""
 
-    def __init__(self, *parcels, error=None):
+    def __init__(self, *parcels, error=None, delay_s=0.0):
         self.parcels, self.error, self.cancelled = list(parcels), error, False
+        self.delay_s = delay_s
         self.asked = []
 
     def options(self, **_):
@@ -101,9 +103,14 @@ class Replica:
 
     def remote(self, *arguments):
         self.asked.append(arguments)
+        self.playing = self.play()
         return self
 
-    async def __aiter__(self):
+    def __anext__(self):
+        return anext(self.playing)
+
+    async def play(self):
+        await asyncio.sleep(self.delay_s)
         for parcel in self.parcels:
             yield parcel
         if self.error:
@@ -111,6 +118,16 @@ class Replica:
 
     def cancel(self):
         self.cancelled = True
+
+
+def controller(monkeypatch, status, replicas):
+    """Let the Serve controller say this of the pool `motet-pool-here`."""
+    message = "no weights" if status in ("DEPLOY_FAILED", "UNHEALTHY") else ""
+    deployment = SimpleNamespace(replica_states=replicas, message=message)
+    app = SimpleNamespace(status=status, message="", deployments={"d": deployment})
+    known = SimpleNamespace(applications={"motet-pool-here": app} if status else {})
+    monkeypatch.setattr(handles.serve, "status", lambda: known)
+    monkeypatch.setattr(handles, "_POOLS", handles._Pools())
 
 
 def caller(document, monkeypatch, replica, expert="here"):
@@ -150,6 +167,22 @@ async def test_failures_of_a_pool(document, monkeypatch, error, kind):
     assert type(caught.value) is kind
 
 
+async def test_waiting_for_a_pool_that_died_is_given_up(document, monkeypatch):
+    replica = Replica([Chunk(text="late")], delay_s=60)
+    controller(monkeypatch, "RUNNING", {"STARTING": 1})
+    with pytest.raises(ExpertUnavailable, match="starting"):
+        async for _ in caller(document, monkeypatch, replica).stream(ASK):
+            pass
+    assert replica.cancelled
+
+
+async def test_waiting_for_a_slow_pool_goes_on(document, monkeypatch):
+    replica = Replica([Chunk(text="late")], delay_s=1.2)
+    controller(monkeypatch, "RUNNING", {"RUNNING": 1})
+    chunks = [chunk async for chunk in caller(document, monkeypatch, replica).stream(ASK)]
+    assert [chunk.text for chunk in chunks] == ["late"]
+
+
 async def test_errors_travel_as_parcels(document, monkeypatch):
     replica = Replica(ExpertRejected("here", "no"))
     with pytest.raises(ExpertRejected):
@@ -170,11 +203,6 @@ async def test_errors_travel_as_parcels(document, monkeypatch):
     ],
 )
 async def test_health_of_a_pool(document, monkeypatch, status, replicas, state, reason):
-    message = "no weights" if status in ("DEPLOY_FAILED", "UNHEALTHY") else ""
-    deployment = SimpleNamespace(replica_states=replicas, message=message)
-    app = SimpleNamespace(status=status, message="", deployments={"d": deployment})
-    known = SimpleNamespace(applications={"motet-pool-here": app} if status else {})
-    monkeypatch.setattr(handles.serve, "status", lambda: known)
-    monkeypatch.setattr(handles, "_POOLS", handles._Pools())
+    controller(monkeypatch, status, replicas)
     health = await caller(document, monkeypatch, Replica()).health()
     assert health.state is state and reason in health.reason

@@ -20,7 +20,7 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ReplicaState
 
 from motet.config import ExpertEntry
-from motet.deploy.names import pool_of
+from motet.deploy.names import Parcel, pool_of
 from motet.errors import ExpertError, ExpertOverloaded, ExpertUnavailable, MotetError
 from motet.experts.base import Expert, Setting
 from motet.types import READY, Chunk, ExpertCard, Health, Request, State
@@ -62,11 +62,13 @@ class PoolExpert(Expert):
             if self._handle is None:
                 self._handle = serve.get_deployment_handle(self._pool, app_name=self._pool)
             answer = self._handle.options(stream=True).stream.remote(name, request)
-            async for parcel in answer:
+            parcel = await self._first(answer)
+            while parcel is not None:
                 if isinstance(parcel, MotetError):
                     raise parcel
                 for chunk in parcel:
                     yield chunk
+                parcel = await anext(answer, None)
             answer = None
         except BackPressureError as error:
             raise ExpertOverloaded(name, "its queue is full.", retry_after=1.0) from error
@@ -79,6 +81,26 @@ class PoolExpert(Expert):
             # Reached with an answer under way when the client left: the engine must stop too.
             if answer is not None:
                 answer.cancel()
+
+    async def _first(self, answer: Any) -> Parcel | None:
+        """Return the first parcel, or give up when the pool has lost its last replica.
+
+        Serve would hold the request until a replica is back, which takes as long as loading a
+        model; another expert can answer long before.
+        """
+
+        async def take() -> Parcel | None:
+            return await anext(answer, None)
+
+        first = asyncio.create_task(take())
+        try:
+            while not (await asyncio.wait([first], timeout=_FRESH_S))[0]:
+                health = await self.health()
+                if not health.ready:
+                    raise ExpertUnavailable(self.card.id, health.reason, retry_after=5.0)
+            return first.result()
+        finally:
+            first.cancel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,10 @@
-"""Names of what Motet deploys on Ray Serve, shared by those who deploy and those who call."""
+"""What the two sides of a pool share: its name, and what travels between them."""
+
+from motet.errors import MotetError
+from motet.types import Chunk
+
+Parcel = list[Chunk] | MotetError
+"""One item of a pool's answer: some chunks, or the error that ends it."""
 
 INGRESS = "motet"
 """The application of the HTTP ingress."""

@@ -16,13 +16,11 @@ from ray import serve
 from ray.serve.deployment import Application
 
 from motet.config import ExpertEntry
-from motet.deploy.names import pool_of
+from motet.deploy.names import Parcel, pool_of
 from motet.errors import MotetError
 from motet.experts import ENGINES
 from motet.experts.base import Setting
-from motet.types import Chunk, Request
-
-Parcel = list[Chunk] | MotetError
+from motet.types import Request
 
 HEALTH_OPTIONS = {
     # Under load a replica's loop is late, not dead: restarting it would lose every open request.

@@ -26,8 +26,8 @@ from ray.serve.deployment import Application
 from ray.serve.llm import LLMConfig, build_llm_deployment
 
 from motet.config import ExpertEntry
-from motet.deploy.names import pool_of
-from motet.deploy.pools import HEALTH_OPTIONS, Parcel, autoscaling, engine_start
+from motet.deploy.names import Parcel, pool_of
+from motet.deploy.pools import HEALTH_OPTIONS, autoscaling, engine_start
 from motet.errors import ExpertRejected, MotetError
 from motet.experts.base import Setting
 from motet.experts.sources import fetch
