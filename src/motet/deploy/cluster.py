@@ -55,8 +55,9 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
     # Nobody balances load over this machine, so nobody needs time to notice that it stops.
     os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "0.5")
-    # Files of two services of one machine must not meet.
-    place = Path(tempfile.mkdtemp(prefix="motet-"))
+    # Files of two services of one machine must not meet. Not under $TMPDIR, which may be long:
+    # a socket's path has 107 bytes at most, and HAProxy's holds a node id of 56.
+    place = Path(tempfile.mkdtemp(prefix="motet-", dir="/tmp"))
     (place / "metrics").mkdir()
     (place / "haproxy").mkdir()
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(place / "metrics"))
@@ -89,6 +90,7 @@ def start(document: Document, address: str | None = None) -> None:
                 logging_level="ERROR",
             )
         else:
+            _check_reachable(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         logging.getLogger("ray.serve").setLevel(logging.ERROR)  # the caller shows progress
         serve.start(http_options={"host": service.host, "port": service.port})
@@ -99,6 +101,16 @@ def start(document: Document, address: str | None = None) -> None:
             f"Cannot join Ray at {address}: {error}",
             hint="If it asks for a token, set RAY_AUTH_MODE=token.",
         ) from error
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `ConnectionError` when nothing listens at `host:port`; Ray itself tries for minutes."""
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except OSError as error:
+            raise ConnectionError(error.strerror or "nobody answers there") from error
 
 
 def stop(address: str | None = None) -> None:
