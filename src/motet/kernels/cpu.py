@@ -1,0 +1,219 @@
+"""Ragged cross-attention on a CPU: buckets as strided views, tiles of queries, prefixes of keys.
+
+Both ways below compute only the keys that a tile of queries can see, which is about half of them.
+
+- `_fused`: one `scaled_dot_product_attention` a tile. For fp32, fp64 and fp16, where the fused
+  kernel runs at the speed of the machine's matrix products, and for short queries.
+- `_products`: two batched matrix products around a softmax. For bf16 on a core with bf16
+  arithmetic: oneDNN's bf16 products run about four times as fast as the ones inside the fused
+  kernel, more than writing the scores to cache costs. Scores are rounded to bf16 once, an error
+  of the size that rounding q and k to bf16 has already made; sums stay in fp32.
+
+Shape suffixes: Q packed query rows, M packed memory rows, H heads, D head width, n requests of a
+bucket, T queries of a tile, K keys that a tile sees; _X is D with two more for the peers' weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from motet.kernels.grouping import PlanTensors
+
+SCORES_PER_CALL = 2**22
+"""Bound on the scores of all heads that one call holds: 8 MB in bf16, within a server's L3."""
+
+LONG_QUERY = 32
+"""From this many queries a tile on, `_products` repays its copies of keys and values."""
+
+KEY_STEP = 64
+"""Key counts are rounded up to this, so that oneDNN meets few shapes and reuses its code."""
+
+Tile = tuple[int, int, int, int]
+"""First and last query of a request, and the fewest and most keys that a query sees."""
+
+
+def attend_cpu(
+    q_QHD: Tensor,
+    k_MHD: Tensor,
+    v_MHD: Tensor,
+    bias_M: Tensor | None,
+    plan: PlanTensors,
+    scale: float,
+) -> Tensor:
+    """Attend on the CPU; arguments as `motet.kernels.cross_attention.attend`."""
+    heads, width = q_QHD.shape[1:]
+    in_products = q_QHD.dtype is torch.bfloat16 and fast_bf16()
+    out_QHD = None
+    for (n, q0, queries, m0, memory), tiles in buckets_with_tiles(plan):
+        rows, columns = slice(q0, q0 + n * queries), slice(m0, m0 + n * memory)
+        longest = max(last - first for first, last, _, _ in tiles)
+        q_nTHD = q_QHD[rows].view(n, queries, heads, width)
+        k_nKHD, v_nKHD = (x[columns].view(n, memory, heads, width) for x in (k_MHD, v_MHD))
+        bias_nK = None if bias_M is None else bias_M[columns].view(n, memory)
+        visible_nT = plan.visible_Q[rows].view(n, queries)
+        if not in_products and n * queries == len(q_QHD) and tiles[0][:2] == (0, queries):
+            # The whole batch is one call, whose result is already the packed output.
+            _, _, few, most = tiles[0]
+            mask = _mask(bias_nK, visible_nT, few, most, q_QHD.dtype)
+            out_nTHD = _attend_fused(q_nTHD, k_nKHD[:, :most], v_nKHD[:, :most], mask, scale)
+            out_QHD = out_nTHD.reshape(q_QHD.shape)
+            break
+        if out_QHD is None:
+            out_QHD = q_QHD.new_empty(q_QHD.shape)
+        out_nTHD = out_QHD[rows].view(n, queries, heads, width)
+        way = _products if in_products and longest >= LONG_QUERY else _fused
+        step = max(1, SCORES_PER_CALL // (heads * memory * max(longest, width)))
+        for i in range(0, n, step):
+            part = slice(i, i + step)
+            way(
+                q_nTHD[part],
+                k_nKHD[part],
+                v_nKHD[part],
+                None if bias_nK is None else bias_nK[part],
+                visible_nT[part],
+                tiles,
+                scale,
+                out_nTHD[part],
+            )
+    if out_QHD is None:
+        return q_QHD.new_zeros(q_QHD.shape)
+    return out_QHD.index_fill_(0, plan.blind_Z, 0) if len(plan.blind_Z) else out_QHD
+
+
+def fast_bf16() -> bool:
+    """Whether this CPU multiplies bf16 in hardware."""
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def buckets_with_tiles(plan: PlanTensors) -> Iterator[tuple[list[int], list[Tile]]]:
+    """Yield every bucket in which some query sees some key, with its tiles."""
+    buckets = plan.buckets_G5.tolist()
+    for g, rows in groupby(plan.tiles_W5.tolist(), key=lambda row: row[0]):
+        yield buckets[g], [(first, last, few, most) for _, first, last, few, most in rows]
+
+
+def _fused(
+    q_nTHD: Tensor,
+    k_nKHD: Tensor,
+    v_nKHD: Tensor,
+    bias_nK: Tensor | None,
+    visible_nT: Tensor,
+    tiles: list[Tile],
+    scale: float,
+    out_nTHD: Tensor,
+) -> None:
+    if q_nTHD.dtype is torch.bfloat16:
+        # The fused kernel is several times slower in bf16 than in fp32 when few queries ask.
+        q_nTHD, k_nKHD, v_nKHD = q_nTHD.float(), k_nKHD.float(), v_nKHD.float()
+    for first, last, few, most in tiles:
+        mask = _mask(bias_nK, visible_nT[:, first:last], few, most, q_nTHD.dtype)
+        out_nTHD[:, first:last] = _attend_fused(
+            q_nTHD[:, first:last], k_nKHD[:, :most], v_nKHD[:, :most], mask, scale
+        )
+
+
+def _attend_fused(
+    q_nTHD: Tensor, k_nKHD: Tensor, v_nKHD: Tensor, mask: Tensor | None, scale: float
+) -> Tensor:
+    out_nHTD = F.scaled_dot_product_attention(
+        q_nTHD.transpose(1, 2),
+        k_nKHD.transpose(1, 2),
+        v_nKHD.transpose(1, 2),
+        attn_mask=mask,
+        scale=scale,
+    )
+    return out_nHTD.transpose(1, 2)
+
+
+def _mask(
+    bias_nK: Tensor | None, visible_nT: Tensor, few: int, most: int, dtype: torch.dtype
+) -> Tensor | None:
+    """Return what to add to the scores of a tile [n, 1, T or 1, K]; None for nothing."""
+    # A half-precision mask would round the peers' log weights.
+    dtype = torch.promote_types(dtype, torch.float32)
+    bias_n1K = None if bias_nK is None else bias_nK[:, None, :most].to(dtype)
+    if few == most:
+        return None if bias_n1K is None else bias_n1K[:, None]
+    seen_nTK = torch.arange(most) < visible_nT[:, :, None]
+    shown = torch.zeros((), dtype=dtype) if bias_n1K is None else bias_n1K
+    return torch.where(seen_nTK, shown, -torch.inf)[:, None]
+
+
+def _products(
+    q_nTHD: Tensor,
+    k_nKHD: Tensor,
+    v_nKHD: Tensor,
+    bias_nK: Tensor | None,
+    visible_nT: Tensor,
+    tiles: list[Tile],
+    scale: float,
+    out_nTHD: Tensor,
+) -> None:
+    n, _, heads, width = q_nTHD.shape
+    q_bTX, k_bXK = _with_bias(q_nTHD, k_nKHD, bias_nK, scale)
+    v_bKD = _pad_keys(v_nKHD.transpose(1, 2).flatten(0, 1), k_bXK.shape[-1])
+    keys_K = torch.arange(k_bXK.shape[-1], dtype=torch.int32)
+    # Fresh memory for every tile would cost more in page faults than its arithmetic does.
+    cells = max((last - first) * _round_up(most, KEY_STEP) for first, last, _, most in tiles)
+    scores, weights = q_bTX.new_empty(2, n * heads * cells)
+    for first, last, few, most in tiles:
+        stop = _round_up(most, KEY_STEP)
+        shape = (n * heads, last - first, stop)
+        scores_bTK, weights_bTK = (x[: math.prod(shape)].view(shape) for x in (scores, weights))
+        torch.baddbmm(
+            scores_bTK,
+            q_bTX[:, first:last],
+            k_bXK[:, :, :stop],
+            beta=0,
+            alpha=scale,
+            out=scores_bTK,
+        )
+        if few < stop:
+            hidden_nTK = keys_K[few:stop] >= visible_nT[:, first:last, None]
+            scores_bTK.view(n, heads, -1, stop)[..., few:].masked_fill_(
+                hidden_nTK[:, None], -torch.inf
+            )
+        torch.softmax(scores_bTK, -1, out=weights_bTK)
+        out_bTD = torch.bmm(weights_bTK, v_bKD[:, :stop])
+        out_nTHD[:, first:last] = out_bTD.view(n, heads, -1, width).transpose(1, 2)
+
+
+def _with_bias(
+    q_nTHD: Tensor, k_nKHD: Tensor, bias_nK: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Copy q to [b, T, X] and k to [b, X, K], b = n * heads, the bias as two more features of k.
+
+    q is 1 there. Two bf16 numbers hold the bias to 16 bits, and the product adds it in fp32.
+    Keys lie innermost because oneDNN multiplies that layout 1.7 times as fast.
+    """
+    n, queries, heads, width = q_nTHD.shape
+    memory = k_nKHD.shape[1]
+    extra = 0 if bias_nK is None else 2
+    q_nHTX = q_nTHD.new_ones(n, heads, queries, width + extra)
+    q_nHTX[..., :width] = q_nTHD.transpose(1, 2)
+    k_nHXK = k_nKHD.new_empty(n, heads, width + extra, _round_up(memory, KEY_STEP))
+    k_nHXK[:, :, :width, :memory] = k_nKHD.permute(0, 2, 3, 1)
+    k_nHXK[..., memory:] = 0
+    if bias_nK is not None:
+        bias_nK = bias_nK / scale
+        high_nK = bias_nK.to(k_nHXK.dtype)
+        k_nHXK[:, :, width, :memory] = high_nK[:, None]
+        k_nHXK[:, :, width + 1, :memory] = (bias_nK - high_nK)[:, None]
+    return q_nHTX.flatten(0, 1), k_nHXK.flatten(0, 1)
+
+
+def _pad_keys(x_bKD: Tensor, keys: int) -> Tensor:
+    """Copy to `keys` keys, zero after the last: a masked key has weight 0, and 0 * nan is nan."""
+    padded_bKD = x_bKD.new_zeros(x_bKD.shape[0], keys, x_bKD.shape[2])
+    padded_bKD[:, : x_bKD.shape[1]] = x_bKD
+    return padded_bKD
+
+
+def _round_up(x: int, step: int) -> int:
+    return -(-x // step) * step
