@@ -31,6 +31,9 @@ SCORES_PER_CALL = 2**22
 LONG_QUERY = 32
 """From this many queries a tile on, `_products` repays its copies of keys and values."""
 
+FEW_QUERIES = 4
+"""Up to this many queries, converting bf16 keys to fp32 costs less than attending in bf16."""
+
 KEY_STEP = 64
 """Key counts are rounded up to this, so that oneDNN meets few shapes and reuses its code."""
 
@@ -57,17 +60,18 @@ def attend_cpu(
         k_nKHD, v_nKHD = (x[columns].view(n, memory, heads, width) for x in (k_MHD, v_MHD))
         bias_nK = None if bias_M is None else bias_M[columns].view(n, memory)
         visible_nT = plan.visible_Q[rows].view(n, queries)
-        if not in_products and n * queries == len(q_QHD) and tiles[0][:2] == (0, queries):
-            # The whole batch is one call, whose result is already the packed output.
+        few_bf16 = q_QHD.dtype is torch.bfloat16 and longest <= FEW_QUERIES
+        way = _products if in_products and longest >= LONG_QUERY else _fused
+        if way is _fused and n * queries == len(q_QHD) == n * longest and not few_bf16:
+            # The whole batch is one call, whose result is the packed output: no second copy.
             _, _, few, most = tiles[0]
             mask = _mask(bias_nK, visible_nT, few, most, q_QHD.dtype)
             out_nTHD = _attend_fused(q_nTHD, k_nKHD[:, :most], v_nKHD[:, :most], mask, scale)
-            out_QHD = out_nTHD.reshape(q_QHD.shape)
+            out_QHD = out_nTHD.contiguous().view(q_QHD.shape)
             break
         if out_QHD is None:
             out_QHD = q_QHD.new_empty(q_QHD.shape)
         out_nTHD = out_QHD[rows].view(n, queries, heads, width)
-        way = _products if in_products and longest >= LONG_QUERY else _fused
         step = max(1, SCORES_PER_CALL // (heads * memory * max(longest, width)))
         for i in range(0, n, step):
             part = slice(i, i + step)
@@ -108,7 +112,7 @@ def _fused(
     scale: float,
     out_nTHD: Tensor,
 ) -> None:
-    if q_nTHD.dtype is torch.bfloat16:
+    if q_nTHD.dtype is torch.bfloat16 and q_nTHD.shape[1] <= FEW_QUERIES:
         # The fused kernel is several times slower in bf16 than in fp32 when few queries ask.
         q_nTHD, k_nKHD, v_nKHD = q_nTHD.float(), k_nKHD.float(), v_nKHD.float()
     for first, last, few, most in tiles:

@@ -115,6 +115,7 @@ class PlanTensors(NamedTuple):
     work_W4: Tensor
     buckets_G5: Tensor
     tiles_W5: Tensor
+    query_tile: int
 
 
 @dataclass(frozen=True, eq=False)
