@@ -141,11 +141,13 @@ def _mask(
     """Return what to add to the scores of a tile [n, 1, T or 1, K]; None for nothing."""
     # A half-precision mask would round the peers' log weights.
     dtype = torch.promote_types(dtype, torch.float32)
-    bias_n1K = None if bias_nK is None else bias_nK[:, None, :most].to(dtype)
     if few == most:
-        return None if bias_n1K is None else bias_n1K[:, None]
+        return None if bias_nK is None else bias_nK[:, None, None, :most].to(dtype)
     seen_nTK = torch.arange(most) < visible_nT[:, :, None]
-    shown = torch.zeros((), dtype=dtype) if bias_n1K is None else bias_n1K
+    if bias_nK is None:
+        shown = torch.zeros((), dtype=dtype)
+    else:
+        shown = bias_nK[:, None, :most].to(dtype)
     return torch.where(seen_nTK, shown, -torch.inf)[:, None]
 
 
