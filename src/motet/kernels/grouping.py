@@ -268,10 +268,18 @@ class Plan:
             work_W4=self.work_W4.to(device),
         )
 
-    @cached_property
+    @property
     def tensors(self) -> PlanTensors:
         """What attention kernels read."""
-        return PlanTensors(*(getattr(self, name) for name in PlanTensors._fields))
+        return PlanTensors(
+            self.visible_Q,
+            self.key_start_Q,
+            self.blind_Z,
+            self.work_W4,
+            self.buckets_G5,
+            self.tiles_W5,
+            self.query_tile,
+        )
 
     @property
     def longest_query(self) -> int:
