@@ -54,12 +54,11 @@ def attend_cpu(
     in_products = q_QHD.dtype is torch.bfloat16 and fast_bf16()
     out_QHD = None
     for (n, q0, queries, m0, memory), tiles in buckets_with_tiles(plan):
-        rows, columns = slice(q0, q0 + n * queries), slice(m0, m0 + n * memory)
         longest = max(last - first for first, last, _, _ in tiles)
-        q_nTHD = q_QHD[rows].view(n, queries, heads, width)
-        k_nKHD, v_nKHD = (x[columns].view(n, memory, heads, width) for x in (k_MHD, v_MHD))
-        bias_nK = None if bias_M is None else bias_M[columns].view(n, memory)
-        visible_nT = plan.visible_Q[rows].view(n, queries)
+        q_nTHD = _bucket(q_QHD, q0, n, queries)
+        k_nKHD, v_nKHD = _bucket(k_MHD, m0, n, memory), _bucket(v_MHD, m0, n, memory)
+        bias_nK = None if bias_M is None else _bucket(bias_M, m0, n, memory)
+        visible_nT = _bucket(plan.visible_Q, q0, n, queries)
         few_bf16 = q_QHD.dtype is torch.bfloat16 and longest <= FEW_QUERIES
         way = _products if in_products and longest >= LONG_QUERY else _fused
         if way is _fused and n * queries == len(q_QHD) == n * longest and not few_bf16:
@@ -71,7 +70,7 @@ def attend_cpu(
             break
         if out_QHD is None:
             out_QHD = q_QHD.new_empty(q_QHD.shape)
-        out_nTHD = out_QHD[rows].view(n, queries, heads, width)
+        out_nTHD = _bucket(out_QHD, q0, n, queries)
         step = max(1, SCORES_PER_CALL // (heads * memory * max(longest, width)))
         for i in range(0, n, step):
             part = slice(i, i + step)
@@ -100,6 +99,12 @@ def buckets_with_tiles(plan: PlanTensors) -> Iterator[tuple[list[int], list[Tile
     buckets = plan.buckets_G5.tolist()
     for g, rows in groupby(plan.tiles_W5.tolist(), key=lambda row: row[0]):
         yield buckets[g], [(first, last, few, most) for _, first, last, few, most in rows]
+
+
+def _bucket(x: Tensor, first: int, n: int, length: int) -> Tensor:
+    """Return n requests of `length` rows each, from row `first`, as a view [n, length, ...]."""
+    rows = x if len(x) == n * length else x[first : first + n * length]
+    return rows.view(n, length, *x.shape[1:])
 
 
 def _fused(
