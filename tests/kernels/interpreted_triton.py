@@ -5,6 +5,7 @@ import torch
 from latent_oracle import SHAPES, TOLERANCE, Batch, assert_near, make_fusions
 
 from motet.kernels import Plan, attend, project, project_back
+from motet.kernels.triton.shared import expert_table, filled
 
 EXPERTS = 4
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -107,6 +108,14 @@ def test_no_tokens_at_all():
         hidden, [torch.zeros(8, 6), torch.zeros(5, 6)], plan.queries, implementation="triton"
     )
     assert packed.shape == (0, 6)
+
+
+def test_a_table_filled_by_launches_equals_a_copied_one():
+    x, y = torch.zeros(3, 4), torch.zeros(4, 5)
+    device = torch.device("cpu")
+    copied = expert_table([(x, y, None), (y, x, x)], [4, 5], [3, 4], device)
+    assert copied[:, 3:].tolist() == [[4, 0, 3], [5, 3, 4]]
+    assert torch.equal(filled(copied.tolist(), device), copied)
 
 
 def test_double_precision_is_refused():

@@ -15,9 +15,10 @@ from motet.kernels.dispatch import Implementation
 from motet.kernels.gated import project_back
 from motet.kernels.grouping import Fusion, Grouping, Plan, Segment
 from motet.kernels.projection import fold, project
-from motet.kernels.statistics import Statistics, measure
+from motet.kernels.statistics import Cost, Statistics, measure
 
 __all__ = [
+    "Cost",
     "Fusion",
     "Grouping",
     "Implementation",

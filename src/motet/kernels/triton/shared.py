@@ -22,14 +22,29 @@ def expert_table(
 ) -> Tensor:
     """Return one row an expert, int64 [E, 6]: all a program needs to know of it.
 
-    The copy to the device is asynchronous: from pinned memory, and the host waits for nothing.
+    The copy to the device comes from pinned memory, and the host waits for nothing.
     """
     rows, first = [], 0
     for tensors, width, count in zip(addresses, widths, counts, strict=True):
         rows.append([*(0 if x is None else x.data_ptr() for x in tensors), width, first, count])
         first += count
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        return filled(rows, device)
     table = torch.tensor(rows, dtype=torch.int64, pin_memory=device.type == "cuda")
     return table.to(device, non_blocking=True)
+
+
+def filled(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """Return `rows` as a tensor whose numbers travel as arguments of launches.
+
+    A captured CUDA graph keeps those, while a captured copy would read host memory that is gone
+    when the graph is replayed.
+    """
+    table = torch.empty(len(rows), COLUMNS, dtype=torch.int64, device=device)
+    for entries, row in zip(table, rows, strict=True):
+        for entry, value in zip(entries, row, strict=True):
+            entry.fill_(value)
+    return table
 
 
 @triton.jit
