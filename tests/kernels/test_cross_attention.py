@@ -30,6 +30,16 @@ def test_equals_the_dense_oracle(shape, implementation, dtype, heads, width):
         assert_near(got, wanted, dtype)
 
 
+@pytest.mark.parametrize("experts", [1, 64])
+def test_one_expert_and_many(experts):
+    # With one expert it is its own peer, and every byte end of a request may be tied.
+    batch = Batch.random(make_fusions([(9, [5, 6])] * 70, experts), experts, torch.float32)
+    plan = batch.plan()
+    out = run(batch, plan)
+    for got, wanted in zip(batch.per_request(out, plan), batch.oracle(), strict=True):
+        assert_near(got, wanted, torch.float32)
+
+
 @pytest.mark.parametrize("in_products", [False, True])
 def test_both_ways_of_the_cpu_equal_the_oracle_in_bf16(monkeypatch, in_products):
     monkeypatch.setattr(cpu, "fast_bf16", lambda: in_products)
