@@ -9,7 +9,8 @@ Contenders, alternating in random order inside one run, masks and plans made bef
 - flex (`--flex`): compiled FlexAttention over the packed rows with a block mask, where it runs.
 
 Ratios are of medians; above 1 means that ours is faster. With `--threads 1` the clock counts
-processor time, so that other work on the machine disturbs nothing; otherwise it is the wall's. Run from the repository:
+processor time, so that other work on the machine disturbs nothing; otherwise it is the wall's.
+Run from the repository:
 
     python benchmarks/latent_attention.py --quick --json /tmp/figures.json
 """
