@@ -12,7 +12,7 @@ Ratios are of medians; above 1 means that ours is faster. With `--threads 1` the
 processor time, so that other work on the machine disturbs nothing; otherwise it is the wall's.
 Run from the repository:
 
-    python benchmarks/latent_attention.py --quick --json /tmp/figures.json
+    python benchmarks/latent_attention.py --quick --json figures.json
 """
 
 from __future__ import annotations
