@@ -1,6 +1,6 @@
 """Ragged cross-attention on a CPU: buckets as strided views, tiles of queries, prefixes of keys.
 
-Both ways below compute only the keys that a tile of queries can see, which is about half of them.
+All ways below compute only the keys that a tile of queries can see, which is about half of them.
 
 - `_fused`: one `scaled_dot_product_attention` a tile. For fp32, fp64 and fp16, where the fused
   kernel runs at the speed of the machine's matrix products, and for short queries.
@@ -8,6 +8,9 @@ Both ways below compute only the keys that a tile of queries can see, which is a
   arithmetic: oneDNN's bf16 products run about four times as fast as the ones inside the fused
   kernel, more than writing the scores to cache costs. Scores are rounded to bf16 once, an error
   of the size that rounding q and k to bf16 has already made; sums stay in fp32.
+- `_one_query`: two batched vector-matrix products around a softmax, for a query alone in its
+  bucket: the decode of a long memory, bound by reading it. It sees every key it is given, so it
+  needs no mask.
 
 Shape suffixes: Q packed query rows, M packed memory rows, H heads, D head width, n requests of a
 bucket, T queries of a tile, K keys that a tile sees; _X is D with two more for the peers' weights.
@@ -34,6 +37,10 @@ LONG_QUERY = 32
 FEW_QUERIES = 4
 """Up to this many queries, converting bf16 keys to fp32 costs less than attending in bf16."""
 
+KEYS_PER_READ = 512
+"""bf16 keys converted to fp32 at a time: 1.5 MB at 12 heads of 64, which stays in cache until
+used. Measured on 4,000 keys, one core of an AMD EPYC: 4.4 ms, 5.7 ms all at once."""
+
 KEY_STEP = 64
 """Key counts are rounded up to this, so that oneDNN meets few shapes and reuses its code."""
 
@@ -54,6 +61,16 @@ def attend_cpu(
     in_products = q_QHD.dtype is torch.bfloat16 and fast_bf16()
     out_QHD = None
     for (n, q0, queries, m0, memory), tiles in buckets_with_tiles(plan):
+        if n == queries == 1:
+            most = tiles[0][3]
+            bias_K = None if bias_M is None else _rows(bias_M, m0, most)
+            k_KHD, v_KHD = _rows(k_MHD, m0, most), _rows(v_MHD, m0, most)
+            one_H1D = _one_query(_rows(q_QHD, q0, 1), k_KHD, v_KHD, bias_K, scale)
+            if len(q_QHD) == 1:
+                return one_H1D.view(q_QHD.shape)
+            out_QHD = q_QHD.new_empty(q_QHD.shape) if out_QHD is None else out_QHD
+            out_QHD[q0] = one_H1D.squeeze(1)
+            continue
         longest = max(last - first for first, last, _, _ in tiles)
         q_nTHD = _bucket(q_QHD, q0, n, queries)
         k_nKHD, v_nKHD = _bucket(k_MHD, m0, n, memory), _bucket(v_MHD, m0, n, memory)
@@ -103,8 +120,36 @@ def buckets_with_tiles(plan: PlanTensors) -> Iterator[tuple[list[int], list[Tile
 
 def _bucket(x: Tensor, first: int, n: int, length: int) -> Tensor:
     """Return n requests of `length` rows each, from row `first`, as a view [n, length, ...]."""
-    rows = x if len(x) == n * length else x[first : first + n * length]
-    return rows.view(n, length, *x.shape[1:])
+    return _rows(x, first, n * length).view(n, length, *x.shape[1:])
+
+
+def _rows(x: Tensor, first: int, count: int) -> Tensor:
+    """Return `count` rows from `first`; `x` itself where it has no others: a slice costs 1 us."""
+    return x if len(x) == count else x[first : first + count]
+
+
+def _one_query(
+    q_1HD: Tensor, k_KHD: Tensor, v_KHD: Tensor, bias_K: Tensor | None, scale: float
+) -> Tensor:
+    """Return the attention of one query [H, 1, D], in fp32 or better."""
+    wide = torch.promote_types(q_1HD.dtype, torch.float32)
+    q_H1D = q_1HD.transpose(0, 1)
+    bias_K = q_1HD.new_zeros((), dtype=wide) if bias_K is None else bias_K.to(wide)
+    if wide == q_1HD.dtype:
+        scores_H1K = torch.baddbmm(bias_K, q_H1D, k_KHD.permute(1, 2, 0), alpha=scale)
+        return torch.bmm(torch.softmax(scores_H1K, -1), v_KHD.transpose(0, 1))
+    q_H1D = q_H1D.to(wide) * scale
+    keys = (part.to(wide).permute(1, 2, 0) for part in k_KHD.split(KEYS_PER_READ))
+    scores_H1K = torch.cat([torch.bmm(q_H1D, part_HDK) for part_HDK in keys], -1) + bias_K
+    sum_H1D = torch.zeros_like(q_H1D)
+    parts = zip(
+        torch.softmax(scores_H1K, -1).split(KEYS_PER_READ, -1),
+        v_KHD.split(KEYS_PER_READ),
+        strict=True,
+    )
+    for weights_H1K, part_KHD in parts:
+        sum_H1D.baddbmm_(weights_H1K, part_KHD.to(wide).transpose(0, 1))
+    return sum_H1D.to(q_1HD.dtype)
 
 
 def _fused(
