@@ -18,7 +18,6 @@ Run from the repository:
 from __future__ import annotations
 
 import argparse
-import csv
 import datetime
 import json
 import os
@@ -34,186 +33,22 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from motet.kernels import Fusion, Plan, Segment, attend, project
+from _latent_contenders import (
+    EXPERT_WIDTHS,
+    HEADS,
+    LONGEST,
+    SHORTEST,
+    WIDTH,
+    Attention,
+    Projection,
+    make_batch,
+)
+from _latent_report import write_results
+from motet.kernels import Plan, attend
 from motet.kernels.cpu import fast_bf16
 
-HEADS, WIDTH = 12, 64
-SHARED = HEADS * WIDTH
-SHORTEST, LONGEST = 16, 2048
-EXPERT_WIDTHS = (1024, 2048, 512, 4096, 768, 1536, 3072, 896)
-PEERS = 3
 RESULTS = Path(__file__).parent / "results"
-
-
-def make_batch(requests: int, experts: int, mix: str, generator: torch.Generator) -> list[Fusion]:
-    """Draw requests: `ragged` lengths log-uniform in 16-2048, or `equal:T` tokens everywhere.
-
-    Experts split a request's text into tokens of their own, up to a fifth more or fewer.
-    """
-
-    def segment(expert: int, length: int, text: int) -> Segment:
-        ends = torch.randint(1, text + 1, (length,), generator=generator)
-        return Segment(expert, ends.sort().values)
-
-    fusions = []
-    for b in range(requests):
-        if mix == "ragged":
-            u = torch.rand(1 + PEERS, generator=generator).tolist()
-            length = round(SHORTEST * (LONGEST / SHORTEST) ** u[0])
-            lengths = [max(1, round(length * (0.8 + 0.4 * x))) for x in u[1:]]
-        else:
-            length = int(mix.removeprefix("equal:"))
-            lengths = [length] * PEERS
-        text = 4 * length
-        peers = [(b + i) % experts for i in range(1, min(PEERS, experts - 1) + 1)]
-        fusions.append(
-            Fusion(
-                segment(b % experts, length, text),
-                [segment(e, n, text) for e, n in zip(peers, lengths, strict=False)],
-            )
-        )
-    return fusions
-
-
-def heads_first(x: Tensor) -> Tensor:
-    """Swap the tokens and the heads, as `scaled_dot_product_attention` wants them."""
-    return x.transpose(-2, -3)
-
-
-class Attention:
-    """One batch ready for every contender."""
-
-    def __init__(
-        self, fusions: list[Fusion], experts: int, dtype: torch.dtype, decode: bool, seed: int
-    ) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        plan = Plan.build(fusions, experts=experts)
-        self.plan = plan.decode() if decode else plan
-        self.q = torch.randn(self.plan.queries.n_rows, HEADS, WIDTH, generator=generator).to(dtype)
-        rows = (self.plan.memory.n_rows, 2, HEADS, WIDTH)
-        self.kv = torch.randn(rows, generator=generator).to(dtype)
-        self.log_weight = torch.rand(plan.pairs, generator=generator).add(0.1).log()
-        self.rows = [self.plan.rows_of(b) for b in range(len(fusions))]
-
-    def mask(self, b: int) -> Tensor:
-        """Return the additive mask of one request [T, K]."""
-        asking, asked = self.rows[b]
-        seen = torch.arange(asked.stop - asked.start) < self.plan.visible_Q[asking, None]
-        bias = self.log_weight[self.plan.pair_M[asked].long()]
-        return torch.where(seen, bias, -torch.inf).to(self.q.dtype)
-
-    def ours(self) -> Callable[[], Tensor]:
-        """Return the plan's way."""
-        k, v = self.kv.unbind(1)
-        return lambda: attend(self.q, k, v, self.plan, log_weight_P=self.log_weight)
-
-    def loop(self) -> Callable[[], Tensor]:
-        """Return the loop over requests."""
-        masks = [self.mask(b)[None, None] for b in range(len(self.rows))]
-        k, v = self.kv.unbind(1)
-
-        def run() -> Tensor:
-            out = torch.empty_like(self.q)
-            for (asking, asked), mask in zip(self.rows, masks, strict=True):
-                one = F.scaled_dot_product_attention(
-                    heads_first(self.q[asking])[None],
-                    heads_first(k[asked])[None],
-                    heads_first(v[asked])[None],
-                    attn_mask=mask,
-                )
-                out[asking] = heads_first(one[0])
-            return out
-
-        return run
-
-    def padded(self) -> Callable[[], Tensor]:
-        """Return the padded form; padding its inputs is not timed."""
-        n, t, m = len(self.rows), self.plan.longest_query, self.plan.longest_memory
-        q = self.q.new_zeros(n, t, HEADS, WIDTH)
-        k, v = self.q.new_zeros(2, n, m, HEADS, WIDTH)
-        mask = self.q.new_full((n, 1, t, m), -torch.inf)
-        for b, (asking, asked) in enumerate(self.rows):
-            queries, keys = asking.stop - asking.start, asked.stop - asked.start
-            q[b, :queries] = self.q[asking]
-            k[b, :keys], v[b, :keys] = self.kv[asked].unbind(1)
-            mask[b, 0, :queries, :keys] = self.mask(b)
-        return lambda: F.scaled_dot_product_attention(
-            heads_first(q), heads_first(k), heads_first(v), attn_mask=mask
-        )
-
-    def flex(self) -> Callable[[], Tensor]:
-        """Return compiled FlexAttention over all packed rows as one sequence."""
-        from torch.nn.attention.flex_attention import create_block_mask, flex_attention
-
-        start, seen = self.plan.key_start_Q.long(), self.plan.visible_Q.long()
-        bias = self.log_weight[self.plan.pair_M.long()].to(self.q.dtype)
-        block_mask = create_block_mask(
-            lambda b, h, q, k: (k >= start[q]) & (k < start[q] + seen[q]),
-            1,
-            1,
-            len(self.q),
-            len(self.kv),
-            device="cpu",
-        )
-        compiled = torch.compile(flex_attention, dynamic=False)
-        q, k, v = (heads_first(x)[None] for x in (self.q, *self.kv.unbind(1)))
-        return lambda: compiled(
-            q, k, v, score_mod=lambda s, b, h, i, j: s + bias[j], block_mask=block_mask
-        )
-
-
-class Projection:
-    """The projections of one batch to packed queries, keys and values, ready for two contenders."""
-
-    def __init__(self, fusions: list[Fusion], experts: int, dtype: torch.dtype, seed: int) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        self.fusions, self.plan = fusions, Plan.build(fusions, experts=experts)
-        widths = EXPERT_WIDTHS[:experts]
-
-        def normal(rows: int, columns: int) -> Tensor:
-            return torch.randn(rows, columns, generator=generator).to(dtype)
-
-        self.asking = [normal(n, d) for n, d in zip(self.plan.queries.counts, widths, strict=True)]
-        self.asked = [normal(n, d) for n, d in zip(self.plan.memory.counts, widths, strict=True)]
-        self.query_weights = [normal(d, SHARED) for d in widths]
-        self.memory_weights = [normal(d, 2 * SHARED) for d in widths]
-
-    def ours(self) -> Callable[[], Any]:
-        """Return one product an expert, written to the plan's rows."""
-        return lambda: (
-            project(self.asking, self.query_weights, self.plan.queries),
-            project(self.asked, self.memory_weights, self.plan.memory),
-        )
-
-    def loop(self) -> Callable[[], Any]:
-        """Return one product a segment, written straight to its place in the packed tensors."""
-        taken = [0] * len(self.asked)
-        asked_before = list(taken)
-        steps: list[tuple[Tensor, Tensor, bool]] = []
-        for fusion in self.fusions:
-            for i, segment in enumerate((fusion.primary, *fusion.peers)):
-                e, n = segment.expert, len(segment.ends)
-                counts, source, weights = (
-                    (taken, self.asking, self.query_weights)
-                    if i == 0
-                    else (asked_before, self.asked, self.memory_weights)
-                )
-                steps.append((source[e][counts[e] : counts[e] + n], weights[e], i == 0))
-                counts[e] += n
-
-        def run() -> tuple[Tensor, Tensor]:
-            q = self.asking[0].new_empty(sum(taken), SHARED)
-            kv = self.asking[0].new_empty(sum(asked_before), 2 * SHARED)
-            at = {True: 0, False: 0}
-            for hidden, weight, asking in steps:
-                out = (q if asking else kv)[at[asking] : at[asking] + len(hidden)]
-                torch.mm(hidden, weight, out=out)
-                at[asking] += len(hidden)
-            return q, kv
-
-        return run
 
 
 def clock() -> float:
@@ -412,79 +247,6 @@ def machine() -> dict[str, Any]:
         "avx512_bf16": fast_bf16(),
         "load_before": round(os.getloadavg()[0], 2),
     }
-
-
-def write_results(report: dict[str, Any], rows: list[dict[str, Any]], stem: Path) -> None:
-    """Write the CSV, the plot and the page of one full run."""
-    stem.parent.mkdir(exist_ok=True)
-    hardware = report["machine"]["cpu"]
-    with stem.with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["hardware", *rows[0]])
-        writer.writeheader()
-        writer.writerows({"hardware": hardware, **row} for row in rows)
-    plot(report, rows, stem.with_suffix(".png"))
-    lines = [f"# Latent attention on {hardware}, {report['machine']['threads']} threads", ""]
-    lines += ["| figure | value |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in report["figures"].items()]
-    columns = list(rows[0])
-    lines += ["", "|" + "|".join(columns) + "|", "|" + "---|" * len(columns)]
-    lines += ["|" + "|".join(str(row[c]) for c in columns) + "|" for row in rows]
-    details = {key: report[key] for key in ("settings", "machine", "versions")}
-    lines += ["", "```json", json.dumps(details, indent=1), "```", ""]
-    lines += [
-        "Repeat it with `python benchmarks/latent_attention.py --threads N --write-results`.",
-        "",
-    ]
-    stem.with_suffix(".md").write_text("\n".join(lines))
-
-
-def plot(report: dict[str, Any], rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw time by batch size for prefill and decode, and every ratio of the ragged grid."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    ragged = [row for row in rows if row["mix"] == "ragged" and row["experts"] == 4]
-    dtype = report["settings"]["headline_dtype"]
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
-    colours = {"ours": "#0b6e4f", "loop": "#d17b0f", "padded": "#8a8a8a"}
-    for axis, mode in zip(axes, ("prefill", "decode"), strict=False):
-        some = [row for row in ragged if row["mode"] == mode and row["dtype"] == dtype]
-        for name, colour in colours.items():
-            x, y = [r["requests"] for r in some], [r[f"{name}_ms"] for r in some]
-            axis.loglog(x, y, "o-", color=colour, base=2, label=name)
-        axis.set_yscale("log", base=10)
-        axis.set(
-            title=f"{mode}, {dtype}", xlabel="requests in the batch", ylabel="median ms a level"
-        )
-        axis.legend(frameon=False)
-    styles = {"loop": "-", "padded": "--"}
-    for kind, colour in {
-        ("prefill", dtype): "#0b6e4f",
-        ("decode", dtype): "#1f77b4",
-        ("prefill", "float32"): "#a03070",
-        ("decode", "float32"): "#c9a227",
-    }.items():
-        some = [row for row in ragged if (row["mode"], row["dtype"]) == kind]
-        for name, style in styles.items():
-            x, y = [r["requests"] for r in some], [r[f"vs_{name}"] for r in some]
-            label = f"{kind[0]} {kind[1]} vs {name}"
-            axes[2].plot(x, y, style, marker=".", color=colour, label=label)
-    axes[2].axhline(0.9, color="red", linewidth=1)
-    axes[2].text(1, 0.84, "floor 0.9", color="red", va="top", fontsize=8)
-    axes[2].set_xscale("log", base=2)
-    axes[2].set_yscale("log", base=2)
-    axes[2].set(title="speed-up of ours", xlabel="requests in the batch", ylabel="ratio of medians")
-    axes[2].legend(frameon=False, fontsize=7)
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25)
-    figure.suptitle(
-        f"Cross-attention over ragged latents (16-2048 tokens), {report['machine']['cpu']}, "
-        f"{report['machine']['threads']} threads"
-    )
-    figure.savefig(path, dpi=130)
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ def attend_cpu(
             bias_K = None if bias_M is None else _rows(bias_M, m0, most)
             k_KHD, v_KHD = _rows(k_MHD, m0, most), _rows(v_MHD, m0, most)
             one_H1D = _one_query(_rows(q_QHD, q0, 1), k_KHD, v_KHD, bias_K, scale)
-            if len(q_QHD) == 1:
+            if q_QHD.shape[0] == 1:
                 return one_H1D.view(q_QHD.shape)
             out_QHD = q_QHD.new_empty(q_QHD.shape) if out_QHD is None else out_QHD
             out_QHD[q0] = one_H1D.squeeze(1)
@@ -125,7 +125,7 @@ def _bucket(x: Tensor, first: int, n: int, length: int) -> Tensor:
 
 def _rows(x: Tensor, first: int, count: int) -> Tensor:
     """Return `count` rows from `first`; `x` itself where it has no others: a slice costs 1 us."""
-    return x if len(x) == count else x[first : first + count]
+    return x if x.shape[0] == count else x[first : first + count]
 
 
 def _one_query(
@@ -134,22 +134,23 @@ def _one_query(
     """Return the attention of one query [H, 1, D], in fp32 or better."""
     wide = torch.promote_types(q_1HD.dtype, torch.float32)
     q_H1D = q_1HD.transpose(0, 1)
-    bias_K = q_1HD.new_zeros((), dtype=wide) if bias_K is None else bias_K.to(wide)
     if wide == q_1HD.dtype:
-        scores_H1K = torch.baddbmm(bias_K, q_H1D, k_KHD.permute(1, 2, 0), alpha=scale)
-        return torch.bmm(torch.softmax(scores_H1K, -1), v_KHD.transpose(0, 1))
-    q_H1D = q_H1D.to(wide) * scale
+        weights_H1K = _weigh(torch.bmm(q_H1D, k_KHD.permute(1, 2, 0)), bias_K, scale)
+        return torch.bmm(weights_H1K, v_KHD.transpose(0, 1))
+    q_H1D = q_H1D.to(wide)
     keys = (part.to(wide).permute(1, 2, 0) for part in k_KHD.split(KEYS_PER_READ))
-    scores_H1K = torch.cat([torch.bmm(q_H1D, part_HDK) for part_HDK in keys], -1) + bias_K
+    weights_H1K = _weigh(torch.cat([torch.bmm(q_H1D, k_HDK) for k_HDK in keys], -1), bias_K, scale)
     sum_H1D = torch.zeros_like(q_H1D)
-    parts = zip(
-        torch.softmax(scores_H1K, -1).split(KEYS_PER_READ, -1),
-        v_KHD.split(KEYS_PER_READ),
-        strict=True,
-    )
-    for weights_H1K, part_KHD in parts:
-        sum_H1D.baddbmm_(weights_H1K, part_KHD.to(wide).transpose(0, 1))
+    weights = weights_H1K.split(KEYS_PER_READ, -1)
+    for part_H1K, part_KHD in zip(weights, v_KHD.split(KEYS_PER_READ), strict=True):
+        sum_H1D.baddbmm_(part_H1K, part_KHD.to(wide).transpose(0, 1))
     return sum_H1D.to(q_1HD.dtype)
+
+
+def _weigh(scores_H1K: Tensor, bias_K: Tensor | None, scale: float) -> Tensor:
+    if bias_K is None:
+        return torch.softmax(scores_H1K * scale, -1)
+    return torch.softmax(torch.add(bias_K.to(scores_H1K.dtype), scores_H1K, alpha=scale), -1)
 
 
 def _fused(

@@ -77,7 +77,7 @@ def attend(
     bias_M = None
     if log_weight_P is not None:
         wide = torch.promote_types(log_weight_P.dtype, torch.float32)
-        floored_P = log_weight_P.to(wide).clamp(min=SMALLEST_LOG_WEIGHT)
+        floored_P = torch.clamp_min(log_weight_P.to(wide), SMALLEST_LOG_WEIGHT)
         bias_M = floored_P.index_select(0, plan.pair_M) if plan.pairs else floored_P.new_zeros(0)
     if implementation == "reference":
         return attend_reference(q_QHD, k_MHD, v_MHD, bias_M, plan, scale)
