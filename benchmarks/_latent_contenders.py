@@ -81,7 +81,11 @@ class Attention:
         return lambda: attend(self.q, k, v, self.plan, log_weight_P=self.log_weight)
 
     def loop(self) -> Callable[[], Tensor]:
-        """Return the loop over requests."""
+        """Return the faster loop over requests: in bf16, plain products beat the fused kernel."""
+        return self.plain_loop() if self.q.dtype is torch.bfloat16 else self.fused_loop()
+
+    def fused_loop(self) -> Callable[[], Tensor]:
+        """Return the loop over requests with fused attention."""
         masks = [self.mask(b)[None, None] for b in range(len(self.rows))]
         k, v = self.kv.unbind(1)
 
@@ -95,6 +99,21 @@ class Attention:
                     attn_mask=mask,
                 )
                 out[asking] = heads_first(one[0])
+            return out
+
+        return run
+
+    def plain_loop(self) -> Callable[[], Tensor]:
+        """Return the loop over requests with two plain products around a softmax."""
+        masks = [self.mask(b) for b in range(len(self.rows))]
+        k, v = self.kv.unbind(1)
+
+        def run() -> Tensor:
+            out = torch.empty_like(self.q)
+            for (asking, asked), mask in zip(self.rows, masks, strict=True):
+                queries = heads_first(self.q[asking]) * WIDTH**-0.5
+                scores = queries @ heads_first(k[asked]).transpose(1, 2)
+                out[asking] = heads_first(scores.add_(mask).softmax(-1) @ heads_first(v[asked]))
             return out
 
         return run

@@ -41,7 +41,7 @@ def plot(report: dict[str, Any], rows: list[dict[str, Any]], path: Path) -> None
 
     ragged = [row for row in rows if row["mix"] == "ragged" and row["experts"] == 4]
     dtype = report["settings"]["headline_dtype"]
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(15.5, 4.2), layout="constrained")
     colours = {"ours": "#0b6e4f", "loop": "#d17b0f", "padded": "#8a8a8a"}
     for axis, mode in zip(axes, ("prefill", "decode"), strict=False):
         some = [row for row in ragged if row["mode"] == mode and row["dtype"] == dtype]
@@ -70,7 +70,7 @@ def plot(report: dict[str, Any], rows: list[dict[str, Any]], path: Path) -> None
     axes[2].set_xscale("log", base=2)
     axes[2].set_yscale("log", base=2)
     axes[2].set(title="speed-up of ours", xlabel="requests in the batch", ylabel="ratio of medians")
-    axes[2].legend(frameon=False, fontsize=7)
+    axes[2].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1))
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
