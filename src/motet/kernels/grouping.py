@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from motet.kernels.buckets import Bucket, cut_tiles, first_rows, lay_out, make_buckets, table
+from motet.kernels.tokens import count_visible, flatten, sort_by, within
 
 QUERY_TILE = 128
 """Queries in one tile of work: 128 rows feed a Hopper warpgroup pair and a CPU core's L2 alike."""
@@ -210,17 +211,17 @@ class Plan:
 
         peers = [peer for fusion in fusions for peer in fusion.peers]
         request_P = [b for b, fusion in enumerate(fusions) for _ in fusion.peers]
-        pair_N, expert_N, ends_N = _flatten(peers)
+        pair_N, expert_N, ends_N = flatten(peers)
         request_N = torch.tensor(request_P, dtype=torch.int64)[pair_N]
         # Ties in byte end go to the lower expert, so the order of the peers changes nothing.
-        order_N = _sort_by(request_N, ends_N, expert_N)
+        order_N = sort_by(request_N, ends_N, expert_N)
         row_N = torch.empty_like(order_N)
-        row_N[order_N] = memory_start_B[request_N[order_N]] + _within(memory_lengths)
+        row_N[order_N] = memory_start_B[request_N[order_N]] + within(memory_lengths)
         pair_M = torch.zeros(n_rows, dtype=torch.int32)
         pair_M[row_N] = pair_N.int()
 
-        request_Nq, _, ends_Nq = _flatten([fusion.primary for fusion in fusions])
-        visible_Nq = _count_visible(
+        request_Nq, _, ends_Nq = flatten([fusion.primary for fusion in fusions])
+        visible_Nq = count_visible(
             request_N[order_N], ends_N[order_N], request_Nq, ends_Nq, memory_lengths
         )
         plan = _with_queries(
@@ -321,7 +322,7 @@ def _with_queries(
     query_start_B, memory_start_B = first_rows(buckets)
     lengths_B = torch.tensor(query_lengths)
     request_N = torch.repeat_interleave(torch.arange(len(lengths_B)), lengths_B)
-    row_N = query_start_B[request_N] + _within(query_lengths)
+    row_N = query_start_B[request_N] + within(query_lengths)
     n_rows = sum(bucket.n * bucket.queries for bucket in buckets)
     visible_Q = torch.zeros(n_rows, dtype=torch.int32)
     visible_Q[row_N] = visible_N.int()
@@ -347,47 +348,6 @@ def _with_queries(
         buckets=tuple(buckets),
         pairs=pairs,
     )
-
-
-def _flatten(segments: Sequence[Segment]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the segment, the expert and the byte end of every token, int64 [N] each."""
-    lengths = torch.tensor([len(segment.ends) for segment in segments], dtype=torch.int64)
-    experts = torch.tensor([segment.expert for segment in segments], dtype=torch.int64)
-    segment_N = torch.repeat_interleave(torch.arange(len(segments)), lengths)
-    ends = [segment.ends.to("cpu", torch.int64) for segment in segments]
-    ends_N = torch.cat(ends) if ends else torch.zeros(0, dtype=torch.int64)
-    return segment_N, experts[segment_N], ends_N
-
-
-def _within(lengths: Sequence[int]) -> Tensor:
-    """Return the position of every token in its request, int64 [N]."""
-    lengths_B = torch.tensor(lengths, dtype=torch.int64)
-    starts_B = lengths_B.cumsum(0) - lengths_B
-    return torch.arange(int(lengths_B.sum())) - torch.repeat_interleave(starts_B, lengths_B)
-
-
-def _sort_by(*keys_N: Tensor) -> Tensor:
-    """Return the stable order of tokens by the first key, then the second, and so on."""
-    order_N = torch.arange(len(keys_N[0]))
-    for key_N in reversed(keys_N):
-        order_N = order_N[torch.argsort(key_N[order_N], stable=True)]
-    return order_N
-
-
-def _count_visible(
-    request_M: Tensor, ends_M: Tensor, request_N: Tensor, ends_N: Tensor, lengths: Sequence[int]
-) -> Tensor:
-    """Count, for every query token, the keys of its request that end no later than it does.
-
-    Keys come sorted by request, then by end, so one search over both answers for all queries.
-    """
-    lengths_B = torch.tensor(lengths, dtype=torch.int64)
-    starts_B = lengths_B.cumsum(0) - lengths_B
-    stride = int(torch.cat([ends_M, ends_N]).max()) + 1 if len(ends_M) + len(ends_N) else 1
-    found_N = torch.searchsorted(
-        request_M * stride + ends_M, request_N * stride + ends_N, right=True
-    )
-    return found_N - starts_B[request_N]
 
 
 def _check(fusions: Sequence[Fusion], experts: int, query_tile: int) -> None:
