@@ -8,7 +8,8 @@ All ways below compute only the keys that a tile of queries can see, which is ab
   arithmetic: oneDNN's bf16 products run about four times as fast as the ones inside the fused
   kernel, more than writing the scores to cache costs. Scores are rounded to bf16 once, an error
   of the size that rounding q and k to bf16 has already made; sums stay in fp32.
-- `_plain`: the same without tiles, request by request, where these are short.
+- `_plain`: the same without tiles, request by request, where these are short. It rounds the
+  peers' log weights to bf16 as well.
 - `_one_query`: two batched vector-matrix products around a softmax, for a query alone in its
   bucket: the decode of a long memory, bound by reading it. It sees every key it is given, so it
   needs no mask.
