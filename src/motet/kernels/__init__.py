@@ -1,0 +1,33 @@
+"""Kernels of latent fusion: batched grouping for cross-attention between frozen experts.
+
+    plan = Plan.build(fusions, experts=E)               # once a batch, for every level and layer
+    q = project(hidden, query_weights, plan.queries)    # [Q, H * D]
+    kv = project(peer_hidden, memory_weights, plan.memory)
+    fused = attend(q, k, v, plan, log_weight_P=log_w)   # [Q, H, D]
+    hidden = project_back(hidden, fused.flatten(1), out_weights, gates, plan.queries)
+
+Each has three implementations behind it: `reference`, `cpu` and `triton`. Importing this package
+imports torch but not Triton.
+"""
+
+from motet.kernels.cross_attention import attend
+from motet.kernels.dispatch import Implementation
+from motet.kernels.gated import project_back
+from motet.kernels.grouping import Fusion, Grouping, Plan, Segment
+from motet.kernels.projection import fold, project
+from motet.kernels.statistics import Cost, Statistics, measure
+
+__all__ = [
+    "Cost",
+    "Fusion",
+    "Grouping",
+    "Implementation",
+    "Plan",
+    "Segment",
+    "Statistics",
+    "attend",
+    "fold",
+    "measure",
+    "project",
+    "project_back",
+]
