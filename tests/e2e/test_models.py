@@ -4,11 +4,11 @@ import json
 import os
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import httpx
 import openai
+import psutil
 import pytest
 
 from conftest import wait_for
@@ -232,17 +232,10 @@ def test_expert_that_dies_mid_stream(service):
 
 def _processes(name):
     """Return ids of live processes whose title holds `name`."""
-    found = subprocess.run(["pgrep", "-f", name], capture_output=True, text=True).stdout
-    return [int(line) for line in found.split()]
+    every = psutil.process_iter(["cmdline"])
+    return [process.pid for process in every if name in " ".join(process.info["cmdline"] or ())]
 
 
 def _busy(process):
     """Return the share of one core that `process` uses over half a second."""
-
-    def ticks():
-        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-        return int(fields[11]) + int(fields[12])
-
-    before = ticks()
-    time.sleep(0.5)
-    return (ticks() - before) / os.sysconf("SC_CLK_TCK") / 0.5
+    return psutil.Process(process).cpu_percent(0.5) / 100

@@ -8,6 +8,7 @@ import threading
 
 import httpx
 import openai
+import psutil
 import pytest
 
 from conftest import FLEET, wait_for
@@ -20,7 +21,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 def service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ray")
     config = folder / "experts.yaml"
-    config.write_text(FLEET + "service: {replicas: 2}\n")
+    missing = (
+        "\n  - {id: missing, engine: transformers, model: ./nowhere, optional: true}\nrouters:"
+    )
+    fleet = FLEET.replace("\nrouters:", missing, 1)
+    config.write_text(fleet + "service: {replicas: 2}\n")
     with served(config, folder / "log", "Press Ctrl-C", 120) as found:
         yield found
 
@@ -28,6 +33,13 @@ def service(tmp_path_factory):
 def test_screen(service):
     assert "Motet answers at" in service.output
     assert "echo" in service.output and "auto" in service.output and "curl" in service.output
+
+
+def test_a_model_that_is_missing_harms_nobody_else(service):
+    assert "✗ Starting missing failed: Model './nowhere': there is no" in service.output
+    answer = service.chat(model="missing")
+    assert answer.status_code == 503
+    assert "missing is starting (its pool is not deployed yet)" in answer.json()["error"]["message"]
 
 
 def test_answers(service):
@@ -62,9 +74,8 @@ def test_replicas_share_metrics(service):
 
 
 def test_only_loopback_answers(service):
-    listening = subprocess.run(["ss", "-ltnH"], capture_output=True, text=True).stdout
-    bound = [line.split()[3] for line in listening.splitlines()]
-    assert [a for a in bound if a.endswith(f":{service.port}")] == [f"127.0.0.1:{service.port}"]
+    listening = [c.laddr for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    assert {a.ip for a in listening if a.port == service.port} == {"127.0.0.1"}
 
 
 def test_strangers_cannot_join_ray(service):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -46,9 +47,13 @@ class Screen:
             yield step
         seconds = f"{time.monotonic() - began:.1f} s"
         if step.failure:
-            self._console.print(f"[red]✗[/red] {title} failed after {seconds}: {step.failure}")
+            self.failed(title, f"after {seconds}: {step.failure}")
         else:
             self._console.print(f"[green]✓[/green] {title} [dim]{seconds}[/dim]")
+
+    def failed(self, title: str, reason: str) -> None:
+        """Show that a step failed."""
+        self._console.print(f"[red]✗[/red] {title} failed: {escape(reason)}", soft_wrap=True)
 
     def fetch(self, entry: ExpertEntry) -> None:
         """Fetch an expert's weights with a progress bar; silent when they are there."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motet.cli.console import ConfigPath, command, run, setup_logs
+from motet.errors import SourceError
 
 if TYPE_CHECKING:
     from motet.cli.progress import Screen
@@ -125,9 +126,14 @@ def _deploy(document: Document, screen: Screen, *, fetch_here: bool) -> None:
     _show(document, screen)
     # One after another, so that the first expert has the machine to itself.
     for name, entry in pools:
-        if fetch_here:
-            screen.fetch(entry)
-        with screen.step(f"Starting {', '.join([name, *graph.adapters(document, name)])}") as step:
+        title = f"Starting {', '.join([name, *graph.adapters(document, name)])}"
+        try:
+            if fetch_here:
+                screen.fetch(entry)
+        except SourceError as error:
+            screen.failed(title, str(error))  # the others are not to suffer for it
+            continue
+        with screen.step(title) as step:
             step.failure = graph.run_pool(args, name) or ""
         _show(document, screen, name)
 
