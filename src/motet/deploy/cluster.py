@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import os
 import random
+import shutil
 import socket
 import tempfile
 from pathlib import Path
@@ -58,6 +60,7 @@ def prepare_environment() -> None:
     # Files of two services of one machine must not meet. Not under $TMPDIR, which may be long:
     # a socket's path has 107 bytes at most, and HAProxy's holds a node id of 56.
     place = Path(tempfile.mkdtemp(prefix="motet-", dir="/tmp"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
     (place / "metrics").mkdir()
     (place / "haproxy").mkdir()
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(place / "metrics"))
