@@ -12,7 +12,7 @@ help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 run: install  ## Install if needed, then serve experts.yaml on 127.0.0.1:8000
-	@$(BIN)/motet serve experts.yaml
+	@$(BIN)/motet serve experts.yaml || [ $$? -eq 130 ]  # 130 is Ctrl-C
 
 test: install  ## Run every test, real engines included
 	@$(BIN)/python -m pytest
