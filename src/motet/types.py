@@ -167,6 +167,12 @@ class Chunk:
     finish: str | None = None
     usage: Usage | None = None
 
+    @property
+    def is_usage_alone(self) -> bool:
+        """Whether the chunk counts tokens and brings nothing of the answer itself."""
+        said = self.text or self.reasoning or self.tool_calls or self.logprobs or self.finish
+        return self.usage is not None and not said
+
 
 class State(StrEnum):
     """Where an expert's pool is in its life."""

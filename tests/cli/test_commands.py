@@ -1,14 +1,13 @@
 """The command line as a user meets it: real processes, exit codes, both outputs."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
 
 import pytest
 
-from conftest import FLEET, wait_for
+from conftest import FLEET, free_port, wait_for
 
 FAKES = "version: 1\nexperts: [{id: echo, engine: fake, license: MIT}]\nrouters: {r: {kind: constant, expert: echo}}\ncompositions: {auto: {router: r}}\n"
 
@@ -85,25 +84,19 @@ def test_no_service():
     assert gone.returncode == 1 and "motet serve" in gone.stderr
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def serve_local(config, port):
+    command = [sys.executable, "-m", "motet.cli.main", "serve", str(config), "--local"]
+    return subprocess.Popen(
+        [*command, "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def test_serve_local(config):
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "motet.cli.main",
-        "serve",
-        str(config),
-        "--local",
-        "--port",
-        str(port),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = serve_local(config, port)
     try:
         chat = None
 
@@ -133,17 +126,7 @@ def test_local_says_what_needs_ray(tmp_path):
         )
     )
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "motet.cli.main",
-        "serve",
-        str(config),
-        "--local",
-        "--port",
-        str(port),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = serve_local(config, port)
     try:
         time.sleep(1)
         wait_for(

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from conftest import wait_for
+from conftest import free_port, wait_for
 from motet.deploy import cluster
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -31,9 +30,7 @@ def ray(tmp_path_factory):
     ports = {name: str(first + offset) for name, offset in cluster._PORT_SETTINGS.items()}
     env = {**os.environ, **cluster._SETTINGS, **ports}
     env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "0.5"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         str(Path(sys.executable).parent / "ray"),
         "start",
@@ -55,9 +52,7 @@ def ray(tmp_path_factory):
 
 @pytest.fixture
 def config(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     path = tmp_path / "experts.yaml"
     path.write_text(f"{CONFIG}service: {{port: {port}}}\n")
     return path, f"http://127.0.0.1:{port}"

@@ -74,7 +74,7 @@ class AnswerResponse(Response):
         choices: dict[int, Choice] = defaultdict(Choice)
         choices[first.index].add(first)
         async for chunk in answer:
-            if chunk.usage is None or chunk.text or chunk.finish:
+            if not chunk.is_usage_alone:
                 choices[chunk.index].add(chunk)
         explanation = answer.explain() if self._explain else None
         content = self._encoder.body(choices, answer.calls.usage, answer.author, explanation)

@@ -78,7 +78,7 @@ class ChatEncoder:
 
     def event(self, chunk: Chunk, model: str) -> bytes:
         """Return the stream event of `chunk`; empty when it holds nothing for the client."""
-        if chunk.usage is not None and chunk.finish is None and not chunk.text:
+        if chunk.is_usage_alone:
             return b""
         return self._event(model, [self._delta(chunk)])
 

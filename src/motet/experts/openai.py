@@ -51,11 +51,11 @@ class OpenAIExpert(Expert):
     """
 
     Config = OpenAIConfig
+    options: OpenAIConfig
     capabilities = frozenset(Capability)
 
     def __init__(self, entry: ExpertEntry, options: OpenAIConfig, setting: Setting) -> None:
         super().__init__(entry, options, setting)
-        self._options = options
         base = options.url.rstrip("/")
         self._urls = {
             path: httpx.URL(f"{base}{path}")
@@ -81,7 +81,7 @@ class OpenAIExpert(Expert):
 
     async def start(self) -> None:
         """Open the connection pool; connections are made when needed."""
-        self._transport = _transport(self._options.connections)
+        self._transport = _transport(self.options.connections)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -94,23 +94,23 @@ class OpenAIExpert(Expert):
         if time.monotonic() - self._reached < 10:
             return READY
         try:
-            async with self._send("GET", "/models", b"", self._options.connect_timeout_s) as answer:
+            async with self._send("GET", "/models", b"", self.options.connect_timeout_s) as answer:
                 status = answer.status_code
         except ExpertError as error:
             return Health(State.DOWN, error.message)
         if status in (401, 403):
-            return Health(State.DOWN, f"{self._options.url} refuses the api_key ({status})")
+            return Health(State.DOWN, f"{self.options.url} refuses the api_key ({status})")
         if status >= 500:
-            return Health(State.DOWN, f"{self._options.url} answers {status}")
+            return Health(State.DOWN, f"{self.options.url} answers {status}")
         self._reached = time.monotonic()
         return READY
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer `request` from the remote host; see `Expert.stream`."""
         path = "/completions" if request.prompt is not None else "/chat/completions"
-        content = orjson.dumps(body_of(request, self._options.model))
-        for attempt in range(self._options.retries + 1):
-            last = attempt == self._options.retries
+        content = orjson.dumps(body_of(request, self.options.model))
+        for attempt in range(self.options.retries + 1):
+            last = attempt == self.options.retries
             try:
                 async with self._send("POST", path, content) as answer:
                     if answer.status_code < 400:
@@ -152,7 +152,7 @@ class OpenAIExpert(Expert):
                 raise ExpertError(self.card.id, "the stream ended before it was complete.")
         except httpx.TimeoutException:
             raise ExpertTimeout(
-                self.card.id, f"silent for {self._options.read_timeout_s:g} s."
+                self.card.id, f"silent for {self.options.read_timeout_s:g} s."
             ) from None
         except httpx.TransportError as error:
             raise ExpertError(self.card.id, f"the connection broke: {error!r}.") from error
@@ -178,7 +178,7 @@ class OpenAIExpert(Expert):
         except httpx.TransportError as error:
             raise ExpertUnavailable(
                 self.card.id,
-                f"{self._options.url} cannot be reached ({type(error).__name__}).",
+                f"{self.options.url} cannot be reached ({type(error).__name__}).",
                 retry_after=5.0,
             ) from error
         answer.request = request

@@ -83,9 +83,9 @@ FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
 """Variables of the rule language: name -> (how it is read, type and meaning)."""
 
 
-def mentions(text: str) -> Callable[[list[str]], bool]:
-    """Return the rule function `mentions([words])`: whether `text` holds one as a whole word."""
-    return lambda words: bool(_words(tuple(words[:_LIST_LIMIT])).search(text))
+def mentions(request: Request, words: list[str]) -> bool:
+    """Return whether the request's text holds one of `words` whole; a function of the rules."""
+    return bool(_words(tuple(words[:_LIST_LIMIT])).search(_text(request)))
 
 
 @lru_cache(maxsize=256)

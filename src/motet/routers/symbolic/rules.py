@@ -62,7 +62,7 @@ class Condition:
             return False
 
     def _run(self, request: Request, read: Callable[[Request, str], Any]) -> object:
-        context = cel.Context(functions={"mentions": partial(_mentions, request)})
+        context = cel.Context(functions={"mentions": partial(mentions, request)})
         # Features are read on demand: most rules look at one or two.
         context.set_variable_resolver(partial(read, request))
         return self._program.execute(context)
@@ -88,10 +88,6 @@ def _read(request: Request, name: str) -> Any:
 def _read_sample(request: Request, name: str) -> Any:
     # Telling languages apart needs a model, which `motet check` has no use for.
     return "en" if name == "language" else _read(request, name)
-
-
-def _mentions(request: Request, words: list[str]) -> bool:
-    return mentions(FEATURES["text"][0](request))(words)
 
 
 def _syntax_problem(source: str, message: str) -> str:
