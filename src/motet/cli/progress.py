@@ -12,8 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from motet.config import Document, ExpertEntry
-from motet.experts.base import Setting
-from motet.experts.sources import default_cache, fetch
+from motet.weights import Setting, default_cache, fetch
 
 _STYLES = {"ready": "green", "starting": "yellow", "failed": "red", "down": "red"}
 

@@ -12,11 +12,10 @@ from motet.config import Component, Document, ExpertEntry, Options
 from motet.config.load import Field
 from motet.errors import ConfigError, did_you_mean
 from motet.experts import ENGINES, Expert
-from motet.experts.base import Setting
-from motet.experts.sources import default_cache
 from motet.registry import Registry
 from motet.routers import ROUTERS, Router
 from motet.routers.base import Surroundings
+from motet.weights import Setting, default_cache
 
 Build = Callable[[ExpertEntry, Options, Setting], Expert]
 """Makes an expert of a config entry and its engine's options."""

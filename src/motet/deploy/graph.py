@@ -20,8 +20,7 @@ from motet.deploy.handles import PoolExpert
 from motet.deploy.names import INGRESS, pool_of
 from motet.errors import UnknownModel
 from motet.experts import ENGINES, Expert
-from motet.experts.base import Setting
-from motet.experts.sources import default_cache
+from motet.weights import Setting, default_cache
 
 
 class GraphArgs(TypedDict, total=False):

@@ -22,8 +22,9 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, Repli
 from motet.config import ExpertEntry
 from motet.deploy.names import Parcel, pool_of
 from motet.errors import ExpertError, ExpertOverloaded, ExpertUnavailable, MotetError
-from motet.experts.base import Expert, Setting
+from motet.experts.base import Expert
 from motet.types import READY, Chunk, ExpertCard, Health, Request, State
+from motet.weights import Setting
 
 _FRESH_S = 0.5
 _STARTING = (

@@ -19,8 +19,8 @@ from motet.config import ExpertEntry
 from motet.deploy.names import Parcel, pool_of
 from motet.errors import MotetError
 from motet.experts import ENGINES
-from motet.experts.base import Setting
 from motet.types import Request
+from motet.weights import Setting
 
 HEALTH_OPTIONS = {
     # Under load a replica's loop is late, not dead: restarting it would lose every open request.

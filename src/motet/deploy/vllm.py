@@ -29,11 +29,10 @@ from motet.config import ExpertEntry
 from motet.deploy.names import Parcel, pool_of
 from motet.deploy.pools import HEALTH_OPTIONS, autoscaling, engine_start
 from motet.errors import ExpertRejected, MotetError
-from motet.experts.base import Setting
-from motet.experts.sources import fetch
 from motet.experts.vllm import VllmConfig
 from motet.experts.wire import DONE, body_of, chunks_of, error_from, error_in, event_data
 from motet.types import Request
+from motet.weights import Setting, fetch
 
 _GIB = 1024**3
 _CPU_CACHE_BYTES = 1 * _GIB

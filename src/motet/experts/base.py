@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from motet.config import ExpertEntry, Options
 from motet.types import Capability, Chunk, ExpertCard, Health, Price, Request
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """Where an expert's relative paths start, and where weights are kept."""
-
-    folder: Path
-    cache: Path
+from motet.weights import Setting
 
 
 class Expert(ABC):

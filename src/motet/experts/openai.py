@@ -15,9 +15,10 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretSt
 
 from motet.config import ExpertEntry, Options
 from motet.errors import ExpertError, ExpertTimeout, ExpertUnavailable, MotetError
-from motet.experts.base import Expert, Setting
+from motet.experts.base import Expert
 from motet.experts.wire import DONE, body_of, chunks_of, error_in, error_of, event_data
 from motet.types import READY, Capability, Chunk, Health, Request, State
+from motet.weights import Setting
 
 _BACKOFF_S = 0.2
 _LONGEST_BACKOFF_S = 5.0

@@ -23,9 +23,9 @@ from motet.errors import (
 )
 from motet.experts._batching import Job, Worker, can_batch
 from motet.experts._decoding import Choice, Sampling, Vocabulary
-from motet.experts.base import Expert, Setting
-from motet.experts.sources import fetch
+from motet.experts.base import Expert
 from motet.types import Capability, Chunk, Health, Message, Request, State, message_texts
+from motet.weights import Setting, fetch
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """GGUF files made into what transformers and vLLM load: bfloat16 safetensors with a tokenizer.
 
-The work is done by `python -m motet.experts.gguf SOURCE DESTINATION` in a process of its own:
+The work is done by `python -m motet.weights.gguf SOURCE DESTINATION` in a process of its own:
 dequantizing holds the model twice in memory, which a process that ends gives back whole; the
 library is sped up by remembering what it reads again and again, which nobody else should see; and
 a crash (out of memory, a malformed file) becomes an error of ours.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from motet.errors import SourceError
-from motet.experts._store import Report, build_once, digest
+from motet.weights.store import Report, build_once, digest
 
 _RECIPE = 2
 """Raised when conversion comes to give another result, so that caches are made again."""
@@ -66,7 +66,7 @@ def _convert_in_child(source: Path, destination: Path, *, report: Report) -> Non
     # The child's standard input is a pipe that only we hold: when we die, it ends too.
     with (destination / "errors").open("w+", encoding="utf-8", errors="replace") as errors:
         with subprocess.Popen(
-            [sys.executable, "-m", "motet.experts.gguf", str(source), str(destination)],
+            [sys.executable, "-m", "motet.weights.gguf", str(source), str(destination)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

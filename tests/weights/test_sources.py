@@ -17,10 +17,9 @@ import numpy as np
 import pytest
 
 from motet.errors import SourceError
-from motet.experts import _packages
-from motet.experts._store import MANIFEST, build_once
-from motet.experts.base import Setting
-from motet.experts.sources import default_cache, fetch, no_report
+from motet.weights import Setting, _packages
+from motet.weights.sources import default_cache, fetch, no_report
+from motet.weights.store import MANIFEST, build_once
 
 gguf = pytest.importorskip("gguf")
 
@@ -120,12 +119,12 @@ def blob(tmp_path_factory):
 @pytest.fixture
 def no_conversion(monkeypatch):
     """Return GGUF files as they are, where conversion is not the matter."""
-    monkeypatch.setattr("motet.experts.gguf.converted", lambda path, cache, report: path)
+    monkeypatch.setattr("motet.weights.gguf.converted", lambda path, cache, report: path)
 
 
 def test_importing_is_cheap():
     heavy = "torch transformers gguf filelock numpy"
-    code = f"import sys, motet.experts.sources; print(set('{heavy}'.split()) & set(sys.modules))"
+    code = f"import sys, motet.weights.sources; print(set('{heavy}'.split()) & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
 
@@ -338,8 +337,8 @@ def test_a_broken_file_says_so(setting, blob):
 FETCH = """
     import sys
     from pathlib import Path
-    from motet.experts.base import Setting
-    from motet.experts.sources import fetch
+    from motet.weights import Setting
+    from motet.weights.sources import fetch
     def report(*told): print(*told, flush=True)
     print("at", fetch("tiny.gguf", Setting(Path(sys.argv[1]), Path(sys.argv[1], "cache")), report))
 """
@@ -391,7 +390,7 @@ def test_a_killed_converter_is_an_error(setting, blob):
                 command = (status.parent / "cmdline").read_bytes()
             except OSError:
                 continue
-            if parent == me and b"motet.experts.gguf" in command:
+            if parent == me and b"motet.weights.gguf" in command:
                 os.kill(int(status.parent.name), signal.SIGKILL)
 
     def report(stage, done, total):

