@@ -1,7 +1,9 @@
 """Every error that Motet raises on purpose.
 
     MotetError
-    ├── ConfigError                  the config or an artifact is wrong; names line and field
+    ├── ConfigError                  the config is wrong; names line and field
+    ├── TableError                   a routing table is wrong; names column and row
+    ├── ArtifactError                a trained artifact is absent, damaged or stale
     ├── SourceError                  weights cannot be fetched or converted
     ├── DeployError                  the service cannot be started or joined
     ├── Unauthorized            401  the service wants a key
@@ -101,6 +103,18 @@ class ConfigError(MotetError):
         self.problems = [problems] if isinstance(problems, str) else problems
         self.at = at
         super().__init__("\n".join(self.problems), hint=hint)
+
+
+class TableError(MotetError):
+    """A routing table, or a file of prompts, is wrong."""
+
+    code = "invalid_table"
+
+
+class ArtifactError(MotetError):
+    """A trained artifact is absent, damaged, or does not fit what it is used with."""
+
+    code = "invalid_artifact"
 
 
 class SourceError(MotetError):
