@@ -41,7 +41,7 @@ def document():
 
 def test_pools(document):
     assert [name for name, _ in graph.pools_of(document)] == ["org/base", "here"]
-    assert graph.adapters(document, "org/base") == {"lora": "adapters/x"}
+    assert graph.adapters(document, "org/base") == ["lora"]
     assert [graph.in_ingress(entry) for entry in document.config.experts] == [
         True,
         False,
@@ -74,12 +74,30 @@ def test_builders(document, monkeypatch):
     monkeypatch.setenv("KEY", "s3cret")
     args = graph.arguments(document)
     assert graph.ingress(args)._bound_deployment.num_replicas == 2
-    pool = graph.pool({**args, "expert": "here"})._bound_deployment
+    pool = graph.pool(graph.pool_arguments(document, "here"))._bound_deployment
     assert pool.name == "motet-pool-here"
     assert pool._deployment_config.autoscaling_config.max_replicas == 3
     assert 0 < pool.max_queued_requests < 10_000 and 0 < pool.max_ongoing_requests < 10_000
     with pytest.raises(UnknownModel):
         graph.pool({**args, "expert": "lora"})
+
+
+def test_a_new_adapter_or_expert_restarts_no_pool(document):
+    """Serve restarts an application whose arguments differ."""
+    more = TEXT.replace(
+        "  - {id: here", "  - {id: lora2, engine: vllm, base: org/base, adapter: adapters/y}\n"
+        "  - {id: new, engine: vllm, model: org/new}\n  - {id: here"
+    )  # fmt: skip
+    before, after = serve_config.of(document), serve_config.of(parse(more, env={"KEY": "s3cret"}))
+
+    def arguments(content, pool):
+        return next(app["args"] for app in content["applications"] if app["name"] == pool)
+
+    for pool in ("motet-pool-org--base", "motet-pool-here"):
+        assert arguments(before, pool) == arguments(after, pool)
+        assert "KEY" not in arguments(before, pool)["config"]
+    assert '"adapter_slots":8' in arguments(before, "motet-pool-org--base")["config"]
+    assert arguments(before, "motet") != arguments(after, "motet")
 
 
 def test_shipped_example_deploys():

@@ -69,6 +69,7 @@ def test_features(rule, request_, holds):
         ("text.matches('(')", "not a valid regex"),
         ("launch('x')", "Undefined variable or function: 'launch'"),
         ("chars > 'a'", "the rule fails"),
+        ("mentions([])", "names no word"),
         ("text == '" + "x" * 2000 + "'", "2000 characters"),
         ("tools.all(a, tools.all(b, tools.all(c, tools.all(d, tools.all(e, true)))))", "4 macros"),
     ],

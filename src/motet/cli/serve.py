@@ -119,10 +119,9 @@ def _deploy(document: Document, screen: Screen, *, fetch_here: bool) -> None:
     """Run the ingress and the pools, and show the fleet as it grows."""
     from motet.deploy import graph
 
-    args = graph.arguments(document)
     pools = list(graph.pools_of(document))
     with screen.step("Starting the ingress"):
-        graph.run_ingress(args)
+        graph.run_ingress(graph.arguments(document))
     _show(document, screen)
     # One after another, so that the first expert has the machine to itself.
     for name, entry in pools:
@@ -134,7 +133,7 @@ def _deploy(document: Document, screen: Screen, *, fetch_here: bool) -> None:
             screen.failed(title, str(error))  # the others are not to suffer for it
             continue
         with screen.step(title) as step:
-            step.failure = graph.run_pool(args, name) or ""
+            step.failure = graph.run_pool(graph.pool_arguments(document, name)) or ""
         _show(document, screen, name)
 
 

@@ -4,7 +4,12 @@ from motet.composer.base import Strategy
 from motet.registry import Registry
 
 STRATEGIES: Registry[Strategy] = Registry(
-    "strategy", "motet.strategies", {"single": "motet.composer.single:SingleStrategy"}
+    "strategy",
+    "motet.strategies",
+    {
+        "persona": "motet.composer.persona:PersonaStrategy",
+        "single": "motet.composer.single:SingleStrategy",
+    },
 )
 
 __all__ = ["STRATEGIES", "Strategy"]

@@ -54,6 +54,8 @@ class Assembly:
                 options = self._options(engine.Config, entry.options, at, ExpertEntry)
                 engine.check(options, entries)
                 experts[entry.id] = (self._build or engine)(entry, options, self.setting)
+                if self._build is None:  # in a cluster's ingress the files are elsewhere
+                    experts[entry.id].verify(entries)
         return experts
 
     def _make_plans(self) -> dict[str, Plan]:
@@ -103,7 +105,13 @@ class Assembly:
 
     def _strategy(self, entry: Component, at: Field) -> Strategy:
         kind: type[Strategy] = self._load(STRATEGIES, entry.kind, (*at, "kind"))
-        return kind(self._options(kind.Config, entry.options, at, Component))
+        options = self._options(kind.Config, entry.options, at, Component)
+        try:
+            kind.check(options, {e.id: e for e in self.document.config.experts})
+            return kind(options)
+        except ConfigError as error:
+            problems = [self.document.problem((*at, *error.at), p) for p in error.problems]
+            raise ConfigError(problems) from None
 
     def _load(self, registry: Registry[Any], name: str, at: Field) -> type[Any]:
         try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, ClassVar
 
 from motet.composer.calls import Calls
-from motet.config import Options
+from motet.config import ExpertEntry, Options
 from motet.types import Chunk, Decision, Request
 
 
@@ -23,6 +23,16 @@ class Strategy(ABC):
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    @classmethod
+    def check(cls, options: Any, experts: Mapping[str, ExpertEntry]) -> None:
+        """Check options against the experts of the config.
+
+        Raises
+        ------
+        ConfigError
+            They do not fit together; `at` names the option.
+        """
 
     @abstractmethod
     def run(

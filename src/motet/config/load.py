@@ -53,6 +53,8 @@ class Document:
         The validated structure; present once `load` or `parse` has returned.
     text
         The file as it is written, `${ENV}` unexpanded.
+    written
+        Its values as they are written, `${ENV}` unexpanded.
     folder
         Folder that relative paths in the file start from.
     """
@@ -60,6 +62,7 @@ class Document:
     name: str
     text: str
     folder: Path
+    written: Any = None
     values: Any = None
     lines: dict[Field, int] = field(default_factory=dict)
     config: Config = field(init=False)
@@ -171,7 +174,7 @@ def _read_yaml(document: Document, text: str) -> None:
         problems = list(_index(document, node, ()))
         if problems:
             raise ConfigError(problems)
-        document.values = loader.construct_document(node)
+        document.written = loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{document.name}:{mark.line + 1}" if mark else document.name
@@ -221,7 +224,7 @@ def _expand(document: Document, env: Mapping[str, str]) -> Any:
             )
         return found or ""
 
-    values = walk(document.values, ())
+    values = walk(document.written, ())
     if problems:
         raise ConfigError(problems)
     return values

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypedDict
 
+import orjson
 import ray
 from ray import serve
 from ray.exceptions import RayError
@@ -20,6 +21,7 @@ from motet.deploy.handles import PoolExpert
 from motet.deploy.names import INGRESS, pool_of
 from motet.errors import UnknownModel
 from motet.experts import ENGINES, Expert
+from motet.experts.vllm import DEFAULT_SLOTS
 from motet.weights import Setting, default_cache
 
 
@@ -75,7 +77,7 @@ def pool(args: GraphArgs) -> Application:
     if ENGINES.load(entry.engine).home == "vllm":
         from motet.deploy.vllm import vllm_pool  # takes many seconds
 
-        return vllm_pool(entry, adapters(document, entry.id), setting)
+        return vllm_pool(entry, setting)
     from motet.deploy.pools import in_process_pool
 
     return in_process_pool(entry, setting)
@@ -93,18 +95,27 @@ def in_ingress(entry: ExpertEntry) -> bool:
     return ENGINES.load(entry.engine).home == "ingress"
 
 
-def adapters(document: Document, base: str) -> dict[str, str]:
-    """Return expert id -> adapter of the experts that share the engine of `base`."""
-    return {
-        entry.id: entry.options["adapter"]
-        for entry in document.config.experts
-        if entry.options.get("base") == base
-    }
+def adapters(document: Document, base: str) -> list[str]:
+    """Return the experts that share the engine of `base`."""
+    return [entry.id for entry in document.config.experts if entry.options.get("base") == base]
 
 
 def arguments(document: Document) -> GraphArgs:
-    """Return the builders' arguments for a config."""
+    """Return the arguments of `ingress` for a config."""
     return {"config": document.text, "name": document.name, "folder": str(document.folder)}
+
+
+def pool_arguments(document: Document, expert: str) -> GraphArgs:
+    """Return the arguments of `pool`: the config less everything but this one expert.
+
+    Serve restarts an application whose arguments change. So a pool must not see the other
+    experts: neither a new one nor a new adapter on its own engine is a reason to load a model.
+    """
+    entry = next(e for e in document.written["experts"] if e["id"] == expert)
+    if adapters(document, expert):
+        entry = {"adapter_slots": DEFAULT_SLOTS, **entry}
+    alone = {"version": document.written["version"], "experts": [entry]}
+    return {**arguments(document), "config": orjson.dumps(alone).decode(), "expert": expert}
 
 
 def run_ingress(args: GraphArgs) -> None:
@@ -112,8 +123,8 @@ def run_ingress(args: GraphArgs) -> None:
     serve.run(ingress(args), name=INGRESS, route_prefix="/")
 
 
-def run_pool(args: GraphArgs, expert: str) -> str | None:
-    """Run the pool of `expert` on the connected Ray and wait for it.
+def run_pool(args: GraphArgs) -> str | None:
+    """Run a pool on the connected Ray and wait for it.
 
     Returns None once it is up, or the reason why it is not; the other applications go on. A
     worker process of its own builds the pool, and ends: importing vLLM takes seconds and
@@ -121,14 +132,14 @@ def run_pool(args: GraphArgs, expert: str) -> str | None:
     """
     build = ray.remote(num_cpus=0, max_calls=1)(_run_pool)
     try:
-        ray.get(build.remote(args, expert))
+        ray.get(build.remote(args))
     except RayError as error:
         return str(error).strip().splitlines()[-1]
     return None
 
 
-def _run_pool(args: GraphArgs, expert: str) -> None:
-    serve.run(pool({**args, "expert": expert}), name=pool_of(expert), route_prefix=None)
+def _run_pool(args: GraphArgs) -> None:
+    serve.run(pool(args), name=pool_of(args["expert"]), route_prefix=None)
 
 
 def _ingress_app(args: GraphArgs) -> Any:

@@ -41,6 +41,7 @@ class PoolExpert(Expert):
         super().__init__(entry, options, setting)
         self.card = card
         self._pool = pool_of(getattr(options, "base", None) or entry.id)
+        self._adapter: str | None = getattr(options, "adapter", None)
         self._handle: DeploymentHandle | None = None
 
     async def health(self) -> Health:
@@ -62,7 +63,7 @@ class PoolExpert(Expert):
         try:
             if self._handle is None:
                 self._handle = serve.get_deployment_handle(self._pool, app_name=self._pool)
-            answer = self._handle.options(stream=True).stream.remote(name, request)
+            answer = self._handle.options(stream=True).stream.remote(name, request, self._adapter)
             parcel = await self._first(answer)
             while parcel is not None:
                 if isinstance(parcel, MotetError):

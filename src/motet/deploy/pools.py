@@ -55,8 +55,10 @@ class ExpertPool:
         async with engine_start(setting):
             await self._expert.start()
 
-    async def stream(self, expert: str, request: Request) -> AsyncGenerator[Parcel, None]:
-        """Answer `request`; `expert` tells adapters of one pool apart."""
+    async def stream(
+        self, expert: str, request: Request, adapter: str | None = None
+    ) -> AsyncGenerator[Parcel, None]:
+        """Answer `request`; only pools of vLLM have adapters."""
         async with aclosing(self._expert.stream(request)) as answer:
             try:
                 async for chunk in answer:

@@ -20,11 +20,10 @@ def of(document: Document) -> dict[str, Any]:
     The config's text travels inside it, with its `${ENV}` unexpanded: each process on the cluster
     reads secrets from its own environment.
     """
-    args = graph.arguments(document)
     service = document.config.service
-    apps = [_application(INGRESS, "/", "ingress", dict(args))]
+    apps = [_application(INGRESS, "/", "ingress", dict(graph.arguments(document)))]
     apps += [
-        _application(pool_of(expert), None, "pool", {**args, "expert": expert})
+        _application(pool_of(expert), None, "pool", dict(graph.pool_arguments(document, expert)))
         for expert, _ in graph.pools_of(document)
     ]
     return {

@@ -28,7 +28,7 @@ from ray.serve.llm import LLMConfig, build_llm_deployment
 from motet.config import ExpertEntry
 from motet.deploy.names import Parcel, pool_of
 from motet.deploy.pools import HEALTH_OPTIONS, autoscaling, engine_start
-from motet.errors import ExpertRejected, MotetError
+from motet.errors import ExpertRejected, ExpertUnavailable, MotetError
 from motet.experts.vllm import VllmConfig
 from motet.experts.wire import DONE, body_of, chunks_of, error_from, error_in, event_data
 from motet.types import Request
@@ -36,39 +36,37 @@ from motet.weights import Setting, fetch
 
 _GIB = 1024**3
 _CPU_CACHE_BYTES = 1 * _GIB
+_ADAPTERS_AT_HAND = 8  # kept in host memory for each slot, so that a return costs no reading
 
 
 class VllmPool(LLMServer):  # type: ignore[misc]  # Ray ships no types
     """One replica: Ray's LLM server with Motet's weights, adapters and way of answering."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, llm_config: LLMConfig, *, setting: Setting, adapters: dict[str, str]
+        self, llm_config: LLMConfig, *, setting: Setting
     ) -> None:
         self._setting = setting
-        self._adapters = adapters
+        self._loading = asyncio.Lock()
         await super().__init__(llm_config)
 
     async def start(self) -> None:
-        """Start the engine, alone on this machine, then load its adapters."""
+        """Start the engine, alone on this machine."""
         async with engine_start(self._setting):
             await super().start()
-        for number, (expert, adapter) in enumerate(self._adapters.items(), start=1):
-            await self.engine.resolve_lora(
-                DiskMultiplexConfig(
-                    model_id=expert,
-                    max_total_tokens=None,
-                    local_path=str(self._setting.folder / adapter),
-                    lora_assigned_int_id=number,
-                )
-            )
 
-    async def stream(self, expert: str, request: Request) -> AsyncGenerator[Parcel, None]:
-        """Answer `request` as `expert`, which is the base model or one of its adapters."""
+    async def stream(
+        self, expert: str, request: Request, adapter: str | None = None
+    ) -> AsyncGenerator[Parcel, None]:
+        """Answer `request` as `expert`: the base model, or the adapter in the folder `adapter`."""
         chat = request.prompt is None
         form = ChatCompletionRequest if chat else CompletionRequest
         try:
-            body = form(**body_of(request, expert))
-        except ValidationError as error:
+            name = expert if adapter is None else await self._load(expert, adapter)
+            body = form(**body_of(request, name))
+        except (OSError, ValueError) as error:
+            if not isinstance(error, ValidationError):
+                yield ExpertUnavailable(expert, f"its adapter does not load: {error}")
+                return
             fault = error.errors(include_url=False)[0]
             yield ExpertRejected(expert, f"{fault['loc']}: {fault['msg']}")
             return
@@ -78,6 +76,26 @@ class VllmPool(LLMServer):  # type: ignore[misc]  # Ray ships no types
                 for piece in item if isinstance(item, list) else [item]:
                     for parcel in _parcels(expert, piece):
                         yield parcel
+
+    async def _load(self, expert: str, adapter: str) -> str:
+        """Return the engine's name of an adapter, loaded on its first request.
+
+        The ingress says where an adapter is, with every request: so a new one, or one that was
+        trained anew in its place, needs no restart of the engine that it shares.
+        """
+        folder = self._setting.folder / adapter
+        trained_at = (folder / "adapter_model.safetensors").stat().st_mtime_ns
+        name = f"{expert}@{trained_at:x}"
+        async with self._loading:
+            await self.engine.resolve_lora(
+                DiskMultiplexConfig(
+                    model_id=name,
+                    max_total_tokens=None,
+                    local_path=str(folder),
+                    lora_assigned_int_id=1,  # vLLM numbers its adapters itself
+                )
+            )
+        return name
 
 
 class FetchWeights(CallbackBase):  # type: ignore[misc]  # Ray ships no types
@@ -91,19 +109,13 @@ class FetchWeights(CallbackBase):  # type: ignore[misc]  # Ray ships no types
         self.ctx.run_init_node = not os.path.isabs(path)  # a hub id is never absolute
 
 
-def vllm_pool(entry: ExpertEntry, adapters: dict[str, str], setting: Setting) -> Application:
-    """Return the application of a vLLM expert and of the adapters that share its engine.
-
-    Parameters
-    ----------
-    adapters
-        Expert id -> where its LoRA adapter is.
-    """
+def vllm_pool(entry: ExpertEntry, setting: Setting) -> Application:
+    """Return the application of a vLLM expert, whose engine its adapters will share."""
     options = VllmConfig.model_validate(entry.options)
     cpu = entry.resources.gpus == 0
     config = LLMConfig(
         model_loading_config={"model_id": entry.id, "model_source": options.model},
-        engine_kwargs=_engine_args(entry, options, adapters, setting),
+        engine_kwargs=_engine_args(entry, options, setting),
         accelerator_type=options.accelerator,
         **({"accelerator_config": {"kind": "cpu"}} if cpu else _gpu_share(entry)),
         deployment_config={
@@ -123,14 +135,12 @@ def vllm_pool(entry: ExpertEntry, adapters: dict[str, str], setting: Setting) ->
     return build_llm_deployment(
         config,
         override_serve_options={"name": pool_of(entry.id)},
-        bind_kwargs={"setting": setting, "adapters": adapters},
+        bind_kwargs={"setting": setting},
         deployment_cls=VllmPool,
     )
 
 
-def _engine_args(
-    entry: ExpertEntry, options: VllmConfig, adapters: dict[str, str], setting: Setting
-) -> dict[str, Any]:
+def _engine_args(entry: ExpertEntry, options: VllmConfig, setting: Setting) -> dict[str, Any]:
     args: dict[str, Any] = {}
     if entry.context is not None:
         args["max_model_len"] = entry.context
@@ -141,12 +151,15 @@ def _engine_args(
         args |= {"enable_auto_tool_choice": True, "tool_call_parser": options.tool_parser}
     if options.reasoning_parser is not None:
         args["reasoning_parser"] = options.reasoning_parser
-    if adapters:
+    if options.adapter_slots:
         args |= {
             "enable_lora": True,
-            "max_loras": len(adapters),
+            "max_loras": options.adapter_slots,
+            "max_cpu_loras": _ADAPTERS_AT_HAND * options.adapter_slots,
             "max_lora_rank": options.max_lora_rank,
         }
+        if entry.resources.gpus == 0:
+            args["worker_extension_cls"] = "motet.deploy.vllm_lora.WorkerExtension"
     if entry.resources.memory is not None:
         args["kv_cache_memory_bytes"] = int(entry.resources.memory)
     elif entry.resources.gpus == 0:

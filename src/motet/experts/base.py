@@ -48,6 +48,15 @@ class Expert(ABC):
             They do not fit together; `at` names the option.
         """
 
+    def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
+        """Check the files that the options name, on the machine where a person can mend them.
+
+        Raises
+        ------
+        ConfigError
+            One is missing or wrong; `at` names the option.
+        """
+
     @abstractmethod
     def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer `request`, piece by piece.

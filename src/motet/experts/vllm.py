@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from motet.config import ExpertEntry, Options
 from motet.errors import ConfigError, ExpertUnavailable, did_you_mean
+from motet.experts._adapters import DEFAULT_RANK, check_adapter
 from motet.experts.base import Expert
 from motet.types import Capability, Chunk, Health, Request, State
 from motet.weights import Setting
+
+DEFAULT_SLOTS = 8
 
 
 class VllmConfig(Options):
@@ -32,7 +35,9 @@ class VllmConfig(Options):
     """vLLM's reasoning parser for this model, such as `deepseek_r1`."""
     accelerator: str | None = None
     """Ray's name of the GPU wanted, such as `H100`; any when absent."""
-    max_lora_rank: PositiveInt = 16
+    adapter_slots: NonNegativeInt | None = Field(default=None, le=64)
+    """Adapters that may stand in one batch of this engine; 8 where the config has one for it."""
+    max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = DEFAULT_RANK
     """Highest rank of an adapter on this engine."""
     ongoing_requests: PositiveInt = 64
     """Requests a replica works on at once."""
@@ -70,6 +75,12 @@ class VllmExpert(Expert):
         if options.tool_parser and entry.capabilities is None:
             tools = self.card.capabilities | {Capability.TOOLS}
             self.card = dataclasses.replace(self.card, capabilities=tools)
+
+    def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
+        """Refuse an adapter that is absent, of another base, or too large for its engine."""
+        base = experts.get(self.options.base or "")
+        if base is not None and self.options.adapter is not None:
+            check_adapter(self.setting.folder / self.options.adapter, base)
 
     @classmethod
     def check(cls, options: Any, experts: Mapping[str, ExpertEntry]) -> None:

@@ -21,6 +21,17 @@ _CODE = re.compile(
     r"|[;{}]\s*$",
     re.MULTILINE,
 )
+# Something to be made up, and a verb that asks for it close before: "write a poem", but neither
+# "write a regular expression" nor "which story did Kafka write".
+_GENERATIVE = re.compile(
+    r"\b(?:writ|compos|draft|creat|invent|imagin|mak|com|tell|giv|suggest|brainstorm|think)\w*\b"
+    r"[^.?!\n]{0,60}?\b(?:stor(?:y|ies)|tales?|poems?|haikus?|limericks?|sonnets?|songs?|lyrics|"
+    r"slogans?|taglines?|e-?mails?|letters?|essays?|speech(?:es)?|dialogues?|jokes?|toasts?|"
+    r"blogs?|posts?|tweets?|captions?|scripts?|scenes?|advert\w*|invitations?|greetings?|"
+    r"monologues?|diar(?:y|ies)|riddles?|ideas|reviews?)\b"
+    r"|\b(?:role-?play|pretend (?:to be|you)|act as|in the style of|brainstorm)\b",
+    re.IGNORECASE,
+)
 
 
 def _text(request: Request) -> str:
@@ -67,6 +78,10 @@ FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
     "language": (_language, "string: ISO 639-1 code of the last message's language"),
     "has_code": (lambda request: bool(_CODE.search(_text(request))), "bool: contains code"),
     "fences": (_fences, "list of string: languages of fenced code blocks, lower case"),
+    "generative": (
+        lambda request: bool(_GENERATIVE.search(_last(request))),
+        "bool: asks for something to be written or made up, such as a story or an email",
+    ),
     "has_tools": (lambda request: Capability.TOOLS in request.needs, "bool: may call tools"),
     "tools": (_tools, "list of string: names of the tools offered"),
     "has_images": (lambda request: Capability.VISION in request.needs, "bool: contains an image"),
@@ -85,6 +100,8 @@ FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
 
 def mentions(request: Request, words: list[str]) -> bool:
     """Return whether the request's text holds one of `words` whole; a function of the rules."""
+    if not words:
+        raise ValueError("mentions([]) names no word; it would be true of every text")
     return bool(_words(tuple(words[:_LIST_LIMIT])).search(_text(request)))
 
 

@@ -1,0 +1,217 @@
+"""`motet table`: routing tables from real runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, bars, command, print_json, run
+from motet.errors import ConfigError, DeployError, did_you_mean
+
+if TYPE_CHECKING:
+    from motet.config import Document
+    from motet.experts import Expert
+    from motet.tabulation import Prompt, Totals
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Routing tables: what routers are trained and judged on."""
+
+
+@app.command("build")
+@command
+def build(
+    config: ConfigPath,
+    prompts: Annotated[Path, typer.Argument(help="JSON lines: query, task, grader, reference.")],
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    experts: Annotated[
+        str | None, typer.Option(help="Ask only these, parted by commas; else all.")
+    ] = None,
+    grader: Annotated[str | None, typer.Option(help="For prompts that name no grader.")] = None,
+    judge: Annotated[str | None, typer.Option(help="The expert behind the grader 'judge'.")] = None,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Bound on answers of prompts that give none.")
+    ] = 256,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Questions under way at once, over all experts.")
+    ] = 16,
+    url: ServiceUrl = None,
+    key: Key = None,
+    json: Json = False,
+) -> None:
+    """Ask every expert every prompt, grade the answers, and write a routing table.
+
+    Answers are kept beside the table as they come: run the same command again after an
+    interruption, a new expert or a changed one, and only what is missing is asked. Without --url
+    the config is served for the time of the build.
+    """
+    from motet.composer.assembly import Assembly
+    from motet.config import load
+    from motet.tabulation import read_prompts
+
+    document = load(config)
+    Assembly(document)  # every problem is told before anything starts
+    known = [entry.id for entry in document.config.experts]
+    chosen = experts.split(",") if experts else known
+    for name in [*chosen, *([judge] if judge else [])]:
+        if name not in known:
+            raise ConfigError(f"no expert {name!r} in {config}. {did_you_mean(name, known)}")
+    if out.suffix != ".parquet":
+        raise ConfigError(f"--out {out}: a table is written as Parquet, in a .parquet file.")
+
+    rows = read_prompts(prompts, grader=grader, max_tokens=max_tokens, judge=judge is not None)
+    asked = {*chosen, judge} if judge else {*chosen}
+    with _service(document, url, asked, key) as there:
+        remote = {name: _remote(document, name, there, key) for name in asked}
+        totals = run(_build(document, rows, chosen, remote, judge, out, concurrency))
+    if json:
+        print_json({"table": str(out), "totals": [_row(total) for total in totals]})
+    else:
+        _show(totals, out)
+
+
+async def _build(
+    document: Document,
+    prompts: Sequence[Prompt],
+    chosen: Sequence[str],
+    remote: Mapping[str, Expert],
+    judge: str | None,
+    out: Path,
+    concurrency: int,
+) -> list[Totals]:
+    """Ask, grade and write, with progress on standard error."""
+    from motet.tabulation import AnswerLog, Tabulation, state_of
+
+    entries = {entry.id: entry for entry in document.config.experts}
+    async with AsyncExitStack() as stack:
+        for expert in remote.values():
+            await expert.start()
+            stack.push_async_callback(expert.close)
+        tabulation = Tabulation(
+            prompts,
+            {name: remote[name] for name in chosen},
+            {name: state_of(entries[name], document.folder) for name in chosen},
+            stack.enter_context(AnswerLog(out.with_suffix(".answers.jsonl"))),
+            concurrency=concurrency,
+            judge=remote[judge] if judge else None,
+        )
+        report = stack.enter_context(bars())
+        await tabulation.run(report)
+        return tabulation.write(out, await tabulation.grade(report))
+
+
+def _remote(document: Document, name: str, url: str, key: str | None) -> Expert:
+    """Return a caller of one expert of a running service."""
+    from motet.experts import ENGINES
+    from motet.weights import Setting, default_cache
+
+    entry = next(entry for entry in document.config.experts if entry.id == name)
+    engine = ENGINES.load("openai")
+    options = engine.Config.model_validate(
+        {"url": f"{url.rstrip('/')}/v1", "model": name, "api_key": key, "retries": 6}
+        | {"read_timeout_s": 600.0}
+    )
+    return engine(entry, options, Setting(document.folder, default_cache()))
+
+
+@contextmanager
+def _service(
+    document: Document, url: str | None, wanted: set[str], key: str | None
+) -> Iterator[str]:
+    """Give the URL of a service whose `wanted` experts are ready; start one when there is none."""
+    from motet.cli.client import get
+    from motet.experts import ENGINES
+
+    if url is not None:
+        get(url, "/health", key)  # a service that is not there is no reason to wait
+        _wait(url, wanted, key, alive=lambda: True)
+        yield url
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    homes = {ENGINES.load(entry.engine).home for entry in document.config.experts}
+    place = ["--host", "127.0.0.1", "--port", str(port)] + (["--local"] * ("vllm" not in homes))
+    # In a group of its own: Ctrl-C is for the build, which then stops the service.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "motet.cli.main", "serve", document.name, *place],
+        stdout=sys.stderr,
+        start_new_session=True,
+    )
+    try:
+        own = f"http://127.0.0.1:{port}"
+        _wait(own, wanted, key, alive=lambda: process.poll() is None)
+        yield own
+    finally:
+        os.kill(process.pid, signal.SIGINT)
+        process.wait(60)
+
+
+def _wait(url: str, wanted: set[str], key: str | None, alive: Callable[[], bool]) -> None:
+    """Wait until the wanted experts are ready; one that is down for good ends the wait."""
+    from motet.cli.client import get
+
+    while alive():
+        try:
+            states = get(url, "/ready", key)["experts"]
+        except DeployError:
+            time.sleep(0.5)
+            continue
+        for name in wanted - set(states):
+            raise DeployError(f"{url} serves no expert {name!r}. {did_you_mean(name, states)}")
+        waiting = {name for name in wanted if states[name]["state"] != "ready"}
+        if not waiting:
+            return
+        time.sleep(0.5)
+    raise DeployError("the service ended before its experts were ready.")
+
+
+def _row(total: Totals) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(total)
+
+
+def _show(totals: Sequence[Totals], out: Path) -> None:
+    """Print scores by task and expert, then what an answer took."""
+    from rich.console import Console
+    from rich.table import Table
+
+    tasks = list(dict.fromkeys(total.task for total in totals))
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("expert")
+    for task in tasks:
+        table.add_column(task or "score", justify="right")
+    for title in ("USD an answer", "tokens", "seconds", "refused"):
+        table.add_column(title, justify="right", style="dim")
+    for expert in dict.fromkeys(total.expert for total in totals):
+        own = [total for total in totals if total.expert == expert]
+        prompts = sum(total.prompts for total in own)
+
+        def mean(field: str, own: list[Totals] = own, prompts: int = prompts) -> float:
+            value: float = sum(getattr(t, field) * t.prompts for t in own) / prompts
+            return value
+
+        table.add_row(
+            expert,
+            *(f"{total.score:.3f}" for total in own),
+            f"{mean('cost_usd'):.3g}",
+            f"{mean('tokens'):.0f}",
+            f"{mean('latency_s'):.2f}",
+            str(sum(total.refused for total in own)),
+        )
+    Console().print(table)
+    typer.echo(f"Wrote {out}.")

@@ -1,0 +1,17 @@
+"""Routing tables from real runs: every expert answers every prompt, and graders judge."""
+
+from motet.tabulation.answers import Answer, AnswerLog
+from motet.tabulation.build import Tabulation, Totals, ask
+from motet.tabulation.prompts import Prompt, read_prompts
+from motet.tabulation.state import state_of
+
+__all__ = [
+    "Answer",
+    "AnswerLog",
+    "Prompt",
+    "Tabulation",
+    "Totals",
+    "ask",
+    "read_prompts",
+    "state_of",
+]
