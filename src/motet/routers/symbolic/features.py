@@ -26,7 +26,7 @@ _CODE = re.compile(
 _GENERATIVE = re.compile(
     r"\b(?:writ|compos|draft|creat|invent|imagin|mak|com|tell|giv|suggest|brainstorm|think)\w*\b"
     r"[^.?!\n]{0,60}?\b(?:stor(?:y|ies)|tales?|poems?|haikus?|limericks?|sonnets?|songs?|lyrics|"
-    r"slogans?|taglines?|e-?mails?|letters?|essays?|speech(?:es)?|dialogues?|jokes?|toasts?|"
+    r"slogans?|taglines?|e-?mails?|letter|essays?|speech(?:es)?|dialogues?|jokes?|toasts?|"
     r"blogs?|posts?|tweets?|captions?|scripts?|scenes?|advert\w*|invitations?|greetings?|"
     r"monologues?|diar(?:y|ies)|riddles?|ideas|reviews?)\b"
     r"|\b(?:role-?play|pretend (?:to be|you)|act as|in the style of|brainstorm)\b",
