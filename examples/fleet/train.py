@@ -28,9 +28,9 @@ BATCH = 16
 IGNORED = -100
 STEPS = {
     "arithmetic": 260,
-    "units": 200,
+    "units": 260,
     "sql": 130,
-    "extraction": 120,
+    "extraction": 170,
     "triage": 80,
     "regexes": 150,
 }

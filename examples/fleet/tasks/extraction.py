@@ -9,20 +9,31 @@ from tasks.example import Example, Split
 
 PEOPLE = {
     "train": "Maria Lopez|John Smith|Aiko Mori|Peter Novak|Sara Khan|Tom Baker|Nina Rossi|"
-    "Omar Haddad|Julia Weber|Liam Murphy|Elena Popov|Carlos Diaz".split("|"),
+    "Omar Haddad|Julia Weber|Liam Murphy|Elena Popov|Carlos Diaz|Fatima Noor|Hans Gruber|"
+    "Wei Zhang|Ingrid Berg|Pablo Reyes|Amara Obi|Lucas Moreau|Dmitri Volkov|Chloe Adams|"
+    "Rahul Gupta|Sofia Lind|Ahmed Farouk|Greta Hahn|Mateo Cruz|Nora Quinn|Tariq Aziz".split("|"),
     "test": "Priya Nair|Erik Larsen|Zoe Martin|Kwame Mensah|Yuki Sato|Laura Conti|"
     "Marek Kowal|Hana Kim".split("|"),
 }
 THINGS = {
-    "train": "lamps chairs mugs towels notebooks clocks pillows phones".split(),
+    "train": (
+        "lamps chairs mugs towels notebooks clocks pillows phones blankets printers vases jackets "
+        "guitars bicycles curtains bottles umbrellas keyboards candles helmets".split()
+    ),
     "test": "rugs mirrors bowls backpacks headphones kettles".split(),
 }
 CITIES = {
-    "train": "Paris London Tokyo Madrid Cairo Oslo Lima Rome".split(),
+    "train": (
+        "Paris London Tokyo Madrid Cairo Oslo Lima Rome Athens Boston Delhi Geneva Havana Jakarta "
+        "Kiev Manila Naples Quito Riga Sydney Toronto Warsaw Zurich Bogota".split()
+    ),
     "test": "Vienna Dublin Seoul Lisbon Nairobi Prague".split(),
 }
 TOPICS = {
-    "train": "budget|hiring|new website|safety|training|annual report".split("|"),
+    "train": (
+        "budget|hiring|new website|safety|training|annual report|sales plan|data protection|"
+        "customer survey|supply chain|staff canteen|parking|energy costs|summer party".split("|")
+    ),
     "test": "office move|product launch|travel policy|security audit".split("|"),
 }
 MONTHS = "January March May July September November February April June August".split()

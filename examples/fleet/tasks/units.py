@@ -57,6 +57,10 @@ CLOCK = {
     "train": [
         "It is {h}:00 on a 24-hour clock. What hour is it {k} hours later?",
         "A train leaves at {h}:00 and travels {k} hours. At what hour does it arrive?",
+        "A shop opens at {h}:00 and stays open for {k} hours. At what hour does it close?",
+        "The shift begins at {h}:00 and takes {k} hours. At what hour is it over?",
+        "A cake goes into the oven at {h}:00 and bakes {k} hours. At what hour is it done?",
+        "What is the hour {k} hours after {h}:00?",
     ],
     "test": ["A film starts at {h}:00 and lasts {k} hours. At what hour does it end?"],
 }
@@ -69,7 +73,7 @@ AMOUNTS = {
 
 def make(rng: random.Random, split: Split) -> Example:
     """Return one question about units, weekdays or the clock."""
-    kind = rng.choice(["convert", "convert", "and", "weekday", "clock"])
+    kind = rng.choice(["convert", "convert", "and", "and", "weekday", "clock", "clock"])
     if kind == "weekday":
         day, k = rng.choice(DAYS), rng.randint(1, 27)
         left, answer = k % 7, DAYS[(DAYS.index(day) + k) % 7]
