@@ -120,7 +120,7 @@ class Estimator(ABC):
     Config: ClassVar[type[Options]] = Options
     needs: frozenset[Need] = frozenset({"embeddings"})
     version: ClassVar[int] = 1
-    names_experts: ClassVar[bool] = False
+    names_experts: bool = False
 
     def __init__(self, options: Any) -> None:
         self.options = options

@@ -59,7 +59,7 @@ class Categories(Estimator):
     Config = CategoriesConfig
     options: CategoriesConfig
     needs: frozenset[Need] = frozenset()
-    names_experts = True
+    names_experts: bool = True
 
     def fit(self, queries: Queries, table: Table, seed: int) -> None:
         """Label, classify, and map."""
