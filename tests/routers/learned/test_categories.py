@@ -64,7 +64,9 @@ def test_scores_alone_are_enough():
     told = artifact.explain(Queries(tasks=("cooking",)))
     assert told["reason"] == "category 'general' (1.00)"
     with pytest.raises(TableError, match="'cheap' has none"):
-        train(of, None, "categories", {"sizes": {"jurist": 1, "coder": 1, "solver": 1}, "budget": 9.0})
+        train(
+            of, None, "categories", {"sizes": {"jurist": 1, "coder": 1, "solver": 1}, "budget": 9.0}
+        )
 
 
 def test_domains_are_lists_of_tasks():

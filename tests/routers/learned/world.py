@@ -25,7 +25,7 @@ KINDS = (
 LEARN = tuple(kind for kind in KINDS if kind not in ("best-single", "length"))
 QUICK = {
     "clusters": {"clusters": 6},
-    "contrastive": {"dimensions": 8, "epochs": 40, "batch": 32},
+    "contrastive": {"dimensions": 8, "epochs": 40, "batch": 32, "rate": 1e-2, "top": 1},
     "fusion-of-experts": {"epochs": 40, "batch": 32, "rate": 1e-2},
     "guard": {"of": {"kind": "ridge"}},
     "irt": {"dimensions": 4, "epochs": 60, "rate": 1e-2},
@@ -71,7 +71,8 @@ def table(rows=150, seed=0, costs=True, experts=EXPERTS):
     names = list(TOPICS)
     topic = random.integers(len(names), size=rows)
     queries = tuple(
-        " ".join(random.choice(TOPICS[names[t]], 5)) + f" number {row}" for row, t in enumerate(topic)
+        " ".join(random.choice(TOPICS[names[t]], 5)) + f" number {row}"
+        for row, t in enumerate(topic)
     )
     columns = [EXPERTS.index(expert) for expert in experts]
     return Table(
@@ -86,9 +87,7 @@ def table(rows=150, seed=0, costs=True, experts=EXPERTS):
 
 def queries(of):
     """The queries of a table, encoded."""
-    return Queries(
-        embeddings=ENCODER.encode(of.queries), texts=of.queries, tasks=of.tasks
-    )
+    return Queries(embeddings=ENCODER.encode(of.queries), texts=of.queries, tasks=of.tasks)
 
 
 def trained(kind, of, **options):

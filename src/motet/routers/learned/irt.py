@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_PRIOR_VARIANCE = 0.25
+
+
 class IRTConfig(Options):
     """Hyperparameters of `irt`."""
 
@@ -117,7 +120,8 @@ class IRT(Estimator):
         asked, hard = self._items(queries)
         scores = table.scores[:, 0].astype(np.float64)
         prior = self.learned["theta"].mean(axis=1)
-        spread = self.learned["theta"].var(axis=1).clip(1e-3)
+        # Few known experts vary less than a new one may.
+        spread = self.learned["theta"].var(axis=1).clip(_PRIOR_VARIANCE)
         theta = prior.copy()
         for _ in range(50):
             chance = _sigmoid(asked @ theta - hard)
