@@ -61,7 +61,9 @@ def test_confidence():
 
 
 @given(
-    quality=st.lists(st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4), min_size=1, max_size=6),
+    quality=st.lists(
+        st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4), min_size=1, max_size=6
+    ),
     order=st.permutations(range(4)),
     lam=st.floats(0, 5),
 )
@@ -70,7 +72,9 @@ def test_permuting_columns_permutes_choices(quality, order, lam):
     cost = np.array([0.1, 0.1, 0.3, 0.0], np.float32)
     names = np.array(list("dbca"))
     one = rank(estimate(quality, cost), tuple(names), Terms(lam=lam))
-    two = rank(estimate(np.array(quality)[:, order], cost[order]), tuple(names[order]), Terms(lam=lam))
+    two = rank(
+        estimate(np.array(quality)[:, order], cost[order]), tuple(names[order]), Terms(lam=lam)
+    )
     assert (names[one.order] == names[order][two.order]).all()
 
 

@@ -1,6 +1,7 @@
 """Every learned kind: what it learns, and what must hold whatever it learns."""
 
 import dataclasses
+from itertools import pairwise
 
 import hypothesis.strategies as st
 import numpy as np
@@ -120,7 +121,7 @@ def test_raising_lambda_never_raises_the_expected_cost(kind, artifacts, lams):
         estimate.cost[rows, artifact.decide(estimate, Terms(lam=lam, scale=8e-3)).chosen].sum()
         for lam in sorted(lams)
     ]
-    assert all(later <= earlier + 1e-9 for earlier, later in zip(spent, spent[1:], strict=False))
+    assert all(later <= earlier + 1e-9 for earlier, later in pairwise(spent))
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,13 @@ def test_long_texts_keep_beginning_and_end():
     assert "[...]" in cut
 
 
-@given(st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), st.text(max_size=400)), max_size=6), st.integers(1, 500))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["system", "user", "assistant"]), st.text(max_size=400)),
+        max_size=6,
+    ),
+    st.integers(1, 500),
+)
 def test_the_bound_holds(turns, limit):
     assert len(text_form(chat(*turns), TextConfig(max_chars=limit))) <= limit
 
