@@ -151,7 +151,7 @@ class LearnedRouter(Router):
         estimate = artifact.estimate(queries)
         allowed = np.array([expert in fleet for expert in artifact.experts])
         ranking = artifact.decide(estimate, self._terms(artifact), allowed=allowed)
-        confidence = float(ranking.confidence[0])
+        confidence = round(float(ranking.confidence[0]), 4)
         columns = [c for c in ranking.order[0] if ranking.allowed[0, c]]
         choices = tuple(
             Choice(
