@@ -151,7 +151,7 @@ class LearnedRouter(Router):
         estimate = artifact.estimate(queries)
         allowed = np.array([expert in fleet for expert in artifact.experts])
         ranking = artifact.decide(estimate, self._terms(artifact), allowed=allowed)
-        confidence = round(float(ranking.confidence[0]), 4)
+        confidence = float(ranking.confidence[0])
         columns = [c for c in ranking.order[0] if ranking.allowed[0, c]]
         choices = tuple(
             Choice(
@@ -167,7 +167,9 @@ class LearnedRouter(Router):
         if confidence < self.options.min_confidence:
             why = f"confidence {confidence:.2f} is under {self.options.min_confidence:g}; {reason}"
             return self._fall_back(fleet, why, choices)
-        return Decision(choices=choices, router=self.name, reason=reason, confidence=confidence)
+        return Decision(
+            choices=choices, router=self.name, reason=reason, confidence=round(confidence, 4)
+        )
 
     def _terms(self, artifact: Artifact) -> Terms:
         options = self.options
