@@ -2,12 +2,17 @@
 
 from motet.registry import Registry
 from motet.routers.base import Router
+from motet.routers.learned import ESTIMATORS
+
+_LEARNED = "motet.routers.learned.router:LearnedRouter"
 
 ROUTERS: Registry[Router] = Registry(
     "router",
     "motet.routers",
     {
         "chain": "motet.routers.chain:ChainRouter",
+        **dict.fromkeys(ESTIMATORS.names(), _LEARNED),
+        "llm": "motet.routers.learned.llm:LLMRouter",
         "constant": "motet.routers.constant:ConstantRouter",
         "symbolic": "motet.routers.symbolic.router:SymbolicRouter",
     },
