@@ -11,6 +11,9 @@ A table is one Parquet, CSV or JSON-lines file, one row a query:
 | `latency:<expert>` | seconds | how long it took; for all experts or for none         |
 
 Other columns are left alone. Routers are trained on tables and judged on them.
+
+Rows where some expert's score is missing are left out, as long as they are few: answers get lost.
+`Table.left_out` counts them.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
+MOST_GAPS = 0.02
+"""Share of rows that may lack some score; more is no accident, and leaving them out a bias."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +56,8 @@ class Table:
         `[rows, experts]` float32, USD an answer; None where they are not known.
     latencies
         `[rows, experts]` float32, seconds an answer; None where they are not known.
+    left_out
+        Rows of the file that are not here, because a score was missing.
     """
 
     name: str
@@ -60,6 +67,7 @@ class Table:
     queries: tuple[str, ...] | None = None
     costs: Floats | None = None
     latencies: Floats | None = None
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -128,6 +136,7 @@ def read(path: str | Path) -> Table:
             f"{path}: no 'score:<expert>' column; its columns are {', '.join(columns) or 'none'}.",
             hint=f"Did you mean 'score:<expert>' by {close[0]!r}?" if close else "",
         )
+    columns, left_out = _without_gaps(path, columns, experts)
     rows = len(next(iter(columns.values())))
     if rows == 0:
         raise TableError(f"{path}: the table is empty.")
@@ -139,6 +148,7 @@ def read(path: str | Path) -> Table:
         queries=_texts(path, columns, "query"),
         costs=_optional(path, columns, "cost", experts),
         latencies=_optional(path, columns, "latency", experts),
+        left_out=left_out,
     )
 
 
@@ -198,6 +208,27 @@ def _reader(suffix: str) -> Any:
 
     options = json.ParseOptions(newlines_in_values=True)
     return lambda path: json.read_json(path, parse_options=options)
+
+
+def _without_gaps(
+    path: Path, columns: dict[str, pa.ChunkedArray], experts: list[str]
+) -> tuple[dict[str, pa.ChunkedArray], int]:
+    """Return the columns without rows that lack a score, and how many those were."""
+    import numpy as np
+
+    gaps = np.stack([columns[f"score:{e}"].is_null().to_numpy() for e in experts], axis=1)
+    lacking = np.flatnonzero(gaps.any(axis=1))
+    if len(lacking) > MOST_GAPS * len(gaps):
+        row, expert = int(lacking[0]), experts[int(gaps[lacking[0]].argmax())]
+        raise TableError(
+            f"{path}: row {row} has no 'score:{expert}', and {len(lacking)} of {len(gaps)} rows "
+            f"lack some expert's score.",
+            hint=f"Up to {MOST_GAPS:.0%} of the rows would be left out for it.",
+        )
+    if not lacking.size:
+        return columns, 0
+    whole = ~gaps.any(axis=1)
+    return {name: column.filter(whole) for name, column in columns.items()}, len(lacking)
 
 
 def _texts(path: Path, columns: dict[str, pa.ChunkedArray], name: str) -> tuple[str, ...] | None:

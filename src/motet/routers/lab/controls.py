@@ -1,0 +1,69 @@
+"""The yardsticks that every report prints beside the routers.
+
+Each knows something that no router may know, or nothing at all: they bound what a figure can mean.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from motet.routers.lab.metrics import Tasks
+from motet.routers.lab.outcome import Outcome, best_single
+from motet.routers.lab.sweep import sweep
+from motet.routers.tables import Table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Ints = NDArray[np.integer]
+
+BEST_SINGLE = "best single expert"
+ORACLE = "oracle"
+
+
+def controls(table: Table) -> list[Outcome]:
+    """Return the controls of a table, the one to beat first.
+
+    - the expert that is best on this very table, in hindsight;
+    - for each task the expert that is best at it, in hindsight;
+    - an expert drawn at random, as it is on average;
+    - for each row the best answer there is, and of equals the cheapest.
+    """
+    import numpy as np
+
+    tasks, experts = Tasks.read(table.tasks), len(table.experts)
+    single = np.full(len(table), best_single(table, tasks))
+    by_task = tasks.means(table.scores).argmax(axis=1)[tasks.of]
+    return [
+        Outcome(name=BEST_SINGLE, control=True, calls=one_hot(single, experts)),
+        Outcome(name="best per task, in hindsight", control=True, calls=one_hot(by_task, experts)),
+        Outcome(
+            name="random",
+            control=True,
+            calls=np.full((len(table), experts), 1 / experts, dtype=np.float32),
+        ),
+        _oracle(table),
+    ]
+
+
+def _oracle(table: Table) -> Outcome:
+    import numpy as np
+
+    costs = np.zeros_like(table.scores) if table.costs is None else table.costs
+    chosen = np.lexsort((costs, -table.scores), axis=1)[:, 0]
+    return Outcome(
+        name=ORACLE,
+        control=True,
+        calls=one_hot(chosen, len(table.experts)),
+        quality=table.scores,
+        sweep=sweep(table.scores, table.costs),
+    )
+
+
+def one_hot(chosen: Ints, experts: int) -> Floats:
+    """Return `[rows, experts]` with a 1 at the chosen column of each row."""
+    import numpy as np
+
+    return np.eye(experts, dtype=np.float32)[chosen]
