@@ -156,8 +156,8 @@ def refuse_shared_queries(train: Table, test: Table) -> None:
     """Raise `TableError` when a query stands in both tables: the result would be no proof."""
     if train.queries is None or test.queries is None:
         return
-    seen = {_plain(query): row for row, query in enumerate(train.queries)}
-    shared = [(seen[_plain(q)], row) for row, q in enumerate(test.queries) if _plain(q) in seen]
+    seen = {plain(query): row for row, query in enumerate(train.queries)}
+    shared = [(seen[plain(q)], row) for row, q in enumerate(test.queries) if plain(q) in seen]
     if shared:
         first, row = shared[0]
         raise TableError(
@@ -167,7 +167,8 @@ def refuse_shared_queries(train: Table, test: Table) -> None:
         )
 
 
-def _plain(query: str) -> str:
+def plain(query: str) -> str:
+    """Return what a query asks: two that differ in case or spacing alone are the same."""
     return " ".join(query.split()).casefold()
 
 

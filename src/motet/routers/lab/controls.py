@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from motet.routers.lab.metrics import Tasks
 from motet.routers.lab.outcome import Outcome, best_single
 from motet.routers.lab.sweep import sweep
+from motet.routers.learned.base import Estimate
+from motet.routers.learned.decide import Terms, rank
 from motet.routers.tables import Table
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.integer]
 
 BEST_SINGLE = "best single expert"
+PER_TASK = "best per task, in hindsight"
+RANDOM = "random"
 ORACLE = "oracle"
 
 
@@ -38,9 +42,9 @@ def controls(table: Table) -> list[Outcome]:
     by_task = tasks.means(table.scores).argmax(axis=1)[tasks.of]
     return [
         Outcome(name=BEST_SINGLE, control=True, calls=one_hot(single, experts)),
-        Outcome(name="best per task, in hindsight", control=True, calls=one_hot(by_task, experts)),
+        Outcome(name=PER_TASK, control=True, calls=one_hot(by_task, experts)),
         Outcome(
-            name="random",
+            name=RANDOM,
             control=True,
             calls=np.full((len(table), experts), 1 / experts, dtype=np.float32),
         ),
@@ -51,14 +55,13 @@ def controls(table: Table) -> list[Outcome]:
 def _oracle(table: Table) -> Outcome:
     import numpy as np
 
-    costs = np.zeros_like(table.scores) if table.costs is None else table.costs
-    chosen = np.lexsort((costs, -table.scores), axis=1)[:, 0]
+    known = Estimate(quality=table.scores, error=np.zeros_like(table.scores), cost=table.costs)
     return Outcome(
         name=ORACLE,
         control=True,
-        calls=one_hot(chosen, len(table.experts)),
+        calls=one_hot(rank(known, table.experts, Terms()).chosen, len(table.experts)),
         quality=table.scores,
-        sweep=sweep(table.scores, table.costs),
+        sweep=sweep(known, table.experts),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ from motet.routers.lab.bootstrap import Figure, Resamples
 from motet.routers.lab.controls import BEST_SINGLE, ORACLE, controls
 from motet.routers.lab.outcome import Judge, Outcome
 from motet.routers.tables import Table
+from motet.weights.sources import no_report
+from motet.weights.store import Report as Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.floating]
 
 DRAWS = 1000
-Progress = Callable[[str, float, float], None]
-"""Called with the stage, how much of it is done, and its total."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ def judge(
     settings: Mapping[str, Any] | None = None,
     draws: int = DRAWS,
     seed: int = 0,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_report,
 ) -> Report:
     """Return the report of routers on a table, the controls beside them.
 

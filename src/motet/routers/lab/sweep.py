@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from motet.routers.learned.base import Estimate
+from motet.routers.learned.decide import Terms, rank
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.floating]
     Ints = NDArray[np.integer]
 
-
-def prices() -> Floats:
-    """Return the prices of money, `lambda`, of a curve: from none to all that counts."""
-    import numpy as np
-
-    return np.concatenate([[0.0], np.geomspace(1e-4, 1e3, 57)])
+LAMBDAS = 58
+"""Prices of money on a curve; with more of them its area moves by less than 0.001."""
 
 
-def sweep(quality: Floats, cost: Floats | None) -> Ints | None:
-    """Return the expert chosen at each price, `[prices, rows]`; None without costs.
+def sweep(estimate: Estimate, experts: Sequence[str]) -> Ints | None:
+    """Return the expert chosen at each lambda, `[lambdas, rows]`; None without costs.
 
-    Parameters
-    ----------
-    quality, cost
-        `[rows, experts]`; expected score and USD.
+    Lambda runs from 0, where only quality counts, to where only cost does.
     """
     import numpy as np
 
-    if cost is None:
+    if estimate.cost is None:
         return None
-    normal = cost / cost.max()
-    return np.stack([(quality - price * normal).argmax(axis=1) for price in prices()])
+    scale = float(np.nanmean(estimate.cost, axis=0).max()) or 1.0
+    lambdas = (0.0, *np.geomspace(1e-4, 1e3, LAMBDAS - 1))
+    terms = [Terms(lam=float(lam), scale=scale) for lam in lambdas]
+    return np.stack([rank(estimate, experts, each).chosen for each in terms])

@@ -1,0 +1,365 @@
+"""`motet router`: train routers on tables, judge them, and see why they decide."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motet.cli.bars import Report as Progress
+from motet.cli.bars import progress_bar
+from motet.cli.console import Json, command, print_json
+from motet.errors import ArtifactError, ConfigError
+
+if TYPE_CHECKING:
+    from motet.routers.lab.compare import Data
+    from motet.routers.lab.report import Report
+    from motet.routers.learned.artifact import Artifact
+    from motet.routers.tables import Table
+
+app = typer.Typer(no_args_is_help=True)
+
+TablePath = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="A routing table: .parquet, .csv or .jsonl.")
+]
+ArtifactPath = Annotated[Path, typer.Argument(metavar="DIR", help="A trained router.")]
+Seed = Annotated[int, typer.Option(help="For every random choice.")]
+EncoderName = Annotated[
+    str | None,
+    typer.Option("--encoder", help="A hub id, a folder or pypi:package; MiniLM if not given."),
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="OPTION=VALUE", help="A hyperparameter; repeat for more."),
+]
+Page = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Write one HTML page here.")
+]
+Plots = Annotated[
+    Path | None, typer.Option("--plots", metavar="DIR", help="Write the pictures here, as PNG.")
+]
+
+
+@app.command("train")
+@command
+def train(
+    table: TablePath,
+    kind: Annotated[str, typer.Option(help="The kind of router.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the router is kept.")],
+    encoder: EncoderName = None,
+    options: Options = None,
+    seed: Seed = 0,
+    target_cost: Annotated[
+        float | None,
+        typer.Option(metavar="USD", help="Mean cost of an answer that decisions shall keep to."),
+    ] = None,
+    target_share: Annotated[
+        str | None,
+        typer.Option(metavar="EXPERT=SHARE", help="Share of calls an expert shall get."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fit a router on a table and keep it in a folder."""
+    from motet.routers.lab.compare import canonical, cross_validate
+    from motet.routers.learned import artifact as artifacts
+    from motet.routers.learned.decide import calibrate
+
+    kind, share = canonical(kind), _share(target_share)
+    values = dict(_option(text) for text in options or ())
+    with progress_bar() as report:
+        data = _data(table, [kind], encoder, report)
+        began = time.perf_counter()
+        report(f"fitting {kind}", 0, 0)
+        made = artifacts.train(data.table, data.embeddings, kind, values, data.encoder, seed=seed)
+        seconds = time.perf_counter() - began
+        if target_cost is not None or share is not None:
+            # On its own training rows a router is too sure; folds show what it will spend.
+            estimate, _ = cross_validate(data, kind, values, seed=seed, progress=report)
+            terms = calibrate(
+                estimate,
+                data.table,
+                scale=made.terms.scale,
+                target_cost=target_cost,
+                target_share=share,
+            )
+            made = made.with_terms(terms)
+        made.save(out)
+    facts = {
+        "artifact": str(out),
+        "kind": kind,
+        "rows": len(data.table),
+        "rows_left_out": data.table.left_out,
+        "experts": list(made.experts),
+        "encoder": made.manifest.encoder.name if made.manifest.encoder else None,
+        "options": made.manifest.options,
+        "lambda": made.terms.lam,
+        "fit_seconds": round(seconds, 3),
+    }
+    if json:
+        print_json(facts)
+        return
+    _note_gaps(data.table)
+    typer.secho(f"{kind}", bold=True, nl=False)
+    typer.echo(f" fitted on {len(data.table):,} rows, {len(made.experts)} experts: {out}")
+    typer.echo(f"  {seconds:.1f} s, lambda {made.terms.lam:g}")
+    typer.secho(f"  Judge it on other queries: motet router eval {out} TABLE", dim=True)
+
+
+@app.command("eval")
+@command
+def evaluate(
+    artifact: ArtifactPath,
+    table: TablePath,
+    seed: Seed = 0,
+    promote: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Copy the router here if it beats the best single expert with 95% confidence; "
+            "else exit with status 1.",
+        ),
+    ] = None,
+    report_file: Page = None,
+    plots: Plots = None,
+    json: Json = False,
+) -> None:
+    """Judge a trained router on queries it has not seen."""
+    from motet.routers.lab.evaluate import evaluate as judged
+    from motet.routers.lab.report import judgement_json, table_json
+    from motet.routers.learned.artifact import Artifact
+
+    with progress_bar() as report:
+        router = Artifact.load(artifact)
+        data = _data(table, [], router.manifest.encoder and router.manifest.encoder.name, report)
+        if data.encoder is not None:
+            router.check_encoder(data.encoder)
+        router.refuse_seen(data.table)
+        found = judged(router, data.table, data.embeddings, seed=seed, progress=report)
+        _write(found, report_file, plots, report)
+    judgement = found.routers[0]
+    if json:
+        print_json(
+            {
+                "artifact": str(artifact),
+                "kind": router.kind,
+                **judgement_json(judgement),
+                **table_json(found),
+            }
+        )
+    else:
+        _note_gaps(data.table)
+        _show(found)
+    if promote is not None:
+        _promote(router, found, promote)
+
+
+@app.command("compare")
+@command
+def compare(
+    table: TablePath,
+    kinds: Annotated[str, typer.Option(help="Kinds, separated by commas, or 'all'.")],
+    test: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE", help="Judge on these rows; else by cross-validation."),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation.")] = 5,
+    encoder: EncoderName = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KIND.OPTION=VALUE", help="A hyperparameter of one kind."),
+    ] = None,
+    seed: Seed = 0,
+    report_file: Page = None,
+    plots: Plots = None,
+    json: Json = False,
+) -> None:
+    """Judge kinds of routers side by side, with the controls."""
+    from motet.routers.lab import compare as lab
+    from motet.routers.lab.report import judgement_json, table_json
+    from motet.routers.tables import read
+
+    by_kind = _options_by_kind(options or ())
+    chosen, left_out = lab.choose_kinds(kinds, read(table), by_kind)
+    with progress_bar() as report:
+        data = _data(table, list(chosen), encoder, report)
+        other = None if test is None else _data(test, list(chosen), encoder, report)
+        plan = lab.Plan(kinds=chosen, folds=folds, seed=seed, left_out=left_out)
+        found = lab.compare(data, plan, other, report)
+        _write(found, report_file, plots, report)
+    if json:
+        print_json(
+            {
+                **table_json(found),
+                "kinds": {judgement.name: judgement_json(judgement) for judgement in found.routers},
+                "differences": [
+                    {"of": one, "to": to, "value": f.value, "low": f.low, "high": f.high}
+                    for (one, to), f in found.against.items()
+                ],
+            }
+        )
+        return
+    _note_gaps(data.table)
+    _show(found)
+    for kind, reason in left_out.items():
+        typer.secho(f"left out: {kind}, {reason}", dim=True)
+
+
+@app.command("explain")
+@command
+def explain(
+    artifact: ArtifactPath,
+    prompt: Annotated[str, typer.Argument(help="The user's message.")],
+    json: Json = False,
+) -> None:
+    """Show which expert a trained router would choose for a prompt, and what led to it."""
+    from motet.routers.lab.explain import explanation
+    from motet.routers.learned.artifact import Artifact
+
+    with progress_bar() as report:
+        router = Artifact.load(artifact)
+        encoder = router.manifest.encoder and _encoder(router.manifest.encoder.name, report)
+        if encoder:
+            router.check_encoder(encoder)
+        found = explanation(router, prompt, encoder)
+    if json:
+        print_json(found)
+        return
+    typer.secho(found["expert"], bold=True, nl=False)
+    typer.echo(f"  by {found['kind']}, confidence {found['confidence']:.2f}")
+    if found.get("reason"):
+        typer.echo(f"  because: {found['reason']}")
+    for row in found["experts"][:5]:
+        cost = "" if row["cost_usd"] is None else f", {row['cost_usd']:.2g} USD"
+        quality = "unknown" if row["quality"] is None else f"{row['quality']:.3f}"
+        typer.echo(f"  {row['expert']}: quality {quality} ± {row['error'] or 0:.3f}{cost}")
+    for name, value in found["evidence"].items():
+        typer.secho(f"  {name.replace('_', ' ')}: {_words(value)}", dim=True)
+
+
+def _data(path: Path, kinds: list[str], encoder: str | None, report: Progress) -> Data:
+    """Return a table, embedded where an encoder is named or one of the kinds needs it."""
+    from motet.routers.lab.compare import Data, needs
+    from motet.routers.learned.embeddings import embed
+    from motet.routers.learned.encoders import DEFAULT_ENCODER
+    from motet.routers.tables import read
+
+    report(f"reading {path.name}", 0, 0)
+    table = read(path)
+    wanted = any("embeddings" in needs(kind) for kind in kinds) or (not kinds and encoder)
+    if not wanted or table.queries is None:
+        return Data(table=table)
+    found = _encoder(encoder or DEFAULT_ENCODER, report)
+    return Data(table=table, embeddings=embed(path, table, found, report), encoder=found)
+
+
+def _encoder(name: str, report: Progress) -> Any:
+    from motet.routers.learned.encoders import encoder
+
+    return encoder(name, report=report)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """Return the name and value of `name=value`; the value is read as YAML."""
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ConfigError(f"--set {text!r} is not OPTION=VALUE.")
+    try:
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text!r}: the value cannot be read: {error}") from error
+
+
+def _options_by_kind(texts: list[str] | tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    from motet.routers.lab.compare import canonical
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        name, value = _option(text)
+        kind, dot, option = name.partition(".")
+        if not dot:
+            raise ConfigError(f"--set {text!r} is not KIND.OPTION=VALUE.")
+        found.setdefault(canonical(kind), {})[option] = value
+    return found
+
+
+def _share(text: str | None) -> tuple[str, float] | None:
+    if text is None:
+        return None
+    expert, equals, share = text.rpartition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return expert, float(share)
+    except ValueError:
+        raise ConfigError(f"--target-share {text!r} is not EXPERT=SHARE, such as gpt=0.3.") from None
+
+
+def _note_gaps(table: Table) -> None:
+    if table.left_out:
+        typer.secho(
+            f"{table.name}: {table.left_out} rows lack a score and are left out.", dim=True, err=True
+        )
+
+
+def _write(found: Report, page_file: Path | None, folder: Path | None, report: Progress) -> None:
+    """Write the page and the pictures, as far as they were asked for."""
+    if page_file is None and folder is None:
+        return
+    from motet.routers.lab import page, plots
+
+    report("drawing", 0, 0)
+    pictures = plots.pictures(found)
+    if folder is not None:
+        plots.write(pictures, folder)
+    if page_file is not None:
+        page_file.parent.mkdir(parents=True, exist_ok=True)
+        page_file.write_text(page.page(found, pictures), encoding="utf-8")
+
+
+def _show(found: Report) -> None:
+    """Print what a report says: sentences, then everyone's figures."""
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    from motet.routers.lab.page import summary
+    from motet.routers.lab.text import headings, row
+
+    console = Console(highlight=False)
+    for sentence in summary(found):
+        console.print(sentence, soft_wrap=True, markup=False)
+    contestants = [*found.routers, *found.controls]
+    titles = headings(contestants)
+    grid = Grid(box=None, header_style="bold", pad_edge=False)
+    grid.add_column("")
+    for title in titles:
+        grid.add_column(title, justify="right")
+    for judgement in contestants:
+        cells = row(judgement, titles)
+        grid.add_row(judgement.name, *cells, style="dim" if judgement.control else "")
+    console.print()
+    console.print(grid)
+
+
+def _promote(router: Artifact, found: Report, folder: Path) -> None:
+    """Copy a router that has proven itself; refuse one that has not."""
+    from motet.routers.lab.page import summary
+
+    if not found.routers[0].beats_best_single:
+        raise ArtifactError(f"Not promoted. {' '.join(summary(found))}")
+    router.save(folder)
+    typer.secho(f"promoted to {folder}", err=True)
+
+
+def _words(value: Any) -> str:
+    """Return a JSON value for people."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_words, value))
+    return str(value)
