@@ -66,10 +66,13 @@ def reference() -> str:
 
 def _kinds(title: str, field: str, registry: Registry[Any]) -> Iterator[str]:
     yield f"## {title}\n"
+    names: dict[Any, list[str]] = {}  # several kinds may share a class, and so its options
     for name in registry.names():
-        kind: Any = registry.load(name)
+        names.setdefault(registry.load(name), []).append(name)
+    for kind, known in names.items():
         note = (kind.__doc__ or "").strip().splitlines()[0]
-        yield _section(f"### `{field}: {name}`", kind.Config, note)
+        title = ", ".join(f"`{field}: {name}`" for name in known)
+        yield _section(f"### {title}", kind.Config, note)
 
 
 def _section(title: str, model: type[Options], note: str) -> str:
@@ -81,7 +84,8 @@ def _section(title: str, model: type[Options], note: str) -> str:
     if not properties:
         return "\n".join([*lines, "No options of its own.", ""])
     lines += ["| field | type | default | meaning |", "|---|---|---|---|"]
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         about = properties[name]
         default = (
             "required"

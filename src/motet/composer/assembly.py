@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 from motet.composer import STRATEGIES, Strategy
@@ -15,6 +15,8 @@ from motet.experts import ENGINES, Expert
 from motet.registry import Registry
 from motet.routers import ROUTERS, Router
 from motet.routers.base import Surroundings
+from motet.routers.learned.batching import Encoders
+from motet.types import Request
 from motet.weights import Setting, default_cache
 
 Build = Callable[[ExpertEntry, Options, Setting], Expert]
@@ -37,7 +39,8 @@ class Assembly:
         self.setting = Setting(folder=document.folder, cache=default_cache())
         self._build = build
         self._problems: list[str] = []
-        self._routers: dict[str, Router] = {}
+        self.encoders = Encoders(self.setting)
+        self.routers: dict[str, Router] = {}
         self._under_way: list[str] = []
         self.experts = self._make_experts()
         self.plans = self._make_plans()
@@ -71,15 +74,15 @@ class Assembly:
                     self._strategy(entry.strategy, (*at, "strategy")),
                     entry.limits or config.service.limits,
                     # A router that failed to build is reported under its own name already.
-                    self._routers.get(entry.router),
+                    self.routers.get(entry.router),
                     entry.description,
                 )
         return plans
 
     def _router(self, name: str) -> Router:
         """Return the router called `name`, built on first use so that chains find their parts."""
-        if name in self._routers:
-            return self._routers[name]
+        if name in self.routers:
+            return self.routers[name]
         known = self.document.config.routers
         if name not in known:
             raise ConfigError(f"no router {name!r}. {did_you_mean(name, known)}")
@@ -95,11 +98,19 @@ class Assembly:
                 tuple(entry.id for entry in self.document.config.experts),
                 self._router,
                 self.document.folder,
+                self.encoders,
+                self._ask,
+                known[name].kind,
             )
-            self._routers[name] = kind(name, options, around)
+            self.routers[name] = kind(name, options, around)
         finally:
             self._under_way.pop()
-        return self._routers[name]
+        return self.routers[name]
+
+    async def _ask(self, expert: str, request: Request) -> str:
+        """Return the text that an expert answers, for routers that ask one."""
+        async with aclosing(self.experts[expert].stream(request)) as answer:
+            return "".join([chunk.text async for chunk in answer if chunk.index == 0])
 
     def _strategy(self, entry: Component, at: Field) -> Strategy:
         kind: type[Strategy] = self._load(STRATEGIES, entry.kind, (*at, "kind"))
@@ -115,8 +126,9 @@ class Assembly:
         self, model: type[Options], values: dict[str, Any], at: Field, owner: type[Options]
     ) -> Options:
         """Return a component's own options, its unknown fields judged beside its owner's."""
-        known = [*owner.model_fields, *model.model_fields]
-        unknown = [name for name in values if name not in model.model_fields]
+        own = [field.alias or name for name, field in model.model_fields.items()]
+        known = [*owner.model_fields, *own]
+        unknown = [name for name in values if name not in own]
         if unknown:
             raise ConfigError(
                 [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +12,12 @@ from typing import Any, Self
 from motet.composer.assembly import Assembly, Build
 from motet.composer.pipeline import Answer, Pipeline
 from motet.config import Document, load
+from motet.errors import MotetError
 from motet.experts.fleet import LiveFleet
+from motet.routers import Router
 from motet.types import Decision, Message, Request, Usage
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,9 @@ class Motet:
             assembly.experts.values(), health_interval_s=self.config.service.health_interval_s
         )
         self.pipeline = Pipeline(self.fleet, assembly.plans)
+        self._routers = assembly.routers
+        self._encoders = assembly.encoders
+        self._starting: list[asyncio.Task[None]] = []
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
@@ -64,9 +73,18 @@ class Motet:
 
     async def __aenter__(self) -> Self:
         self.fleet.start()
+        # In the background, as experts start: compositions that need no model answer at once.
+        self._starting = [
+            asyncio.create_task(_start(router), name=f"start {router.name}")
+            for router in self._routers.values()
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for task in self._starting:
+            task.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        self._encoders.close()
         await self.fleet.close()
 
     async def route(self, request: Request) -> Decision:
@@ -101,3 +119,10 @@ class Motet:
         async with await self.answer(request) as answer:
             text = "".join([chunk.text async for chunk in answer if chunk.index == 0])
             return Reply(text, answer.author, answer.calls.usage, answer.explain())
+
+
+async def _start(router: Router) -> None:
+    try:
+        await router.start()
+    except MotetError as error:
+        log.error("router %s cannot decide: %s", router.name, error)

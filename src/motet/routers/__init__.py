@@ -3,11 +3,17 @@
 from motet.registry import Registry
 from motet.routers.base import Router
 
+_LEARNED = (
+    "knn",
+    "ridge",
+)
+
 ROUTERS: Registry[Router] = Registry(
     "router",
     "motet.routers",
     {
         "chain": "motet.routers.chain:ChainRouter",
+        **dict.fromkeys(_LEARNED, "motet.routers.learned.router:LearnedRouter"),
         "constant": "motet.routers.constant:ConstantRouter",
         "symbolic": "motet.routers.symbolic.router:SymbolicRouter",
     },

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from motet.config import Options
+from motet.errors import ArtifactError, TableError
 from motet.routers.tables import Table
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
+
+Need = Literal["embeddings", "texts", "tasks"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +39,36 @@ class Queries:
     texts: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
 
+    def __len__(self) -> int:
+        for part in (self.embeddings, self.texts, self.tasks):
+            if part is not None:
+                return len(part)
+        return 0
+
+    def take(self, rows: NDArray[Any]) -> Queries:
+        """Return these rows, in this order."""
+        return replace(
+            self,
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
+            texts=None if self.texts is None else tuple(self.texts[row] for row in rows),
+            tasks=None if self.tasks is None else tuple(self.tasks[row] for row in rows),
+        )
+
+    def vectors(self) -> Floats:
+        """Return the embeddings.
+
+        Raises
+        ------
+        TableError
+            There are none.
+        """
+        if self.embeddings is None:
+            raise TableError(
+                "This kind of router reads embeddings of the queries, and there are none.",
+                hint="The table needs a 'query' column; 'categories' works on tasks alone.",
+            )
+        return self.embeddings
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Estimate:
@@ -44,7 +77,8 @@ class Estimate:
     Attributes
     ----------
     quality
-        `[queries, experts]` float32, the expected score in [0, 1].
+        `[queries, experts]` float32, the expected score in [0, 1]; NaN where nothing can be said
+        of an expert, which is then never chosen.
     error
         `[queries, experts]` float32, the standard error of `quality`.
     cost
@@ -62,9 +96,21 @@ class Estimator(ABC):
     A kind is a subclass with a `Config` of its hyperparameters, named in
     `motet.routers.learned.ESTIMATORS`. Importing its module is cheap: libraries are imported in
     its methods.
+
+    Attributes
+    ----------
+    needs
+        The parts of `Queries` it cannot do without.
+    version
+        Raised when what is learned changes its meaning: older artifacts are then stale.
+    names_experts
+        Whether its options name experts, so that two with equal answers are still two.
     """
 
     Config: ClassVar[type[Options]] = Options
+    needs: frozenset[Need] = frozenset({"embeddings"})
+    version: ClassVar[int] = 1
+    names_experts: ClassVar[bool] = False
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -79,12 +125,45 @@ class Estimator(ABC):
 
     @abstractmethod
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return everything learned, as arrays by name."""
+        """Return everything learned, as arrays by name.
+
+        An array of bytes whose name ends with `.faiss` is a serialised index, and is kept in a
+        file of that name.
+        """
 
     @abstractmethod
     def restore(self, state: Mapping[str, NDArray[Any]], experts: tuple[str, ...]) -> None:
         """Take over what another estimator of the same options had learned, bit by bit."""
 
     def explain(self, queries: Queries) -> dict[str, Any]:
-        """Return what led to the estimate of one query, as plain JSON values."""
+        """Return what led to the estimate of one query, as plain JSON values.
+
+        The value of `reason` is a sentence of it for people.
+        """
         return {}
+
+    def add(self, queries: Queries, table: Table, seed: int) -> None:
+        """Learn the one expert of `table` beside the known ones, which stay as they are.
+
+        Raises
+        ------
+        ArtifactError
+            This kind cannot; fit again on a table of all experts.
+        """
+        raise ArtifactError(
+            "This kind of router cannot learn an expert beside the others.",
+            hint="Kinds that can: clusters, irt, knn, ridge. Or train again with every expert.",
+        )
+
+    def remove(self, column: int) -> None:
+        """Forget the expert of this column of the estimates.
+
+        Raises
+        ------
+        ArtifactError
+            This kind cannot; fit again on a table without it.
+        """
+        raise ArtifactError(
+            "This kind of router cannot forget an expert.",
+            hint="An expert that is not in experts.yaml is never chosen; or train again without.",
+        )

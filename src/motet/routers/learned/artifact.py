@@ -1,0 +1,484 @@
+"""A trained router: fitted on a table, kept in a folder, asked for estimates and decisions."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from motet.errors import ArtifactError, ConfigError, TableError, did_you_mean
+from motet.routers.learned import ESTIMATORS
+from motet.routers.learned.base import Estimate, Estimator, Queries
+from motet.routers.learned.costs import CostModel
+from motet.routers.learned.decide import Ranking, Terms, rank
+from motet.routers.learned.store import (
+    EncoderRecord,
+    ExpertRecord,
+    Manifest,
+    TableRecord,
+    read_manifest,
+    read_state,
+    write,
+)
+from motet.routers.tables import Table
+from motet.weights.sources import no_report
+from motet.weights.store import Report
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from motet.routers.learned.encoders import Encoder
+
+    Floats = NDArray[np.float32]
+
+_COSTS = "motet.costs."
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """An estimator, what it was made of, and the costs of its experts.
+
+    Attributes
+    ----------
+    manifest
+        What `router.json` says.
+    costs
+        None when the table had none.
+    """
+
+    manifest: Manifest
+    estimator: Estimator
+    costs: CostModel | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of the estimator."""
+        return self.manifest.kind
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the experts, in the order of the table that was learned from."""
+        return self.manifest.names
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether estimates carry costs."""
+        return self.manifest.scale is not None
+
+    @property
+    def latency(self) -> Floats:
+        """`[experts]` mean seconds an answer; NaN where unknown."""
+        import numpy as np
+
+        seconds = [expert.latency_s for expert in self.manifest.experts]
+        return np.array([np.nan if s is None else s for s in seconds], np.float32)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Artifact:
+        """Return the artifact in a folder.
+
+        Raises
+        ------
+        ArtifactError
+            It is absent, damaged, of another format or of another version of its kind.
+        """
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        estimator = _estimator_of(manifest)
+        state = read_state(folder, manifest)
+        costs = {n.removeprefix(_COSTS): a for n, a in state.items() if n.startswith(_COSTS)}
+        columns = _names_of_columns(manifest)
+        try:
+            estimator.restore(
+                {name: a for name, a in state.items() if not name.startswith(_COSTS)}, columns
+            )
+        except KeyError as error:
+            raise ArtifactError(
+                f"Artifact {folder} is damaged: it holds no array {error}.",
+                hint="Train again: motet router train.",
+            ) from error
+        return cls(manifest, estimator, CostModel.restore(costs) if costs else None)
+
+    def save(self, folder: str | Path) -> None:
+        """Write to a folder, whole or not at all; an artifact that is there is replaced.
+
+        Raises
+        ------
+        ArtifactError
+            Something else stands there, or it cannot be written.
+        """
+        state = dict(self.estimator.state())
+        if self.costs is not None:
+            state |= {_COSTS + name: array for name, array in self.costs.state().items()}
+        write(Path(folder), self.manifest, state)
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """Raise `ArtifactError` unless `encoder` is the one that was learned with."""
+        known = self.manifest.encoder
+        if known is not None and known.digest != encoder.digest:
+            raise ArtifactError(
+                f"The router was trained on vectors of {known.name!r} ({known.digest[:12]}), and "
+                f"{encoder.name!r} ({encoder.digest[:12]}) is another encoder.",
+                hint="Use the encoder it was trained with, or train again.",
+            )
+
+    def estimate(self, queries: Queries) -> Estimate:
+        """Return what to expect of every expert, in the order of `experts`.
+
+        Raises
+        ------
+        TableError
+            The queries lack what this kind needs.
+        """
+        import numpy as np
+
+        self._check_width(queries)
+        found = self.estimator.predict(queries)
+        cost = found.cost
+        if self.costs is not None and cost is None:
+            cost = self.costs.predict(queries.texts, len(queries))
+        columns = [e.column for e in self.manifest.experts if e.column is not None]
+        if len(columns) == len(self.experts):
+            quality, error = found.quality[:, columns], found.error[:, columns]
+            cost = None if cost is None else cost[:, columns]
+        else:
+            quality, error, cost = self._spread(found, cost)
+        return Estimate(quality=np.clip(quality, 0, 1), error=error, cost=cost)
+
+    def decide(
+        self,
+        estimate: Estimate,
+        terms: Terms | None = None,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> Ranking:
+        """Return the experts of each query, best first; see `rank`.
+
+        `terms` are by default those that the artifact was calibrated to.
+        """
+        terms = terms or self.terms
+        return rank(estimate, self.experts, terms, latency=self.latency, allowed=allowed)
+
+    @property
+    def terms(self) -> Terms:
+        """What the artifact was calibrated to; lambda 0 unless it was."""
+        manifest = self.manifest
+        return Terms(lam=manifest.lam, scale=manifest.scale or 1.0, charged=manifest.charged)
+
+    def with_terms(self, terms: Terms) -> Artifact:
+        """Return this artifact calibrated to the lambda of `terms`."""
+        update = {"lam": terms.lam, "charged": terms.charged}
+        return replace(self, manifest=self.manifest.model_copy(update=update))
+
+    def explain(self, queries: Queries) -> dict[str, Any]:
+        """Return what led to the estimate of one query, as plain JSON values."""
+        if len(queries) != 1:
+            raise ValueError(f"one query is explained at a time, not {len(queries)}")
+        self._check_width(queries)
+        found = {"kind": self.kind, **self.estimator.explain(queries)}
+        unknown = [e.name for e in self.manifest.experts if e.column is None and not e.like]
+        return {**found, "without_data": unknown} if unknown else found
+
+    def add(
+        self,
+        expert: str,
+        table: Table | None = None,
+        embeddings: Floats | None = None,
+        *,
+        like: Mapping[str, float] | None = None,
+    ) -> Artifact:
+        """Return an artifact that knows one more expert; the others stay as they are.
+
+        Parameters
+        ----------
+        expert
+            A name that the artifact does not know.
+        table
+            That expert's answers, on any queries. None adds it without data: it is never chosen,
+            unless `like` says what stands for it.
+        embeddings
+            `[rows, width]` of the table's queries.
+        like
+            Known experts with weights, whose estimates are mixed until it has data; see
+            `motet.routers.learned.coldstart`.
+
+        Raises
+        ------
+        ArtifactError
+            The kind cannot, or the name is known.
+        TableError
+            The table lacks the expert, or costs that the others have.
+        """
+        if expert in self.experts:
+            raise ArtifactError(f"The artifact knows an expert {expert!r} already.")
+        for name in like or {}:
+            if name not in self.experts:
+                raise ArtifactError(
+                    f"No expert {name!r} to be like.", hint=did_you_mean(name, self.experts)
+                )
+        if table is None:
+            record = ExpertRecord(name=expert, column=None, like=dict(like or {}))
+            return replace(self, manifest=self._with_experts([*self.manifest.experts, record]))
+        table = table.of([expert])
+        if self.has_costs and table.costs is None:
+            raise TableError(f"{table.name} lacks 'cost:{expert}'; the other experts have costs.")
+        copy = self._copy()
+        queries = Queries(embeddings=embeddings, texts=table.queries, tasks=table.tasks)
+        copy.estimator.add(queries, table, self.manifest.seed)
+        record = ExpertRecord(
+            name=expert,
+            column=len(_names_of_columns(self.manifest)),
+            latency_s=None if table.latencies is None else float(table.latencies.mean()),
+            added=_record(table),
+        )
+        costs = None if copy.costs is None else copy.costs.add(CostModel.fit(table))
+        experts = [*self.manifest.experts, record]
+        return Artifact(self._with_experts(experts), copy.estimator, costs)
+
+    def remove(self, expert: str) -> Artifact:
+        """Return an artifact that does not know `expert`; the others stay as they are.
+
+        Raises
+        ------
+        ArtifactError
+            The kind cannot, there is no such expert, or it is the last.
+        """
+        if expert not in self.experts:
+            raise ArtifactError(f"No expert {expert!r}.", hint=did_you_mean(expert, self.experts))
+        gone = self.manifest.experts[self.experts.index(expert)].column
+        left = [e for e in self.manifest.experts if e.name != expert]
+        needy = [e.name for e in left if expert in e.like]
+        if needy:
+            raise ArtifactError(f"{needy[0]!r} is judged by {expert!r}; remove it first.")
+        if all(e.column is None for e in left):
+            raise ArtifactError(f"{expert!r} is the last expert that the artifact has data of.")
+        if gone is None or any(e.column == gone for e in left):
+            return replace(self, manifest=self._with_experts(left))
+        copy = self._copy()
+        copy.estimator.remove(gone)
+        shifted = [
+            e.model_copy(update={"column": e.column - 1})
+            if e.column is not None and e.column > gone
+            else e
+            for e in left
+        ]
+        costs = None if copy.costs is None else copy.costs.remove(gone)
+        return Artifact(self._with_experts(shifted), copy.estimator, costs)
+
+    def _with_experts(self, experts: list[ExpertRecord]) -> Manifest:
+        return self.manifest.model_copy(update={"experts": experts})
+
+    def _copy(self) -> Artifact:
+        estimator = _estimator_of(self.manifest)
+        state = {name: array.copy() for name, array in self.estimator.state().items()}
+        estimator.restore(state, _names_of_columns(self.manifest))
+        return replace(self, estimator=estimator)
+
+    def _check_width(self, queries: Queries) -> None:
+        known = self.manifest.encoder
+        vectors = queries.embeddings
+        if known is not None and vectors is not None and vectors.shape[1] != known.width:
+            raise ArtifactError(
+                f"The router was trained on vectors of {known.width} numbers of {known.name!r}, "
+                f"and these have {vectors.shape[1]}.",
+                hint="Encode with the encoder it was trained with.",
+            )
+
+    def _spread(self, found: Estimate, cost: Floats | None) -> tuple[Floats, Floats, Floats | None]:
+        """Return quality, error and cost by expert where some have no column of their own."""
+        import numpy as np
+
+        shape = (len(found.quality), len(self.experts))
+        quality, error = (np.full(shape, np.nan, np.float32) for _ in range(2))
+        usd = None if cost is None else np.full(shape, np.nan, np.float32)
+        place = {expert.name: number for number, expert in enumerate(self.manifest.experts)}
+        for number, expert in enumerate(self.manifest.experts):
+            if expert.column is not None:
+                quality[:, number] = found.quality[:, expert.column]
+                error[:, number] = found.error[:, expert.column]
+                if usd is not None and cost is not None:
+                    usd[:, number] = cost[:, expert.column]
+        for number, expert in enumerate(self.manifest.experts):
+            if expert.like:
+                like = [place[name] for name in expert.like]
+                weights = np.array(list(expert.like.values()), np.float32)
+                weights /= weights.sum()
+                quality[:, number] = quality[:, like] @ weights
+                spread = (quality[:, like] - quality[:, [number]]) ** 2 + error[:, like] ** 2
+                error[:, number] = np.sqrt(spread @ weights)
+                if usd is not None:
+                    usd[:, number] = usd[:, like] @ weights
+        return quality, error, usd
+
+
+def train(
+    table: Table,
+    embeddings: Floats | None,
+    kind: str,
+    options: Mapping[str, Any] | None = None,
+    encoder: Encoder | None = None,
+    seed: int = 0,
+    report: Report = no_report,
+) -> Artifact:
+    """Fit a kind of router on a table.
+
+    Experts whose columns are equal are learned once, and columns are learned in an order that
+    does not depend on theirs in the table, nor on names: permuting, renaming or doubling experts
+    changes no decision.
+
+    Parameters
+    ----------
+    embeddings
+        `[rows, width]` of the table's queries; None for kinds that do not read them.
+    kind
+        A name in `ESTIMATORS`.
+    options
+        Hyperparameters of that kind, as in its `Config`.
+    encoder
+        What made the embeddings.
+    seed
+        The same seed gives the same artifact.
+
+    Raises
+    ------
+    ConfigError
+        The kind or an option is not known.
+    TableError
+        The table lacks what the kind needs, or the embeddings do not fit it.
+    """
+    estimator = _estimator(kind, options or {})
+    _check_parts(estimator, kind, table, embeddings, encoder)
+    columns, distinct = _distinct(table, keep_all=estimator.names_experts)
+    queries = Queries(embeddings=embeddings, texts=table.queries, tasks=table.tasks)
+    report(f"fitting {kind}", 0, 1)
+    estimator.fit(queries, distinct, seed)
+    report(f"fitting {kind}", 1, 1)
+    latencies = None if table.latencies is None else table.latencies.mean(axis=0)
+    manifest = Manifest(
+        motet=version("motet"),
+        kind=kind,
+        version=estimator.version,
+        options=estimator.options.model_dump(mode="json", by_alias=True),
+        seed=seed,
+        experts=[
+            ExpertRecord(
+                name=name,
+                column=column,
+                latency_s=None if latencies is None else float(latencies[number]),
+            )
+            for number, (name, column) in enumerate(zip(table.experts, columns, strict=True))
+        ],
+        encoder=None
+        if encoder is None or embeddings is None or "embeddings" not in estimator.needs
+        else EncoderRecord(name=encoder.name, digest=encoder.digest, width=embeddings.shape[1]),
+        table=_record(table),
+        scale=None if table.costs is None else _scale(table.costs),
+    )
+    return Artifact(manifest, estimator, None if table.costs is None else CostModel.fit(distinct))
+
+
+def _estimator(kind: str, options: Mapping[str, Any]) -> Estimator:
+    found = ESTIMATORS.load(kind)
+    try:
+        return found(found.Config.model_validate(dict(options)))
+    except ValidationError as error:
+        known = found.Config.model_fields
+        raise ConfigError(
+            [
+                f"{kind}: unknown option {detail['loc'][-1]!r}. "
+                f"{did_you_mean(detail['loc'][-1], known)}"
+                if detail["type"] == "extra_forbidden"
+                else f"{kind}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}."
+                for detail in error.errors()
+            ]
+        ) from None
+
+
+def _estimator_of(manifest: Manifest) -> Estimator:
+    """Return an empty estimator of an artifact's kind and options."""
+    try:
+        estimator = _estimator(manifest.kind, manifest.options)
+    except ConfigError as error:
+        raise ArtifactError(
+            f"The artifact does not fit this Motet: {error}", hint="Train again."
+        ) from error
+    if estimator.version != manifest.version:
+        raise ArtifactError(
+            f"The artifact is stale: it was trained by version {manifest.version} of "
+            f"{manifest.kind!r}, and this is version {estimator.version}.",
+            hint="Train again: motet router train.",
+        )
+    return estimator
+
+
+def _check_parts(
+    estimator: Estimator,
+    kind: str,
+    table: Table,
+    embeddings: Floats | None,
+    encoder: Encoder | None,
+) -> None:
+    import numpy as np
+
+    if "texts" in estimator.needs and table.queries is None:
+        raise TableError(f"{kind!r} reads texts, and {table.name} has no 'query' column.")
+    if "embeddings" in estimator.needs and (embeddings is None or encoder is None):
+        raise TableError(
+            f"{kind!r} reads embeddings, and there are none of {table.name}.",
+            hint="The table needs a 'query' column; 'categories' works on tasks alone."
+            if table.queries is None
+            else "",
+        )
+    if embeddings is not None:
+        if embeddings.ndim != 2 or len(embeddings) != len(table):
+            raise TableError(
+                f"{len(table)} rows of {table.name} do not fit embeddings {embeddings.shape}."
+            )
+        if not np.isfinite(embeddings).all():
+            raise TableError(f"The embeddings of {table.name} hold values that are not finite.")
+
+
+def _distinct(table: Table, *, keep_all: bool) -> tuple[list[int], Table]:
+    """Return each expert's column among the distinct ones, and the table of those.
+
+    Columns are in the order of their content, so that nothing learned depends on the order or
+    names of experts.
+    """
+
+    def content(column: int) -> str:
+        state = hashlib.sha256()
+        for part in (table.scores, table.costs, table.latencies):
+            if part is not None:
+                state.update(part[:, column].tobytes())
+        if keep_all:
+            state.update(table.experts[column].encode())
+        return state.hexdigest()
+
+    digests = [content(column) for column in range(len(table.experts))]
+    order = sorted(set(digests))
+    firsts = [table.experts[digests.index(one)] for one in order]
+    return [order.index(one) for one in digests], table.of(firsts)
+
+
+def _names_of_columns(manifest: Manifest) -> tuple[str, ...]:
+    """Return the name that stands for each column of the estimator."""
+    names: dict[int, str] = {}
+    for expert in manifest.experts:
+        if expert.column is not None:
+            names.setdefault(expert.column, expert.name)
+    return tuple(names[column] for column in sorted(names))
+
+
+def _scale(costs: Floats) -> float:
+    """Return the mean cost of the dearest expert, in USD; 1 when everything is free."""
+    return float(costs.mean(axis=0).max()) or 1.0
+
+
+def _record(table: Table) -> TableRecord:
+    return TableRecord(name=table.name, digest=table.digest, rows=len(table))

@@ -1,0 +1,212 @@
+"""The router in front of every learned kind: a request in, an artifact's decision out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+
+from motet.config import Options
+from motet.errors import ArtifactError, ConfigError, MotetError, did_you_mean
+from motet.routers.base import Router, Surroundings
+from motet.routers.learned.encoders import Backend
+from motet.routers.learned.store import Manifest, read_manifest
+from motet.routers.learned.text import TextConfig, text_form
+from motet.types import Choice, Decision, Fleet, Request
+
+if TYPE_CHECKING:
+    from motet.routers.learned.artifact import Artifact
+    from motet.routers.learned.base import Queries
+    from motet.routers.learned.batching import Batcher
+    from motet.routers.learned.decide import Ranking, Terms
+
+log = logging.getLogger(__name__)
+
+_RETRY_S = 10.0
+"""Seconds before loading is tried again after it failed."""
+
+
+class LearnedConfig(Options):
+    """Options of every learned kind."""
+
+    artifact: str
+    """Folder that `motet router train` wrote."""
+    lam: float | None = Field(default=None, alias="lambda")
+    """Quality given up to save the mean cost of the dearest expert; the artifact's own when
+    absent, 0 unless it was trained with a target."""
+    max_cost_usd: PositiveFloat | None = None
+    """Expected USD an answer that no choice may exceed."""
+    max_latency_s: PositiveFloat | None = None
+    """Seconds that the mean answer of no choice may exceed, where the table had latencies."""
+    min_confidence: NonNegativeFloat = Field(default=0.0, le=1.0)
+    """Below this chance that the choice is the best, the fallback answers instead."""
+    fallback: str | None = None
+    """The expert that answers when this router does not know; without one, the next router of a
+    chain is asked."""
+    encoder: str | None = None
+    """Where the encoder is, if not under the name it was trained with."""
+    backend: Backend = "torch"
+    """What computes the encoder: `torch`, or `onnx` and `openvino` where they are installed."""
+    text: TextConfig = TextConfig()
+    """How a request becomes a text."""
+
+
+class LearnedRouter(Router):
+    """Asks an artifact how well each expert will answer, and takes the best for its cost.
+
+    What the artifact says of experts that are not in the fleet is ignored; experts it does not
+    know are never chosen by it, and are named in the reason.
+    """
+
+    Config: ClassVar[type[Options]] = LearnedConfig
+    options: LearnedConfig
+
+    def __init__(self, name: str, options: LearnedConfig, around: Surroundings) -> None:
+        super().__init__(name, options, around)
+        if options.fallback is not None:
+            around.check([options.fallback], "fallback")
+        self._around = around
+        self._folder = Path(around.folder, options.artifact).expanduser()
+        try:
+            manifest = read_manifest(self._folder)
+        except ArtifactError as error:
+            raise ConfigError(str(error), at=("artifact",)) from error
+        self._check(manifest, around.kind)
+        self._unknown = tuple(e for e in around.experts if e not in manifest.names)
+        absent = [e for e in manifest.names if e not in around.experts]
+        if absent:
+            log.info("router %s: %s are not in the config", name, ", ".join(absent))
+        self._artifact: Artifact | None = None
+        self._batcher: Batcher | None = None
+        self._starting = asyncio.Lock()
+        self._failed: tuple[float, MotetError] | None = None
+
+    def _check(self, manifest: Manifest, kind: str | None) -> None:
+        known = self._around.experts
+        if kind is not None and manifest.kind != kind:
+            raise ConfigError(
+                f"the artifact is of kind {manifest.kind!r}, and the config says {kind!r}.",
+                at=("kind",),
+            )
+        if not set(manifest.names) & set(known):
+            raise ConfigError(
+                f"the artifact knows none of this config's experts ({', '.join(known)}), only "
+                f"{', '.join(manifest.names)}. {did_you_mean(manifest.names[0], known)}",
+                at=("artifact",),
+            )
+
+    async def start(self) -> None:
+        """Load the artifact and the encoder, in a thread.
+
+        Raises
+        ------
+        ArtifactError
+            The artifact is damaged, or the encoder is not the one it was trained with.
+        SourceError
+            The encoder cannot be had.
+        """
+        async with self._starting:
+            if self._artifact is not None:
+                return
+            now = time.monotonic()
+            if self._failed is not None and now < self._failed[0] + _RETRY_S:
+                raise self._failed[1]
+            try:
+                self._artifact, self._batcher = await asyncio.to_thread(self._load)
+            except MotetError as error:
+                self._failed = now, error
+                raise
+
+    def _load(self) -> tuple[Artifact, Batcher | None]:
+        from motet.routers.learned.artifact import Artifact
+
+        artifact = Artifact.load(self._folder)
+        record = artifact.manifest.encoder
+        if record is None:
+            return artifact, None
+        assert self._around.encoders is not None
+        live = self._around.encoders.live(self.options.encoder or record.name, self.options.backend)
+        artifact.check_encoder(live.encoder)
+        return artifact, live.batcher
+
+    async def route(self, request: Request, fleet: Fleet) -> Decision | None:
+        """Return the fleet's experts by utility; None when none of them may be chosen."""
+        from motet.routers.learned.base import Queries
+
+        await self.start()
+        assert self._artifact is not None
+        text = text_form(request, self.options.text)
+        vectors = None if self._batcher is None else (await self._batcher.embed(text))[None]
+        queries = Queries(embeddings=vectors, texts=(text,))
+        return self._decide(self._artifact, queries, fleet)
+
+    def _decide(self, artifact: Artifact, queries: Queries, fleet: Fleet) -> Decision | None:
+        import numpy as np
+
+        estimate = artifact.estimate(queries)
+        allowed = np.array([expert in fleet for expert in artifact.experts])
+        ranking = artifact.decide(estimate, self._terms(artifact), allowed=allowed)
+        confidence = float(ranking.confidence[0])
+        columns = [c for c in ranking.order[0] if ranking.allowed[0, c]]
+        choices = tuple(
+            Choice(
+                artifact.experts[column],
+                quality=round(float(estimate.quality[0, column]), 4),
+                cost=None if estimate.cost is None else float(estimate.cost[0, column]),
+            )
+            for column in columns
+        )
+        if not choices:
+            return self._fall_back(fleet, "no expert is within its limits", ())
+        reason = self._reason(artifact, queries, ranking, choices)
+        if confidence < self.options.min_confidence:
+            why = f"confidence {confidence:.2f} is under {self.options.min_confidence:g}; {reason}"
+            return self._fall_back(fleet, why, choices)
+        return Decision(choices=choices, router=self.name, reason=reason, confidence=confidence)
+
+    def _terms(self, artifact: Artifact) -> Terms:
+        options = self.options
+        terms = replace(
+            artifact.terms,
+            max_cost_usd=options.max_cost_usd,
+            max_latency_s=options.max_latency_s,
+        )
+        return terms if options.lam is None else replace(terms, lam=options.lam)
+
+    def _reason(
+        self,
+        artifact: Artifact,
+        queries: Queries,
+        ranking: Ranking,
+        choices: tuple[Choice, ...],
+    ) -> str:
+        first = choices[0]
+        parts = [f"{first.expert!r} expects {_worth(first)}"]
+        if len(choices) > 1:
+            parts[0] += f", runner-up {choices[1].expert!r} {_worth(choices[1])}"
+        if because := artifact.explain(queries).get("reason"):
+            parts.append(str(because))
+        parts += [f"{expert!r} is not known to this router" for expert in self._unknown]
+        return "; ".join(parts)
+
+    def _fall_back(self, fleet: Fleet, why: str, others: tuple[Choice, ...]) -> Decision | None:
+        """Return the fallback with the others behind it, when there is one and it is here."""
+        fallback = self.options.fallback
+        if fallback is None or fallback not in fleet:
+            return None
+        return Decision(
+            choices=(Choice(fallback), *(c for c in others if c.expert != fallback)),
+            router=self.name,
+            reason=f"fallback {fallback!r}: {why}",
+            confidence=0.0,
+        )
+
+
+def _worth(choice: Choice) -> str:
+    cost = "" if choice.cost is None else f" for {choice.cost:.2g} USD"
+    return f"{choice.quality:.2f}{cost}"
