@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from motet.cli import chat, check, deploy, experts, route, serve
+from motet.cli import chat, check, deploy, experts, route, router, serve
 
 app = typer.Typer(
     name="motet",
@@ -18,6 +18,7 @@ app.command("deploy")(deploy.deploy)
 app.command("check")(check.check)
 app.command("chat")(chat.chat)
 app.command("route")(route.route)
+app.add_typer(router.app, name="router", help="Routers that learn from tables: train, judge.")
 app.add_typer(experts.app, name="experts", help="Experts of a config or of a running service.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from motet.routers.lab.compare import Data
     from motet.routers.lab.report import Report
     from motet.routers.learned.artifact import Artifact
+    from motet.routers.learned.encoders import Encoder
     from motet.routers.tables import Table
 
 app = typer.Typer(no_args_is_help=True)
@@ -100,10 +102,11 @@ def train(
     if json:
         print_json(facts)
         return
-    _note_gaps(data.table)
     typer.secho(f"{kind}", bold=True, nl=False)
     typer.echo(f" fitted on {len(data.table):,} rows, {len(made.experts)} experts: {out}")
     typer.echo(f"  {seconds:.1f} s, lambda {made.terms.lam:g}")
+    if data.table.left_out:
+        typer.echo(f"  {data.table.left_out} rows without a score were left out")
     typer.secho(f"  Judge it on other queries: motet router eval {out} TABLE", dim=True)
 
 
@@ -132,10 +135,9 @@ def evaluate(
 
     with progress_bar() as report:
         router = Artifact.load(artifact)
-        data = _data(table, [], router.manifest.encoder and router.manifest.encoder.name, report)
+        data = _data(table, [router.kind], _encoder_of(router), report)
         if data.encoder is not None:
             router.check_encoder(data.encoder)
-        router.refuse_seen(data.table)
         found = judged(router, data.table, data.embeddings, seed=seed, progress=report)
         _write(found, report_file, plots, report)
     judgement = found.routers[0]
@@ -149,7 +151,6 @@ def evaluate(
             }
         )
     else:
-        _note_gaps(data.table)
         _show(found)
     if promote is not None:
         _promote(router, found, promote)
@@ -200,10 +201,7 @@ def compare(
             }
         )
         return
-    _note_gaps(data.table)
     _show(found)
-    for kind, reason in left_out.items():
-        typer.secho(f"left out: {kind}, {reason}", dim=True)
 
 
 @app.command("explain")
@@ -219,8 +217,9 @@ def explain(
 
     with progress_bar() as report:
         router = Artifact.load(artifact)
-        encoder = router.manifest.encoder and _encoder(router.manifest.encoder.name, report)
-        if encoder:
+        name = _encoder_of(router)
+        encoder = None if name is None else _encoder(name, report)
+        if encoder is not None:
             router.check_encoder(encoder)
         found = explanation(router, prompt, encoder)
     if json:
@@ -238,8 +237,13 @@ def explain(
         typer.secho(f"  {name.replace('_', ' ')}: {_words(value)}", dim=True)
 
 
+def _encoder_of(router: Artifact) -> str | None:
+    """Return the name of the encoder that a router was trained with."""
+    return None if router.manifest.encoder is None else router.manifest.encoder.name
+
+
 def _data(path: Path, kinds: list[str], encoder: str | None, report: Progress) -> Data:
-    """Return a table, embedded where an encoder is named or one of the kinds needs it."""
+    """Return a table, embedded where one of the kinds needs it."""
     from motet.routers.lab.compare import Data, needs
     from motet.routers.learned.embeddings import embed
     from motet.routers.learned.encoders import DEFAULT_ENCODER
@@ -247,16 +251,17 @@ def _data(path: Path, kinds: list[str], encoder: str | None, report: Progress) -
 
     report(f"reading {path.name}", 0, 0)
     table = read(path)
-    wanted = any("embeddings" in needs(kind) for kind in kinds) or (not kinds and encoder)
-    if not wanted or table.queries is None:
+    if table.queries is None or not any("embeddings" in needs(kind) for kind in kinds):
         return Data(table=table)
     found = _encoder(encoder or DEFAULT_ENCODER, report)
     return Data(table=table, embeddings=embed(path, table, found, report), encoder=found)
 
 
-def _encoder(name: str, report: Progress) -> Any:
+def _encoder(name: str, report: Progress) -> Encoder:
     from motet.routers.learned.encoders import encoder
 
+    # One bar is enough, and it is ours.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     return encoder(name, report=report)
 
 
@@ -295,14 +300,16 @@ def _share(text: str | None) -> tuple[str, float] | None:
             raise ValueError
         return expert, float(share)
     except ValueError:
-        raise ConfigError(f"--target-share {text!r} is not EXPERT=SHARE, such as gpt=0.3.") from None
+        raise ConfigError(
+            f"--target-share {text!r} is not EXPERT=SHARE, such as gpt=0.3."
+        ) from None
 
 
-def _note_gaps(table: Table) -> None:
-    if table.left_out:
-        typer.secho(
-            f"{table.name}: {table.left_out} rows lack a score and are left out.", dim=True, err=True
-        )
+def _note(found: Report) -> None:
+    """Say on standard error which rows and kinds took no part."""
+    for name, value in found.settings.items():
+        if value and name.endswith("left out"):
+            typer.secho(f"{name}: {_words(value)}", dim=True, err=True)
 
 
 def _write(found: Report, page_file: Path | None, folder: Path | None, report: Progress) -> None:
@@ -342,6 +349,7 @@ def _show(found: Report) -> None:
         grid.add_row(judgement.name, *cells, style="dim" if judgement.control else "")
     console.print()
     console.print(grid)
+    _note(found)
 
 
 def _promote(router: Artifact, found: Report, folder: Path) -> None:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 MOST_GAPS = 0.02
 """Share of rows that may lack some score; more is no accident, and leaving them out a bias."""
+MOST_SHARED = 0.01
+"""Share of queries that may stand in both the table learned from and the one judged on."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,19 +154,51 @@ def read(path: str | Path) -> Table:
     )
 
 
-def refuse_shared_queries(train: Table, test: Table) -> None:
-    """Raise `TableError` when a query stands in both tables: the result would be no proof."""
-    if train.queries is None or test.queries is None:
-        return
-    seen = {plain(query): row for row, query in enumerate(train.queries)}
-    shared = [(seen[plain(q)], row) for row, q in enumerate(test.queries) if plain(q) in seen]
-    if shared:
-        first, row = shared[0]
+def unseen(test: Table, seen: NDArray[np.uint64] | None, source: str) -> NDArray[np.intp]:
+    """Return the rows of `test` whose queries were not learned from.
+
+    Data sets ask a few questions twice; where more than that is shared, the tables are not what
+    their names say, and the result would be no proof.
+
+    Parameters
+    ----------
+    seen
+        `fingerprints` of the queries learned from; None where there were none.
+    source
+        What they are called in messages.
+
+    Raises
+    ------
+    TableError
+        More than `MOST_SHARED` of the queries were seen.
+    """
+    import numpy as np
+
+    asked = fingerprints(test)
+    if asked is None or seen is None or test.queries is None:
+        return np.arange(len(test))
+    known = np.isin(asked, seen)
+    if known.sum() > MOST_SHARED * len(test):
+        row = int(np.flatnonzero(known)[0])
         raise TableError(
-            f"{len(shared)} of {len(test)} queries of {test.name} are also in {train.name}; the "
-            f"first is row {row} (row {first} there): {test.queries[row][:80]!r}.",
-            hint="Judge on queries that were not trained on.",
+            f"{known.sum()} of {len(test)} queries of {test.name} are also in {source}, which was "
+            f"learned from; the first is row {row}: {test.queries[row][:80]!r}.",
+            hint="Judge on queries that were not learned from.",
         )
+    return np.flatnonzero(~known)
+
+
+def fingerprints(table: Table) -> NDArray[np.uint64] | None:
+    """Return `[rows]` 64-bit hashes of what the queries ask; None where there are no queries."""
+    import numpy as np
+
+    if table.queries is None:
+        return None
+    hashes = (
+        hashlib.blake2b(plain(query).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for query in table.queries
+    )
+    return np.frombuffer(b"".join(hashes), dtype="<u8")
 
 
 def plain(query: str) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import motet
-from motet.errors import TableError
+from pydantic import ValidationError
+
+from motet.errors import ConfigError, TableError, did_you_mean
 from motet.routers.lab.evaluate import outcome_of, queries_of, time_decisions
 from motet.routers.lab.metrics import Tasks
 from motet.routers.lab.report import DRAWS, Report, Timing, judge
-from motet.routers.learned.artifact import Artifact, train
+from motet.routers.learned import ESTIMATORS
+from motet.routers.learned.artifact import train
 from motet.routers.learned.base import Estimate
-from motet.routers.tables import Table, plain, refuse_shared_queries
+from motet.routers.tables import Table, fingerprints, plain, unseen
 from motet.weights.sources import no_report
 from motet.weights.store import Report as Progress
 
@@ -52,6 +54,8 @@ class Plan:
         Kinds of routers with their options.
     folds
         Of the cross-validation, where no table is kept aside to test on.
+    left_out
+        Kinds that were asked for and cannot take part, with the reason; for the report.
     draws
         Resamples of the bootstrap.
     """
@@ -60,7 +64,85 @@ class Plan:
     folds: int = 5
     draws: int = DRAWS
     seed: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+ALL = "all"
+_ALIASES = {"constant": "best-single"}
+"""Names that papers use for what has another one here."""
+
+
+def canonical(kind: str) -> str:
+    """Return the name under which a kind is known here."""
+    return _ALIASES.get(kind, kind)
+
+
+def needs(kind: str) -> frozenset[str]:
+    """Return the parts of queries that a kind reads.
+
+    Raises
+    ------
+    ConfigError
+        There is no such kind.
+    """
+    return ESTIMATORS.load(canonical(kind)).needs
+
+
+def choose_kinds(
+    text: str, table: Table, options: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
+    """Return the kinds named in `text` with their options, and those that cannot take part.
+
+    Parameters
+    ----------
+    text
+        Names separated by commas, or `all`: then kinds that the table has no columns for, or that
+        cannot do without options, are left out, with the reason.
+
+    Raises
+    ------
+    ConfigError
+        A kind is not known, or options are given for one that is not compared.
+    """
+    if text != ALL:
+        named = [canonical(kind.strip()) for kind in text.split(",") if kind.strip()]
+        kinds = {kind: options.get(kind, {}) for kind in named}
+        for kind in kinds:
+            ESTIMATORS.load(kind)
+        return kinds, _unused(options, kinds)
+    chosen: dict[str, Mapping[str, Any]] = {}
+    left_out = {}
+    for kind in ESTIMATORS.names():
+        reason = _obstacle(kind, table, options.get(kind, {}))
+        if reason:
+            left_out[kind] = reason
+        else:
+            chosen[kind] = options.get(kind, {})
+    _unused(options, chosen)
+    return chosen, left_out
+
+
+def _obstacle(kind: str, table: Table, options: Mapping[str, Any]) -> str:
+    """Return why a kind cannot be fitted on a table; empty when it can."""
+    if needs(kind) & {"embeddings", "texts"} and table.queries is None:
+        return "the table has no queries"
+    try:
+        ESTIMATORS.load(kind).Config.model_validate(dict(options))
+    except ValidationError as error:
+        fields = ", ".join(str(detail["loc"][-1]) for detail in error.errors() if detail["loc"])
+        return f"it needs options: {fields}" if fields else str(error.errors()[0]["msg"])
+    return ""
+
+
+def _unused(options: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, str]:
+    """Refuse options of kinds that are not compared; return that nothing is left out."""
+    for kind in options:
+        if kind not in kinds:
+            raise ConfigError(
+                f"Options are given for {kind!r}, which is not compared.",
+                hint=did_you_mean(kind, kinds),
+            )
+    return {}
 
 
 def folds(table: Table, count: int, seed: int = 0) -> Ints:
@@ -143,15 +225,13 @@ def compare(
     Raises
     ------
     TableError
-        Queries of `test` are also in `data`, or it lacks an expert.
+        Many queries of `test` are also in `data`, or it lacks an expert.
     """
+    shared = 0
     if test is not None:
-        refuse_shared_queries(data.table, test.table)
-        test = Data(
-            table=test.table.of(data.table.experts),
-            embeddings=test.embeddings,
-            encoder=test.encoder,
-        )
+        rows = unseen(test.table, fingerprints(data.table), data.table.name)
+        shared = len(test.table) - len(rows)
+        test = replace(test, table=test.table.of(data.table.experts)).take(rows)
     outcomes, timings = [], {}
     for done, (kind, options) in enumerate(plan.kinds.items()):
         report = _inside(progress, done, len(plan.kinds))
@@ -168,11 +248,11 @@ def compare(
     settings = {
         "method": how if test is None else f"fitted on {data.table.name}",
         "rows learned from": len(data.table),
-        "rows left out": data.table.left_out,
+        "rows without a score, left out": (test or data).table.left_out,
+        "rows also learned from, left out": shared,
         "encoder": data.encoder.name if data.encoder else None,
         "options": {kind: dict(options) for kind, options in plan.kinds.items() if options},
-        "motet": motet.__version__,
-        **plan.settings,
+        "kinds left out": dict(plan.left_out),
     }
     judged = (test or data).table
     return judge(
@@ -191,7 +271,7 @@ def _fit_and_ask(
 ) -> tuple[Estimate, Timing]:
     """Return the estimates of a router fitted on `data` for the rows of `test`."""
     began = time.perf_counter()
-    artifact: Artifact = train(data.table, data.embeddings, kind, options, data.encoder, seed=seed)
+    artifact = train(data.table, data.embeddings, kind, options, data.encoder, seed=seed)
     seconds = time.perf_counter() - began
     queries = queries_of(test.table, test.embeddings)
     return artifact.estimate(queries), time_decisions(artifact, queries, seconds)

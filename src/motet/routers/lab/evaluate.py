@@ -12,7 +12,7 @@ from motet.routers.lab.sweep import sweep
 from motet.routers.learned.artifact import Artifact
 from motet.routers.learned.base import Estimate, Queries
 from motet.routers.learned.decide import Terms, rank
-from motet.routers.tables import Table
+from motet.routers.tables import Table, unseen
 from motet.weights.sources import no_report
 from motet.weights.store import Report as Progress
 
@@ -61,7 +61,7 @@ def evaluate(
     seed: int = 0,
     progress: Progress = no_report,
 ) -> Report:
-    """Return the report of a trained router on a table it has not seen.
+    """Return the report of a trained router on queries it has not seen.
 
     Parameters
     ----------
@@ -73,11 +73,14 @@ def evaluate(
     Raises
     ------
     TableError
-        The table lacks an expert of the artifact, or what the kind needs.
+        The table lacks an expert of the artifact, or what the kind needs, or many of its queries
+        were learned from.
     """
     unknown = [expert for expert in table.experts if expert not in artifact.experts]
-    table = table.of(artifact.experts)
-    queries = queries_of(table, embeddings)
+    rows = unseen(table, artifact.seen, artifact.manifest.table.name)
+    shared = len(table) - len(rows)
+    table = table.of(artifact.experts).take(rows)
+    queries = queries_of(table, None if embeddings is None else embeddings[rows])
     progress(f"asking {artifact.kind}", 0, 1)
     outcome = outcome_of(artifact.kind, artifact.estimate(queries), table.experts, artifact.terms)
     terms = artifact.terms
@@ -88,7 +91,8 @@ def evaluate(
         "lambda": terms.lam,
         "charged": terms.charged,
         "experts it does not know": unknown,
-        "rows left out": table.left_out,
+        "rows without a score, left out": table.left_out,
+        "rows also learned from, left out": shared,
     }
     timings = {artifact.kind: time_decisions(artifact, queries)}
     return judge(

@@ -67,7 +67,9 @@ class Tasks:
 
 def over_queries(values: Floats, weights: Floats) -> Floats:
     """Return the mean over queries of `values`, `[rows, ...]`, as `[draws, ...]`."""
-    return weights @ values / values.shape[0]
+    import numpy as np
+
+    return np.asarray(weights @ values / values.shape[0])
 
 
 def over_tasks(values: Floats, tasks: Tasks, weights: Floats) -> Floats:
@@ -75,8 +77,10 @@ def over_tasks(values: Floats, tasks: Tasks, weights: Floats) -> Floats:
 
     Resamples keep the number of rows of each task, so that this too is one product.
     """
+    import numpy as np
+
     share = tasks.share.reshape(-1, *[1] * (values.ndim - 1))
-    return weights @ (values * share).astype(values.dtype)
+    return np.asarray(weights @ (values * share).astype(values.dtype))
 
 
 @dataclass(frozen=True, eq=False)

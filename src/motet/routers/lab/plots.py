@@ -178,7 +178,7 @@ def tasks(report: Report) -> Figure | None:
     figure, axes = _figure(2.6 + 0.5 * len(names), 2.2 + 0.3 * len(rows))
     axes.imshow(gains, cmap="PuOr_r", vmin=-bound, vmax=bound, aspect="auto")
     for row, column in np.ndindex(gains.shape):
-        gain = gains[row, column]
+        gain = float(gains[row, column])
         colour = "white" if abs(gain) > 0.65 * bound else INK
         text = f"{gain:+.0f}" if round(gain) else "0"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
@@ -301,6 +301,9 @@ def _label_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None
     """Write each point's name beside it; a name that would cover another's is moved down."""
     import math
 
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2.5, foreground="white")]
     taken: list[tuple[float, float]] = []
     for name, (x, y) in sorted(points.items(), key=lambda item: -item[1][1]):
         place = y
@@ -315,4 +318,5 @@ def _label_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None
             fontsize=8,
             va="center",
             color=INK,
+            path_effects=halo,
         )

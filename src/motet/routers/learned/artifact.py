@@ -25,7 +25,7 @@ from motet.routers.learned.store import (
     read_state,
     write,
 )
-from motet.routers.tables import Table
+from motet.routers.tables import Table, fingerprints
 from motet.weights.sources import no_report
 from motet.weights.store import Report
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 _COSTS = "motet.costs."
+_SEEN = "motet.seen"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +51,14 @@ class Artifact:
         What `router.json` says.
     costs
         None when the table had none.
+    seen
+        `[rows]` fingerprints of the queries that were learned from; None when there were none.
     """
 
     manifest: Manifest
     estimator: Estimator
     costs: CostModel | None = None
+    seen: NDArray[np.uint64] | None = None
 
     @property
     def kind(self) -> str:
@@ -92,6 +96,7 @@ class Artifact:
         manifest = read_manifest(folder)
         estimator = _estimator_of(manifest)
         state = read_state(folder, manifest)
+        seen = state.pop(_SEEN, None)
         costs = {n.removeprefix(_COSTS): a for n, a in state.items() if n.startswith(_COSTS)}
         columns = _names_of_columns(manifest)
         try:
@@ -103,7 +108,7 @@ class Artifact:
                 f"Artifact {folder} is damaged: it holds no array {error}.",
                 hint="Train again: motet router train.",
             ) from error
-        return cls(manifest, estimator, CostModel.restore(costs) if costs else None)
+        return cls(manifest, estimator, CostModel.restore(costs) if costs else None, seen)
 
     def save(self, folder: str | Path) -> None:
         """Write to a folder, whole or not at all; an artifact that is there is replaced.
@@ -116,6 +121,8 @@ class Artifact:
         state = dict(self.estimator.state())
         if self.costs is not None:
             state |= {_COSTS + name: array for name, array in self.costs.state().items()}
+        if self.seen is not None:
+            state[_SEEN] = self.seen
         write(Path(folder), self.manifest, state)
 
     def check_encoder(self, encoder: Encoder) -> None:
@@ -239,7 +246,9 @@ class Artifact:
         )
         costs = None if copy.costs is None else copy.costs.add(CostModel.fit(table))
         experts = [*self.manifest.experts, record]
-        return Artifact(self._with_experts(experts), copy.estimator, costs)
+        return Artifact(
+            self._with_experts(experts), copy.estimator, costs, _union(self.seen, table)
+        )
 
     def remove(self, expert: str) -> Artifact:
         """Return an artifact that does not know `expert`; the others stay as they are.
@@ -269,7 +278,7 @@ class Artifact:
             for e in left
         ]
         costs = None if copy.costs is None else copy.costs.remove(gone)
-        return Artifact(self._with_experts(shifted), copy.estimator, costs)
+        return Artifact(self._with_experts(shifted), copy.estimator, costs, self.seen)
 
     def _with_experts(self, experts: list[ExpertRecord]) -> Manifest:
         return self.manifest.model_copy(update={"experts": experts})
@@ -380,7 +389,8 @@ def train(
         table=_record(table),
         scale=None if table.costs is None else _scale(table.costs),
     )
-    return Artifact(manifest, estimator, None if table.costs is None else CostModel.fit(distinct))
+    costs = None if table.costs is None else CostModel.fit(distinct)
+    return Artifact(manifest, estimator, costs, fingerprints(table))
 
 
 def _estimator(kind: str, options: Mapping[str, Any]) -> Estimator:
@@ -473,6 +483,16 @@ def _names_of_columns(manifest: Manifest) -> tuple[str, ...]:
         if expert.column is not None:
             names.setdefault(expert.column, expert.name)
     return tuple(names[column] for column in sorted(names))
+
+
+def _union(seen: NDArray[np.uint64] | None, table: Table) -> NDArray[np.uint64] | None:
+    """Return what was seen and the queries of another table."""
+    import numpy as np
+
+    more = fingerprints(table)
+    if seen is None or more is None:
+        return more if seen is None else seen
+    return np.union1d(seen, more)
 
 
 def _scale(costs: Floats) -> float:
