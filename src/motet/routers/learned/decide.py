@@ -244,7 +244,7 @@ def _confidence(
     first = order[:, :1]
     alone = allowed.sum(axis=1) < 2
     if alone.all():
-        return allowed.any(axis=1).astype(np.float64)
+        return np.asarray(allowed.any(axis=1), np.float64)
     rivals = np.where(allowed, utility, -np.inf)
     np.put_along_axis(rivals, first, -np.inf, 1)
     own = np.take_along_axis(utility, first, 1)
