@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from motet.routers.lab.report import Report
     from motet.routers.learned.artifact import Artifact
     from motet.routers.learned.encoders import Encoder
-    from motet.routers.tables import Table
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -336,14 +335,16 @@ def _show(found: Report) -> None:
     from motet.routers.lab.text import headings, row
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160  # a file or a pipe has room for whole lines
     for sentence in summary(found):
         console.print(sentence, soft_wrap=True, markup=False)
     contestants = [*found.routers, *found.controls]
     titles = headings(contestants)
     grid = Grid(box=None, header_style="bold", pad_edge=False)
-    grid.add_column("")
+    grid.add_column("", no_wrap=True)
     for title in titles:
-        grid.add_column(title, justify="right")
+        grid.add_column(title, justify="right", no_wrap=True)
     for judgement in contestants:
         cells = row(judgement, titles)
         grid.add_row(judgement.name, *cells, style="dim" if judgement.control else "")

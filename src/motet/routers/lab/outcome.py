@@ -148,7 +148,7 @@ class Judge:
             "calibration_error": undefined,
             "brier": undefined,
         }
-        if outcome.quality is not None:
+        if outcome.quality is not None and not outcome.control:
             pairs = outcome.quality, table.scores, weights
             found["calibration_error"] = metrics.calibration_error(*pairs)
             found["brier"] = metrics.brier(*pairs)
