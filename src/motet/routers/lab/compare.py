@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from motet.errors import ConfigError, TableError, did_you_mean
 from motet.routers.lab.evaluate import outcome_of, queries_of, time_decisions
 from motet.routers.lab.metrics import Tasks
+from motet.routers.lab.outcome import Outcome
 from motet.routers.lab.report import DRAWS, Report, Timing, judge
 from motet.routers.learned import ESTIMATORS
 from motet.routers.learned.artifact import train
@@ -211,7 +212,11 @@ def cross_validate(
 
 
 def compare(
-    data: Data, plan: Plan, test: Data | None = None, progress: Progress = no_report
+    data: Data,
+    plan: Plan,
+    test: Data | None = None,
+    progress: Progress = no_report,
+    others: Sequence[tuple[Outcome, Timing]] = (),
 ) -> Report:
     """Return the report of kinds of routers, with the controls beside them.
 
@@ -221,6 +226,8 @@ def compare(
         What they learn from; where `test` is None they are cross-validated on it.
     test
         What they are judged on.
+    others
+        Contestants from elsewhere on the same rows, with their times.
 
     Raises
     ------
@@ -244,6 +251,9 @@ def compare(
             estimate, timing = _fit_and_ask(data, test, kind, options, plan.seed)
         outcomes.append(outcome_of(kind, estimate, data.table.experts))
         timings[kind] = timing
+    for outcome, timing in others:
+        outcomes.append(outcome)
+        timings[outcome.name] = timing
     how = f"{plan.folds}-fold cross-validation on {data.table.name}, stratified by task"
     settings = {
         "method": how if test is None else f"fitted on {data.table.name}",

@@ -158,7 +158,8 @@ def _figure(
         figure = judgement.figures[name]
         if figure.value is None:
             return None
-        span = "" if figure.low is None else f"<small>{_span(figure, scale, digits, sign)}</small>"
+        certain = figure.low is None or figure.low == figure.high
+        span = "" if certain else f"<small>{_span(figure, scale, digits, sign)}</small>"
         return f"{scale * figure.value:{sign}.{digits}f}{span}"
 
     return cell
