@@ -10,8 +10,16 @@ ESTIMATORS: Registry[Estimator] = Registry(
     "motet.estimators",
     {
         "best-single": f"{_HERE}.best_single:BestSingle",
+        "categories": f"{_HERE}.categories:Categories",
+        "clusters": f"{_HERE}.clusters:Clusters",
+        "contrastive": f"{_HERE}.contrastive:Contrastive",
+        "irt": f"{_HERE}.irt:IRT",
         "knn": f"{_HERE}.knn:Neighbours",
+        "length": f"{_HERE}.length:Length",
+        "matrix-factorization": f"{_HERE}.matrix_factorization:MatrixFactorization",
         "ridge": f"{_HERE}.ridge:Ridge",
+        "stack": f"{_HERE}.stack:Stack",
+        "words": f"{_HERE}.words:Words",
     },
 )
 

@@ -9,13 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from motet.errors import ArtifactError, ConfigError, TableError, did_you_mean
-from motet.routers.learned import ESTIMATORS
 from motet.routers.learned.base import Estimate, Estimator, Queries
 from motet.routers.learned.costs import CostModel
 from motet.routers.learned.decide import Ranking, Terms, rank
+from motet.routers.learned.part import empty
 from motet.routers.learned.store import (
     EncoderRecord,
     ExpertRecord,
@@ -361,7 +359,7 @@ def train(
     TableError
         The table lacks what the kind needs, or the embeddings do not fit it.
     """
-    estimator = _estimator(kind, options or {})
+    estimator = empty(kind, options or {})
     _check_parts(estimator, kind, table, embeddings, encoder)
     columns, distinct = _distinct(table, keep_all=estimator.names_experts)
     queries = Queries(embeddings=embeddings, texts=table.queries, tasks=table.tasks)
@@ -393,27 +391,10 @@ def train(
     return Artifact(manifest, estimator, costs, fingerprints(table))
 
 
-def _estimator(kind: str, options: Mapping[str, Any]) -> Estimator:
-    found = ESTIMATORS.load(kind)
-    try:
-        return found(found.Config.model_validate(dict(options)))
-    except ValidationError as error:
-        known = found.Config.model_fields
-        raise ConfigError(
-            [
-                f"{kind}: unknown option {detail['loc'][-1]!r}. "
-                f"{did_you_mean(detail['loc'][-1], known)}"
-                if detail["type"] == "extra_forbidden"
-                else f"{kind}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}."
-                for detail in error.errors()
-            ]
-        ) from None
-
-
 def _estimator_of(manifest: Manifest) -> Estimator:
     """Return an empty estimator of an artifact's kind and options."""
     try:
-        estimator = _estimator(manifest.kind, manifest.options)
+        estimator = empty(manifest.kind, manifest.options)
     except ConfigError as error:
         raise ArtifactError(
             f"The artifact does not fit this Motet: {error}", hint="Train again."

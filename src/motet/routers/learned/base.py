@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from motet.config import Options
@@ -33,11 +33,14 @@ class Queries:
     tasks
         The task of each query where a table names it. Only what stands for a classifier reads
         them: a live request has none.
+    memo
+        What was computed of each query alone and is worth keeping, as arrays by row.
     """
 
     embeddings: Floats | None = None
     texts: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
+    memo: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         for part in (self.embeddings, self.texts, self.tasks):
@@ -52,6 +55,7 @@ class Queries:
             embeddings=None if self.embeddings is None else self.embeddings[rows],
             texts=None if self.texts is None else tuple(self.texts[row] for row in rows),
             tasks=None if self.tasks is None else tuple(self.tasks[row] for row in rows),
+            memo={name: value[rows] for name, value in self.memo.items()},
         )
 
     def vectors(self) -> Floats:
@@ -103,6 +107,8 @@ class Estimator(ABC):
         The parts of `Queries` it cannot do without.
     version
         Raised when what is learned changes its meaning: older artifacts are then stale.
+    learned
+        Everything learned, as arrays by name; filled by `fit`.
     names_experts
         Whether its options name experts, so that two with equal answers are still two.
     """
@@ -114,6 +120,7 @@ class Estimator(ABC):
 
     def __init__(self, options: Any) -> None:
         self.options = options
+        self.learned: dict[str, NDArray[Any]] = {}
 
     @abstractmethod
     def fit(self, queries: Queries, table: Table, seed: int) -> None:
@@ -123,17 +130,17 @@ class Estimator(ABC):
     def predict(self, queries: Queries) -> Estimate:
         """Return what to expect of every expert of the table that was learned from."""
 
-    @abstractmethod
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return everything learned, as arrays by name.
+        """Return everything learned, as arrays by name: `learned`, unless a kind holds more.
 
         An array of bytes whose name ends with `.faiss` is a serialised index, and is kept in a
         file of that name.
         """
+        return self.learned
 
-    @abstractmethod
     def restore(self, state: Mapping[str, NDArray[Any]], experts: tuple[str, ...]) -> None:
         """Take over what another estimator of the same options had learned, bit by bit."""
+        self.learned = dict(state)
 
     def explain(self, queries: Queries) -> dict[str, Any]:
         """Return what led to the estimate of one query, as plain JSON values.
@@ -141,6 +148,20 @@ class Estimator(ABC):
         The value of `reason` is a sentence of it for people.
         """
         return {}
+
+    def drop(self, column: int, *names: str) -> None:
+        """Delete `column` of the last axis of these learned arrays."""
+        import numpy as np
+
+        for name in names:
+            self.learned[name] = np.delete(self.learned[name], column, axis=-1)
+
+    def append(self, **columns: NDArray[Any]) -> None:
+        """Append columns to the last axis of these learned arrays."""
+        import numpy as np
+
+        for name, column in columns.items():
+            self.learned[name] = np.concatenate([self.learned[name], column], axis=-1)
 
     def add(self, queries: Queries, table: Table, seed: int) -> None:
         """Learn the one expert of `table` beside the known ones, which stay as they are.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PositiveFloat
@@ -42,93 +41,75 @@ class Ridge(Estimator):
 
         vectors = queries.vectors().astype(np.float64)
         scores = table.scores.astype(np.float64)
-        self._mean = vectors.mean(axis=0)
-        self._values, self._axes = np.linalg.eigh(_scatter(vectors - self._mean))
+        mean = vectors.mean(axis=0)
+        centred = vectors - mean
+        values, axes = np.linalg.eigh(centred.T @ centred)
         parts = [scores.mean(axis=1, keepdims=True)]
-        if scores.shape[1] > 1:
+        if scores.shape[1] > 1:  # one expert alone has no advantage
             parts.append(advantage(scores))
-        found = [self._solve(vectors, part) for part in parts]
-        # In the order difficulty, advantage; one expert alone has no advantage.
-        self._weights = sum(weights for weights, _, _ in found)
-        self._base = scores.mean(axis=0)
-        self._alphas = np.array([alpha for _, alpha, _ in found])
-        fitted = (vectors - self._mean) @ self._weights + self._base
-        self._noise = np.sqrt(((scores - fitted) ** 2).mean(axis=0))
+        turned = centred @ axes
+        found = [self._solve(turned, values.clip(0), part) for part in parts]
+        weights = axes @ sum(weights for weights, _ in found)
+        base = scores.mean(axis=0)
+        left = scores - (centred @ weights + base)
+        self.learned = {
+            "mean": mean,
+            "values": values.clip(0),
+            "axes": axes,
+            "weights": weights,
+            "base": base,
+            "alphas": np.array([alpha for _, alpha in found]),
+            "noise": np.sqrt((left**2).mean(axis=0)),
+        }
 
     def predict(self, queries: Queries) -> Estimate:
         """Return the regression's values, and their errors by each query's leverage."""
         import numpy as np
 
-        centred = queries.vectors().astype(np.float64) - self._mean
-        quality = centred @ self._weights + self._base
-        turned = centred @ self._axes
-        leverage = (turned**2 / (self._values.clip(0) + self._alphas[-1])).sum(axis=1)
-        error = np.sqrt(leverage)[:, None] * self._noise
+        learned = self.learned
+        centred = queries.vectors().astype(np.float64) - learned["mean"]
+        quality = centred @ learned["weights"] + learned["base"]
+        turned = centred @ learned["axes"]
+        leverage = (turned**2 / (learned["values"] + learned["alphas"][-1])).sum(axis=1)
+        error = np.sqrt(leverage)[:, None] * learned["noise"]
         return Estimate(quality=quality.astype(np.float32), error=error.astype(np.float32))
-
-    def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the regressions and the scatter of the vectors they were fitted on."""
-        return {
-            "mean": self._mean,
-            "values": self._values,
-            "axes": self._axes,
-            "weights": self._weights,
-            "base": self._base,
-            "alphas": self._alphas,
-            "noise": self._noise,
-        }
-
-    def restore(self, state: Mapping[str, NDArray[Any]], experts: tuple[str, ...]) -> None:
-        """Take over the regressions."""
-        self._mean, self._values, self._axes = state["mean"], state["values"], state["axes"]
-        self._weights, self._base = state["weights"], state["base"]
-        self._alphas, self._noise = state["alphas"], state["noise"]
 
     def explain(self, queries: Queries) -> dict[str, Any]:
         """Name the penalties."""
-        alphas = [float(alpha) for alpha in self._alphas]
+        alphas = [float(alpha) for alpha in self.learned["alphas"]]
         return {"alphas": alphas, "reason": f"linear in the embedding, penalty {alphas[-1]:g}"}
 
     def add(self, queries: Queries, table: Table, seed: int) -> None:
         """Fit a regression of the new expert alone, on its own rows."""
-        import numpy as np
-
         one = Ridge(self.options)
         one.fit(queries, table, seed)
+        weights = one.learned["weights"]
         # The same function of a vector, about the mean of the vectors that are here.
-        base = one._base + (self._mean - one._mean) @ one._weights
-        self._weights = np.concatenate([self._weights, one._weights], axis=1)
-        self._base = np.append(self._base, base)
-        self._noise = np.append(self._noise, one._noise)
+        shift = (self.learned["mean"] - one.learned["mean"]) @ weights
+        self.append(weights=weights, base=one.learned["base"] + shift, noise=one.learned["noise"])
 
     def remove(self, column: int) -> None:
         """Drop the regression of an expert."""
-        import numpy as np
-
-        self._weights = np.delete(self._weights, column, axis=1)
-        self._base = np.delete(self._base, column)
-        self._noise = np.delete(self._noise, column)
+        self.drop(column, "weights", "base", "noise")
 
     def _solve(
-        self, vectors: NDArray[Any], target: NDArray[Any]
-    ) -> tuple[NDArray[Any], float, float]:
-        """Return weights, penalty and leave-one-out error of the best penalty for `target`."""
-        turned = (vectors - self._mean) @ self._axes
+        self, turned: NDArray[Any], values: NDArray[Any], target: NDArray[Any]
+    ) -> tuple[NDArray[Any], float]:
+        """Return weights and penalty of the least leave-one-out error.
+
+        `turned` are the rows along the eigenvectors of their scatter, `values` its eigenvalues.
+        """
+        import numpy as np
+
         centred = target - target.mean(axis=0)
         products = turned.T @ centred
-        best: tuple[NDArray[Any], float, float] | None = None
+        best, least = (products, 1.0), np.inf
         for alpha in self.options.alphas:
-            shrunk = 1 / (self._values.clip(0) + alpha)
-            leverage = (turned**2 * shrunk).sum(axis=1) + 1 / len(turned)
-            left = centred - turned @ (products * shrunk[:, None])
-            held_out = left / (1 - leverage).clip(1e-6)[:, None]
+            shrunk = 1 / (values + alpha)
+            leverage = (turned**2 @ shrunk) + 1 / len(turned)
+            weights = products * shrunk[:, None]
+            held_out = (centred - turned @ weights) / (1 - leverage).clip(1e-6)[:, None]
             error = float((held_out**2).mean())
-            if best is None or error < best[2]:
-                best = self._axes @ (products * shrunk[:, None]), alpha, error
-        assert best is not None
+            if error < least:
+                best, least = (weights, float(alpha)), error
         return best
-
-
-def _scatter(centred: NDArray[Any]) -> NDArray[Any]:
-    products: NDArray[Any] = centred.T @ centred
-    return products
