@@ -78,7 +78,10 @@ def peer(name: str, version: str, requirement: str, *beside: str) -> Path:
             subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
             pip = [folder / "bin" / "python", "-m", "pip", "install", "-q"]
             made = subprocess.run(
-                [*pip, f"{requirement}=={version}", *beside], capture_output=True, text=True, check=False
+                [*pip, f"{requirement}=={version}", *beside],
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if made.returncode:
                 raise SystemExit(f"{name} {version} cannot be installed:\n{made.stderr[-2000:]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,7 +71,7 @@ def train(
     kind, share = canonical(kind), _share(target_share)
     values = dict(_option(text) for text in options or ())
     with progress_bar() as report:
-        data = _data(table, [kind], encoder, report)
+        data = _data(table, {kind: values}, encoder, report)
         began = time.perf_counter()
         report(f"fitting {kind}", 0, 0)
         made = artifacts.train(data.table, data.embeddings, kind, values, data.encoder, seed=seed)
@@ -134,7 +135,8 @@ def evaluate(
 
     with progress_bar() as report:
         router = Artifact.load(artifact)
-        data = _data(table, [router.kind], _encoder_of(router), report)
+        kinds = {} if _encoder_of(router) is None else {router.kind: router.manifest.options}
+        data = _data(table, kinds, _encoder_of(router), report)
         if data.encoder is not None:
             router.check_encoder(data.encoder)
         found = judged(router, data.table, data.embeddings, seed=seed, progress=report)
@@ -183,8 +185,8 @@ def compare(
     by_kind = _options_by_kind(options or ())
     chosen, left_out = lab.choose_kinds(kinds, read(table), by_kind)
     with progress_bar() as report:
-        data = _data(table, list(chosen), encoder, report)
-        other = None if test is None else _data(test, list(chosen), encoder, report)
+        data = _data(table, chosen, encoder, report)
+        other = None if test is None else _data(test, chosen, encoder, report)
         plan = lab.Plan(kinds=chosen, folds=folds, seed=seed, left_out=left_out)
         found = lab.compare(data, plan, other, report)
         _write(found, report_file, plots, report)
@@ -241,16 +243,18 @@ def _encoder_of(router: Artifact) -> str | None:
     return None if router.manifest.encoder is None else router.manifest.encoder.name
 
 
-def _data(path: Path, kinds: list[str], encoder: str | None, report: Progress) -> Data:
-    """Return a table, embedded where one of the kinds needs it."""
-    from motet.routers.lab.compare import Data, needs
+def _data(
+    path: Path, kinds: Mapping[str, Mapping[str, Any]], encoder: str | None, report: Progress
+) -> Data:
+    """Return a table, embedded where one of the kinds, with its options, reads that."""
+    from motet.routers.lab.compare import Data, reads_embeddings
     from motet.routers.learned.embeddings import embed
     from motet.routers.learned.encoders import DEFAULT_ENCODER
     from motet.routers.tables import read
 
     report(f"reading {path.name}", 0, 0)
     table = read(path)
-    if table.queries is None or not any("embeddings" in needs(kind) for kind in kinds):
+    if table.queries is None or not any(reads_embeddings(*kind) for kind in kinds.items()):
         return Data(table=table)
     found = _encoder(encoder or DEFAULT_ENCODER, report)
     return Data(table=table, embeddings=embed(path, table, found, report), encoder=found)
@@ -265,16 +269,34 @@ def _encoder(name: str, report: Progress) -> Encoder:
 
 
 def _option(text: str) -> tuple[str, Any]:
-    """Return the name and value of `name=value`; the value is read as YAML."""
+    """Return the name and value of `name=value`.
+
+    The value is read as YAML. One that names a `.csv` file stands for the mapping of its first
+    column to its second, which is how sizes and prices are kept.
+    """
     import yaml
 
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise ConfigError(f"--set {text!r} is not OPTION=VALUE.")
+    if value.endswith(".csv"):
+        return name.strip(), _mapping(Path(value))
     try:
         return name.strip(), yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {text!r}: the value cannot be read: {error}") from error
+
+
+def _mapping(path: Path) -> dict[str, str]:
+    """Return the first two columns of a CSV file with a heading."""
+    import csv
+
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            _, *rows = csv.reader(file)
+        return {row[0]: row[1] for row in rows if row}
+    except (OSError, ValueError, IndexError) as error:
+        raise ConfigError(f"{path} is not a CSV file of two columns: {error}.") from error
 
 
 def _options_by_kind(texts: list[str] | tuple[str, ...]) -> dict[str, dict[str, Any]]:

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from motet.errors import ConfigError, TableError, did_you_mean
 from motet.routers.lab.evaluate import outcome_of, queries_of, time_decisions
 from motet.routers.lab.metrics import Tasks
@@ -17,6 +15,7 @@ from motet.routers.lab.report import DRAWS, Report, Timing, judge
 from motet.routers.learned import ESTIMATORS
 from motet.routers.learned.artifact import train
 from motet.routers.learned.base import Estimate
+from motet.routers.learned.part import empty
 from motet.routers.tables import Table, fingerprints, plain, unseen
 from motet.weights.sources import no_report
 from motet.weights.store import Report as Progress
@@ -78,15 +77,16 @@ def canonical(kind: str) -> str:
     return _ALIASES.get(kind, kind)
 
 
-def needs(kind: str) -> frozenset[str]:
-    """Return the parts of queries that a kind reads.
+def reads_embeddings(kind: str, options: Mapping[str, Any]) -> bool:
+    """Return whether a kind with these options reads embeddings where there are queries.
 
     Raises
     ------
     ConfigError
-        There is no such kind.
+        The kind or an option is not known.
     """
-    return ESTIMATORS.load(canonical(kind)).needs
+    estimator = empty(canonical(kind), options)
+    return "embeddings" in estimator.needs | estimator.uses
 
 
 def choose_kinds(
@@ -108,8 +108,8 @@ def choose_kinds(
     if text != ALL:
         named = [canonical(kind.strip()) for kind in text.split(",") if kind.strip()]
         kinds = {kind: options.get(kind, {}) for kind in named}
-        for kind in kinds:
-            ESTIMATORS.load(kind)
+        for kind, values in kinds.items():
+            empty(kind, values)
         return kinds, _unused(options, kinds)
     chosen: dict[str, Mapping[str, Any]] = {}
     left_out = {}
@@ -125,13 +125,12 @@ def choose_kinds(
 
 def _obstacle(kind: str, table: Table, options: Mapping[str, Any]) -> str:
     """Return why a kind cannot be fitted on a table; empty when it can."""
-    if needs(kind) & {"embeddings", "texts"} and table.queries is None:
-        return "the table has no queries"
     try:
-        ESTIMATORS.load(kind).Config.model_validate(dict(options))
-    except ValidationError as error:
-        fields = ", ".join(str(detail["loc"][-1]) for detail in error.errors() if detail["loc"])
-        return f"it needs options: {fields}" if fields else str(error.errors()[0]["msg"])
+        needs = empty(kind, options).needs
+    except ConfigError as error:
+        return str(error)
+    if needs & {"embeddings", "texts"} and table.queries is None:
+        return "the table has no queries"
     return ""
 
 

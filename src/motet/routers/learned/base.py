@@ -105,6 +105,8 @@ class Estimator(ABC):
     ----------
     needs
         The parts of `Queries` it cannot do without.
+    uses
+        Parts it can do without, and does better with.
     version
         Raised when what is learned changes its meaning: older artifacts are then stale.
     learned
@@ -115,6 +117,7 @@ class Estimator(ABC):
 
     Config: ClassVar[type[Options]] = Options
     needs: frozenset[Need] = frozenset({"embeddings"})
+    uses: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 1
     names_experts: ClassVar[bool] = False
 
