@@ -1,6 +1,8 @@
 """Folds, cross-validation, and one trained router on a table of its own."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from motet.errors import ConfigError, TableError
 from motet.routers.lab.compare import Data, Plan, choose_kinds, compare, cross_validate, folds
 from motet.routers.lab.evaluate import evaluate
 from motet.routers.lab.explain import explanation
+from motet.routers.learned import ESTIMATORS
 from motet.routers.learned.artifact import Artifact, train
 
 
@@ -125,3 +128,9 @@ def test_explanation_names_choice_runner_up_and_evidence():
     assert [row["expert"] for row in found["experts"]] == ["algebra", "both", "poetry"]
     assert 0 <= found["confidence"] <= 1 and "neighbours" in found["reason"]
     assert len(found["evidence"]["neighbours"]) == 3 and found["experts"][0]["cost_usd"] > 0
+
+
+def test_the_guide_lists_every_kind():
+    guide = (Path(__file__).parents[3] / "docs" / "routing.md").read_text()
+    listed = set(re.findall(r"^\| `([a-z-]+)`", guide.split("## Kinds")[1].split("## ")[0], re.M))
+    assert listed == set(ESTIMATORS.names())
