@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from motet.cli import router_output
 from motet.cli.bars import Report as Progress
 from motet.cli.bars import progress_bar
 from motet.cli.console import Json, command, print_json
@@ -140,7 +141,7 @@ def evaluate(
         if data.encoder is not None:
             router.check_encoder(data.encoder)
         found = judged(router, data.table, data.embeddings, seed=seed, progress=report)
-        _write(found, report_file, plots, report)
+        router_output.write(found, report_file, plots, report)
     judgement = found.routers[0]
     if json:
         print_json(
@@ -152,7 +153,7 @@ def evaluate(
             }
         )
     else:
-        _show(found)
+        router_output.show(found)
     if promote is not None:
         _promote(router, found, promote)
 
@@ -189,7 +190,7 @@ def compare(
         other = None if test is None else _data(test, chosen, encoder, report)
         plan = lab.Plan(kinds=chosen, folds=folds, seed=seed, left_out=left_out)
         found = lab.compare(data, plan, other, report)
-        _write(found, report_file, plots, report)
+        router_output.write(found, report_file, plots, report)
     if json:
         print_json(
             {
@@ -202,7 +203,7 @@ def compare(
             }
         )
         return
-    _show(found)
+    router_output.show(found)
 
 
 @app.command("explain")
@@ -226,16 +227,7 @@ def explain(
     if json:
         print_json(found)
         return
-    typer.secho(found["expert"], bold=True, nl=False)
-    typer.echo(f"  by {found['kind']}, confidence {found['confidence']:.2f}")
-    if found.get("reason"):
-        typer.echo(f"  because: {found['reason']}")
-    for row in found["experts"][:5]:
-        cost = "" if row["cost_usd"] is None else f", {row['cost_usd']:.2g} USD"
-        quality = "unknown" if row["quality"] is None else f"{row['quality']:.3f}"
-        typer.echo(f"  {row['expert']}: quality {quality} ± {row['error'] or 0:.3f}{cost}")
-    for name, value in found["evidence"].items():
-        typer.secho(f"  {name.replace('_', ' ')}: {_words(value)}", dim=True)
+    router_output.show_explanation(found)
 
 
 def _encoder_of(router: Artifact) -> str | None:
@@ -326,55 +318,6 @@ def _share(text: str | None) -> tuple[str, float] | None:
         ) from None
 
 
-def _note(found: Report) -> None:
-    """Say on standard error which rows and kinds took no part."""
-    for name, value in found.settings.items():
-        if value and name.endswith("left out"):
-            typer.secho(f"{name}: {_words(value)}", dim=True, err=True)
-
-
-def _write(found: Report, page_file: Path | None, folder: Path | None, report: Progress) -> None:
-    """Write the page and the pictures, as far as they were asked for."""
-    if page_file is None and folder is None:
-        return
-    from motet.routers.lab import page, plots
-
-    report("drawing", 0, 0)
-    pictures = plots.pictures(found)
-    if folder is not None:
-        plots.write(pictures, folder)
-    if page_file is not None:
-        page_file.parent.mkdir(parents=True, exist_ok=True)
-        page_file.write_text(page.page(found, pictures), encoding="utf-8")
-
-
-def _show(found: Report) -> None:
-    """Print what a report says: sentences, then everyone's figures."""
-    from rich.console import Console
-    from rich.table import Table as Grid
-
-    from motet.routers.lab.page import summary
-    from motet.routers.lab.text import headings, row
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160  # a file or a pipe has room for whole lines
-    for sentence in summary(found):
-        console.print(sentence, soft_wrap=True, markup=False)
-    contestants = [*found.routers, *found.controls]
-    titles = headings(contestants)
-    grid = Grid(box=None, header_style="bold", pad_edge=False)
-    grid.add_column("", no_wrap=True)
-    for title in titles:
-        grid.add_column(title, justify="right", no_wrap=True)
-    for judgement in contestants:
-        cells = row(judgement, titles)
-        grid.add_row(judgement.name, *cells, style="dim" if judgement.control else "")
-    console.print()
-    console.print(grid)
-    _note(found)
-
-
 def _promote(router: Artifact, found: Report, folder: Path) -> None:
     """Copy a router that has proven itself; refuse one that has not."""
     from motet.routers.lab.page import summary
@@ -383,14 +326,3 @@ def _promote(router: Artifact, found: Report, folder: Path) -> None:
         raise ArtifactError(f"Not promoted. {' '.join(summary(found))}")
     router.save(folder)
     typer.secho(f"promoted to {folder}", err=True)
-
-
-def _words(value: Any) -> str:
-    """Return a JSON value for people."""
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_words(part)}" for key, part in value.items())
-    if isinstance(value, list):
-        return "; ".join(map(_words, value))
-    return str(value)
