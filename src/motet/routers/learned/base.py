@@ -35,12 +35,15 @@ class Queries:
         them: a live request has none.
     memo
         What was computed of each query alone and is worth keeping, as arrays by row.
+    origin
+        The queries that these are rows of, and which: what those keep need not be made again.
     """
 
     embeddings: Floats | None = None
     texts: tuple[str, ...] | None = None
     tasks: tuple[str, ...] | None = None
     memo: dict[str, Any] = field(default_factory=dict, repr=False)
+    origin: tuple[Queries, NDArray[Any]] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         for part in (self.embeddings, self.texts, self.tasks):
@@ -55,7 +58,8 @@ class Queries:
             embeddings=None if self.embeddings is None else self.embeddings[rows],
             texts=None if self.texts is None else tuple(self.texts[row] for row in rows),
             tasks=None if self.tasks is None else tuple(self.tasks[row] for row in rows),
-            memo={name: value[rows] for name, value in self.memo.items()},
+            memo={},
+            origin=(self, rows),
         )
 
     def vectors(self) -> Floats:

@@ -41,13 +41,14 @@ class Clusters(Estimator):
     def fit(self, queries: Queries, table: Table, seed: int) -> None:
         """Cluster the queries by k-means and take means."""
         import numpy as np
-        from sklearn.cluster import KMeans
+
+        from motet.routers.learned.kmeans import kmeans
 
         vectors = queries.vectors().astype(np.float32)
         count = min(self.options.clusters, len(np.unique(vectors, axis=0)))
-        means = KMeans(count, n_init=4, random_state=seed).fit(vectors)
-        self.learned = {"centres": means.cluster_centers_.astype(np.float32)}
-        self.learned |= self._columns(means.labels_, table.scores)
+        centres, labels = kmeans(vectors, count, seed)
+        self.learned = {"centres": centres}
+        self.learned |= self._columns(labels, table.scores)
 
     def predict(self, queries: Queries) -> Estimate:
         """Mix the nearest clusters."""

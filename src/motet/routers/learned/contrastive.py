@@ -58,8 +58,8 @@ class Contrastive(Estimator):
     def fit(self, queries: Queries, table: Table, seed: int) -> None:
         """Train the projection and the experts' vectors."""
         import torch
-        from sklearn.cluster import KMeans
 
+        from motet.routers.learned.kmeans import kmeans
         from motet.routers.learned.training import as_quality, descend, generator, normal
 
         options, random = self.options, generator(seed)
@@ -69,8 +69,7 @@ class Contrastive(Estimator):
         project = normal((width, options.dimensions), width**-0.5, random)
         keys = normal((scores.shape[1], options.dimensions), 1.0, random)
         count = min(options.clusters, len(vectors))
-        means = KMeans(count, n_init=1, random_state=seed).fit(vectors.numpy())
-        cluster = torch.from_numpy(means.labels_)
+        cluster = torch.from_numpy(kmeans(vectors.numpy(), count, seed)[1])
 
         def loss(rows: torch.Tensor) -> torch.Tensor:
             projected = torch.nn.functional.normalize(vectors[rows] @ project, dim=1)

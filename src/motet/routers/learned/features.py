@@ -36,17 +36,25 @@ def counts(queries: Queries) -> Matrix:
     if queries.texts is None:
         raise TableError("This kind of router reads the texts of queries, and there are none.")
     if "counts" not in queries.memo:
-        from scipy.sparse import csr_array, hstack
-        from sklearn.feature_extraction.text import HashingVectorizer
-
-        common = {"n_features": _BUCKETS, "norm": None, "alternate_sign": False, "dtype": "float32"}
-        words = HashingVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common)
-        letters = HashingVectorizer(ngram_range=(2, 4), analyzer="char_wb", **common)
-        texts = [text[:_READ] for text in queries.texts]
-        parts = [words.transform(texts), letters.transform(texts)]
-        queries.memo["counts"] = csr_array(hstack(parts, format="csr"))
+        if queries.origin is not None:
+            whole, rows = queries.origin
+            queries.memo["counts"] = counts(whole)[rows]
+        else:
+            queries.memo["counts"] = _counted(queries.texts)
     found: Matrix = queries.memo["counts"]
     return found
+
+
+def _counted(texts: tuple[str, ...]) -> Matrix:
+    from scipy.sparse import csr_array, hstack
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    common = {"n_features": _BUCKETS, "norm": None, "alternate_sign": False, "dtype": "float32"}
+    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common)
+    letters = HashingVectorizer(ngram_range=(2, 4), analyzer="char_wb", **common)
+    read = [text[:_READ] for text in texts]
+    parts = [words.transform(read), letters.transform(read)]
+    return csr_array(hstack(parts, format="csr"))
 
 
 def rarity(counted: Matrix) -> NDArray[np.float32]:

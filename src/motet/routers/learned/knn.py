@@ -46,7 +46,7 @@ class Neighbours(Estimator):
 
         vectors = np.ascontiguousarray(queries.vectors(), np.float32)
         self._scores = table.scores.astype(np.float32)
-        self._index = _build(vectors)
+        self._index = build_index(vectors)
         self._texts = queries.texts
         rows = np.random.default_rng(seed).permutation(len(vectors))[:_EXACT_ROWS]
         most = min(max(self.options.k), len(vectors) - 1)
@@ -153,7 +153,7 @@ _TEXT = 200
 _SAME = 0.9999
 
 
-def _build(vectors: NDArray[Any]) -> Any:
+def build_index(vectors: NDArray[Any]) -> Any:
     """Return an index by inner product: every row while they are few, else a graph (HNSW)."""
     import faiss
 
