@@ -87,6 +87,8 @@ def test_kinds_are_chosen_by_what_the_table_has():
     assert chosen == {"best-single": {}, "ridge": {"alphas": [1]}}
     with pytest.raises(ConfigError, match="Did you mean 'ridge'"):
         choose_kinds("rigde", table, {})
+    with pytest.raises(ConfigError, match="No kind is named"):
+        choose_kinds(" ,", table, {})
     with pytest.raises(ConfigError, match="'knn', which is not compared"):
         choose_kinds("ridge", table, {"knn": {"k": [1]}})
 

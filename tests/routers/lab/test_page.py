@@ -72,7 +72,16 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network():
     assert all(a["src"].startswith("data:image/png;base64,") and a["alt"] for a in images)
     assert not re.search(r"https?://|url\(|@import|<script|<link", text)
     assert "prefers-color-scheme: dark" in text
-    for said in ("first", "second", "best single expert", "oracle", "control", "1.5", "95%"):
+    for said in (
+        "first",
+        "second",
+        "best single expert",
+        "oracle",
+        "control",
+        "1.5",
+        "95%",
+        "riddles",
+    ):
         assert said in text
 
 

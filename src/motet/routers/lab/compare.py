@@ -108,6 +108,8 @@ def choose_kinds(
     if text != ALL:
         named = [canonical(kind.strip()) for kind in text.split(",") if kind.strip()]
         kinds = {kind: options.get(kind, {}) for kind in named}
+        if not kinds:
+            raise ConfigError("No kind is named.", hint=did_you_mean(text, ESTIMATORS.names()))
         for kind, values in kinds.items():
             empty(kind, values)
         return kinds, _unused(options, kinds)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from html import escape
 
 from motet.routers.lab.bootstrap import Figure
-from motet.routers.lab.controls import BEST_SINGLE, ORACLE
+from motet.routers.lab.controls import BEST_SINGLE, ORACLE, PER_TASK
 from motet.routers.lab.report import Judgement, Report, accuracy
 
 _STYLE = """
@@ -22,13 +22,13 @@ body { margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 72rem; backgroun
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; }
 h2 { font-size: 1.15rem; margin: 2.6rem 0 .7rem; }
 p { max-width: 46rem; margin: .5rem 0; }
-.soft, caption, figcaption { color: var(--soft); font-size: .9rem; }
+.soft, figcaption { color: var(--soft); font-size: .9rem; }
 .summary { background: var(--card); border-left: 4px solid var(--good); padding: .7rem 1.2rem;
   margin: 1.4rem 0; border-radius: 0 6px 6px 0; }
 .summary.unproven { border-color: var(--bad); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding-bottom: .4rem; }
+.caption { margin: 1.6rem 0 .3rem; }
 th, td { padding: .34rem .75rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--rule); }
 th:first-child, td:first-child { text-align: left; }
@@ -42,6 +42,8 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; 
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 """
 
+_MOST = 6
+"""Routers in the table of tasks: the best of them, as in the pictures."""
 _CAPTIONS = {
     "accuracy": "Circles are routers, diamonds controls. Intervals that cross the dashed line do "
     "not yet prove anything; the paired gain in the table is the sharper test.",
@@ -74,6 +76,7 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
         "<h2>Figures</h2>",
         *(_table(report, caption, columns) for caption, columns in _TABLES.items()),
         _against(report),
+        _tasks(report),
         "<h2>Pictures</h2>",
         *(_picture(name, data) for name, data in pictures.items()),
         "<h2>How it was measured</h2>",
@@ -225,7 +228,7 @@ def _table(report: Report, caption: str, columns: tuple[Column, ...]) -> str:
             name = escape(judgement.name) + (" <small>control</small>" if judgement.control else "")
             filled = "".join(f"<td>{cell or ''}</td>" for cell in found)
             rows.append(f"<tr{style}><td>{name}</td>{filled}</tr>")
-    return _wrapped(f"<caption>{escape(caption)}</caption>", f"<th></th>{head}", rows)
+    return _wrapped(caption, f"<th></th>{head}", rows)
 
 
 def _against(report: Report) -> str:
@@ -239,10 +242,30 @@ def _against(report: Report) -> str:
         cells = [_difference(report.against.get((one, other))) for other in names]
         rows.append(f"<tr><td>{escape(one)}</td>{''.join(cells)}</tr>")
     caption = (
-        "<caption>The row's accuracy less the column's, in points of the mean over tasks; marked "
-        "where the 95% interval leaves out zero</caption>"
+        "The row's accuracy less the column's, in points of the mean over tasks; marked where the "
+        "95% interval leaves out zero"
     )
     return _wrapped(caption, head, rows)
+
+
+def _tasks(report: Report) -> str:
+    """Return the table of every task, the largest first; empty where there is one."""
+    if len(report.tasks) < 2:
+        return ""
+    shown = [*report.routers[:_MOST], *(report.of(name) for name in (BEST_SINGLE, PER_TASK))]
+    head = "<th></th><th>queries</th>" + "".join(f"<th>{escape(j.name)}</th>" for j in shown)
+    base = report.of(BEST_SINGLE).by_task
+    rows = []
+    for task, count in sorted(report.tasks.items(), key=lambda item: -item[1]):
+        cells = "".join(_task_cell(judgement.by_task[task], base[task]) for judgement in shown)
+        rows.append(f"<tr><td>{escape(task or 'unnamed')}</td><td>{count:,}</td>{cells}</tr>")
+    caption = "Accuracy on each task in percent, in bold where it is above the best single expert's"
+    return _wrapped(caption, head, rows)
+
+
+def _task_cell(value: float, base: float) -> str:
+    style = ' class="good"' if value > base + 0.0005 else ""
+    return f"<td{style}>{100 * value:.1f}</td>"
 
 
 def _difference(figure: Figure | None) -> str:
@@ -262,8 +285,8 @@ def _certain(difference: Figure) -> str:
 def _wrapped(caption: str, head: str, rows: list[str]) -> str:
     body = "".join(rows)
     return (
-        f'<div class="wide"><table>{caption}<thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div><br>"
+        f'<p class="soft caption">{escape(caption)}.</p><div class="wide"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
