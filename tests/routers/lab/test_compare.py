@@ -14,6 +14,7 @@ from motet.routers.lab.evaluate import evaluate
 from motet.routers.lab.explain import explanation
 from motet.routers.learned import ESTIMATORS
 from motet.routers.learned.artifact import Artifact, train
+from motet.routers.learned.base import Queries
 
 
 def data(rows=240, seed=0, **options):
@@ -130,6 +131,15 @@ def test_explanation_names_choice_runner_up_and_evidence():
     assert [row["expert"] for row in found["experts"]] == ["algebra", "both", "poetry"]
     assert 0 <= found["confidence"] <= 1 and "neighbours" in found["reason"]
     assert len(found["evidence"]["neighbours"]) == 3 and found["experts"][0]["cost_usd"] > 0
+
+
+def test_abilities_are_shown_by_expert_inside_other_kinds_too():
+    learned = data()
+    parts = {"of": [{"kind": "irt", "epochs": 2}]}
+    router = train(learned.table, learned.embeddings, "stack", parts, ENCODER)
+    queries = Queries(embeddings=learned.embeddings[:1], texts=("add",), tasks=("sums",))
+    part = router.explain(queries)["parts"][0]
+    assert set(part["ability"]) == set(EXPERTS) and "by_column" not in part
 
 
 def test_the_guide_lists_every_kind():

@@ -186,7 +186,8 @@ class Artifact:
         if len(queries) != 1:
             raise ValueError(f"one query is explained at a time, not {len(queries)}")
         self._check_width(queries)
-        found = {"kind": self.kind, **self.estimator.explain(queries)}
+        columns = {e.name: e.column for e in self.manifest.experts if e.column is not None}
+        found = {"kind": self.kind, **_by_expert(self.estimator.explain(queries), columns)}
         unknown = [e.name for e in self.manifest.experts if e.column is None and not e.like]
         return {**found, "without_data": unknown} if unknown else found
 
@@ -464,6 +465,18 @@ def _names_of_columns(manifest: Manifest) -> tuple[str, ...]:
         if expert.column is not None:
             names.setdefault(expert.column, expert.name)
     return tuple(names[column] for column in sorted(names))
+
+
+def _by_expert(told: Any, columns: Mapping[str, int]) -> Any:
+    """Return an explanation whose lists `by_column` have become mappings by expert."""
+    if isinstance(told, list):
+        return [_by_expert(part, columns) for part in told]
+    if not isinstance(told, dict):
+        return told
+    found = {key: _by_expert(part, columns) for key, part in told.items() if key != "by_column"}
+    for what, numbers in told.get("by_column", {}).items():
+        found[what] = {name: numbers[column] for name, column in columns.items()}
+    return found
 
 
 def _union(seen: NDArray[np.uint64] | None, table: Table) -> NDArray[np.uint64] | None:
