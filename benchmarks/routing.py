@@ -36,7 +36,7 @@ from rich.table import Table as Grid
 from _common import console, finish, machine, markdown, parser, peer, versions
 from motet.errors import MotetError
 from motet.routers.lab import page, plots
-from motet.routers.lab.compare import Data, Plan, choose_kinds, compare, folds
+from motet.routers.lab.compare import ALL, Data, Plan, choose_kinds, compare, folds
 from motet.routers.lab.controls import one_hot
 from motet.routers.lab.evaluate import evaluate, time_decisions
 from motet.routers.lab.outcome import Outcome
@@ -268,6 +268,7 @@ def run(
             draws=settings["bootstrap draws"],
             seed=seed,
             left_out=left_out,
+            all=arguments.kinds == ALL,
         )
         others = []
         if data.embeddings is not None and not arguments.skip_peer:
@@ -276,6 +277,7 @@ def run(
         reports[name] = compare(data, plan, progress=told, others=others)
         show(reports[name])
         if name == TABLES[0]:
+            kinds = {kind: kinds[kind] for kind in kinds if kind in reports[name].names}
             fits = fit_times(data, kinds, told)
             alone = {kind: options for kind, options in kinds.items() if not holds_others(kind)}
             decisions = decision_times(alone, settings["stored queries"], encode, seed, report)

@@ -188,7 +188,9 @@ def compare(
     with progress_bar() as report:
         data = _data(table, chosen, encoder, report)
         other = None if test is None else _data(test, chosen, encoder, report)
-        plan = lab.Plan(kinds=chosen, folds=folds, seed=seed, left_out=left_out)
+        plan = lab.Plan(
+            kinds=chosen, folds=folds, seed=seed, left_out=left_out, all=kinds == lab.ALL
+        )
         found = lab.compare(data, plan, other, report)
         router_output.write(found, report_file, plots, report)
     if json:

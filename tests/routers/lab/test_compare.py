@@ -94,6 +94,16 @@ def test_kinds_are_chosen_by_what_the_table_has():
         choose_kinds("ridge", table, {"knn": {"k": [1]}})
 
 
+def test_of_all_kinds_those_that_lack_something_are_left_out():
+    without = data(costs=False)
+    kinds = {"best-single": {}, "cost-quality": {}}
+    report = compare(without, Plan(kinds=kinds, folds=2, draws=10, all=True))
+    assert [judgement.name for judgement in report.routers] == ["best-single"]
+    assert "'cost:' columns" in report.settings["kinds left out"]["cost-quality"]
+    with pytest.raises(TableError, match="'cost:' columns"):
+        compare(without, Plan(kinds=kinds, folds=2, draws=10))
+
+
 def test_evaluate_a_saved_router(tmp_path):
     learned, test = data(seed=0), data(120, seed=1)
     made = train(learned.table, learned.embeddings, "ridge", {}, ENCODER)

@@ -55,7 +55,10 @@ class Plan:
     folds
         Of the cross-validation, where no table is kept aside to test on.
     left_out
-        Kinds that were asked for and cannot take part, with the reason; for the report.
+        Kinds that cannot take part, with the reason; for the report.
+    all
+        Whether kinds that turn out to lack something in the table are left out too, in place of
+        an error.
     draws
         Resamples of the bootstrap.
     """
@@ -65,6 +68,7 @@ class Plan:
     draws: int = DRAWS
     seed: int = 0
     left_out: Mapping[str, str] = field(default_factory=dict)
+    all: bool = False
 
 
 ALL = "all"
@@ -240,16 +244,16 @@ def compare(
         rows = unseen(test.table, fingerprints(data.table), data.table.name)
         shared = len(test.table) - len(rows)
         test = replace(test, table=test.table.of(data.table.experts)).take(rows)
-    outcomes, timings = [], {}
+    outcomes, timings, left_out = [], {}, dict(plan.left_out)
     for done, (kind, options) in enumerate(plan.kinds.items()):
         report = _inside(progress, done, len(plan.kinds))
-        if test is None:
-            estimate, timing = cross_validate(
-                data, kind, options, count=plan.folds, seed=plan.seed, progress=report
-            )
-        else:
-            report(f"{kind}: fitting", 0, 1)
-            estimate, timing = _fit_and_ask(data, test, kind, options, plan.seed)
+        try:
+            estimate, timing = _estimates(data, test, kind, options, plan, report)
+        except TableError as error:
+            if not plan.all:
+                raise
+            left_out[kind] = str(error)
+            continue
         outcomes.append(outcome_of(kind, estimate, data.table.experts))
         timings[kind] = timing
     for outcome, timing in others:
@@ -263,7 +267,7 @@ def compare(
         "rows also learned from, left out": shared,
         "encoder": data.encoder.name if data.encoder else None,
         "options": {kind: dict(options) for kind, options in plan.kinds.items() if options},
-        "kinds left out": dict(plan.left_out),
+        "kinds left out": left_out,
     }
     judged = (test or data).table
     return judge(
@@ -275,6 +279,23 @@ def compare(
         seed=plan.seed,
         progress=progress,
     )
+
+
+def _estimates(
+    data: Data,
+    test: Data | None,
+    kind: str,
+    options: Mapping[str, Any],
+    plan: Plan,
+    report: Progress,
+) -> tuple[Estimate, Timing]:
+    """Return a kind's estimates of the rows that are judged."""
+    if test is None:
+        return cross_validate(
+            data, kind, options, count=plan.folds, seed=plan.seed, progress=report
+        )
+    report(f"{kind}: fitting", 0, 1)
+    return _fit_and_ask(data, test, kind, options, plan.seed)
 
 
 def _fit_and_ask(

@@ -117,6 +117,11 @@ class Report:
         """Contestants that are yardsticks."""
         return [judgement for judgement in self.judgements if judgement.control]
 
+    @property
+    def names(self) -> list[str]:
+        """Names of all contestants."""
+        return [judgement.name for judgement in self.judgements]
+
     def of(self, name: str) -> Judgement:
         """Return the contestant of that name."""
         return next(judgement for judgement in self.judgements if judgement.name == name)
