@@ -36,9 +36,10 @@ from rich.table import Table as Grid
 from _common import console, finish, machine, markdown, parser, peer, versions
 from motet.errors import MotetError
 from motet.routers.lab import page, plots
-from motet.routers.lab.compare import ALL, Data, Plan, choose_kinds, compare, folds
+from motet.routers.lab.compare import Data, Plan, compare, folds
 from motet.routers.lab.controls import one_hot
 from motet.routers.lab.evaluate import evaluate, time_decisions
+from motet.routers.lab.kinds import ALL, choose
 from motet.routers.lab.outcome import Outcome
 from motet.routers.lab.report import Judgement, Report, Timing
 from motet.routers.learned import ESTIMATORS
@@ -261,7 +262,7 @@ def run(
     for name in TABLES:
         told = partial(report, before=f"{name}: ")
         data = load(arguments.tables / name / "train.parquet", encode, told)
-        kinds, left_out = choose_kinds(arguments.kinds, data.table, {})
+        kinds, left_out = choose(arguments.kinds, data.table, {})
         plan = Plan(
             kinds=kinds,
             folds=settings["folds"],

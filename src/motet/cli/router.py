@@ -65,7 +65,8 @@ def train(
     json: Json = False,
 ) -> None:
     """Fit a router on a table and keep it in a folder."""
-    from motet.routers.lab.compare import canonical, cross_validate
+    from motet.routers.lab.compare import cross_validate
+    from motet.routers.lab.kinds import canonical
     from motet.routers.learned import artifact as artifacts
     from motet.routers.learned.decide import calibrate
 
@@ -180,17 +181,16 @@ def compare(
 ) -> None:
     """Judge kinds of routers side by side, with the controls."""
     from motet.routers.lab import compare as lab
+    from motet.routers.lab.kinds import ALL, choose
     from motet.routers.lab.report import judgement_json, table_json
     from motet.routers.tables import read
 
     by_kind = _options_by_kind(options or ())
-    chosen, left_out = lab.choose_kinds(kinds, read(table), by_kind)
+    chosen, left_out = choose(kinds, read(table), by_kind)
     with progress_bar() as report:
         data = _data(table, chosen, encoder, report)
         other = None if test is None else _data(test, chosen, encoder, report)
-        plan = lab.Plan(
-            kinds=chosen, folds=folds, seed=seed, left_out=left_out, all=kinds == lab.ALL
-        )
+        plan = lab.Plan(kinds=chosen, folds=folds, seed=seed, left_out=left_out, all=kinds == ALL)
         found = lab.compare(data, plan, other, report)
         router_output.write(found, report_file, plots, report)
     if json:
@@ -241,7 +241,8 @@ def _data(
     path: Path, kinds: Mapping[str, Mapping[str, Any]], encoder: str | None, report: Progress
 ) -> Data:
     """Return a table, embedded where one of the kinds, with its options, reads that."""
-    from motet.routers.lab.compare import Data, reads_embeddings
+    from motet.routers.lab.compare import Data
+    from motet.routers.lab.kinds import reads_embeddings
     from motet.routers.learned.embeddings import embed
     from motet.routers.learned.encoders import DEFAULT_ENCODER
     from motet.routers.tables import read
@@ -294,7 +295,7 @@ def _mapping(path: Path) -> dict[str, str]:
 
 
 def _options_by_kind(texts: list[str] | tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    from motet.routers.lab.compare import canonical
+    from motet.routers.lab.kinds import canonical
 
     found: dict[str, dict[str, Any]] = {}
     for text in texts:

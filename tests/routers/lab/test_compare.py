@@ -9,9 +9,10 @@ import pytest
 from synthetic import ENCODER, EXPERTS, synthetic, vectors
 
 from motet.errors import ConfigError, TableError
-from motet.routers.lab.compare import Data, Plan, choose_kinds, compare, cross_validate, folds
+from motet.routers.lab.compare import Data, Plan, compare, cross_validate, folds
 from motet.routers.lab.evaluate import evaluate
 from motet.routers.lab.explain import explanation
+from motet.routers.lab.kinds import choose
 from motet.routers.learned import ESTIMATORS
 from motet.routers.learned.artifact import Artifact, train
 from motet.routers.learned.base import Queries
@@ -81,17 +82,17 @@ def test_compare_on_a_table_of_its_own_in_another_order():
 
 def test_kinds_are_chosen_by_what_the_table_has():
     table = synthetic(queries=False)
-    chosen, left_out = choose_kinds("all", table, {})
+    chosen, left_out = choose("all", table, {})
     assert "best-single" in chosen and "knn" not in chosen
     assert left_out["knn"] == "the table has no queries"
-    chosen, _ = choose_kinds("constant, ridge", table, {"ridge": {"alphas": [1]}})
+    chosen, _ = choose("constant, ridge", table, {"ridge": {"alphas": [1]}})
     assert chosen == {"best-single": {}, "ridge": {"alphas": [1]}}
     with pytest.raises(ConfigError, match="Did you mean 'ridge'"):
-        choose_kinds("rigde", table, {})
+        choose("rigde", table, {})
     with pytest.raises(ConfigError, match="No kind is named"):
-        choose_kinds(" ,", table, {})
+        choose(" ,", table, {})
     with pytest.raises(ConfigError, match="'knn', which is not compared"):
-        choose_kinds("ridge", table, {"knn": {"k": [1]}})
+        choose("ridge", table, {"knn": {"k": [1]}})
 
 
 def test_of_all_kinds_those_that_lack_something_are_left_out():
