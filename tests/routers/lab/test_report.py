@@ -1,12 +1,21 @@
 """Reports: what must hold of contestants beside each other."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from synthetic import EXPERTS, synthetic
 
-from motet.routers.lab.controls import BEST_SINGLE, ORACLE, PER_TASK, RANDOM, controls, one_hot
+from motet.routers.lab.controls import (
+    BEST_SINGLE,
+    LENGTH,
+    ORACLE,
+    PER_TASK,
+    RANDOM,
+    controls,
+    one_hot,
+)
 from motet.routers.lab.evaluate import outcome_of
 from motet.routers.lab.metrics import Tasks
 from motet.routers.lab.outcome import Outcome, Pair, best_single
@@ -48,6 +57,19 @@ def test_controls_by_hand(table):
     right = table.scores == table.scores.max(axis=1, keepdims=True)
     cheapest = np.where(right, table.costs, np.inf).min(axis=1)
     assert np.allclose(by_name[ORACLE].costs(table), cheapest)
+
+
+def test_length_sorts_queries_between_strong_and_weak(table):
+    # Prompts as long as the strong expert is useful: their order is the best there is.
+    pair = Pair.of(table)
+    gain = (table.scores[:, pair.strong] - table.scores[:, pair.weak]).astype(int)
+    telling = replace(table, queries=tuple("x" * (2 + more) for more in gain))
+    report = judge(telling, [], draws=10)
+    length, oracle = report.of(LENGTH), report.of(ORACLE)
+    assert value(length, "apgr") == pytest.approx(value(oracle, "apgr"))
+    assert length.calls["poetry"] == 0
+    without = judge(replace(table, queries=None), [], draws=10)
+    assert LENGTH not in without.names
 
 
 def test_the_oracle_is_above_everyone(table):
@@ -148,5 +170,5 @@ def test_json_has_the_promised_keys(table):
     for name in ("accuracy_mean_over_tasks", "accuracy_mean_over_queries", "cost_mean"):
         assert found[f"oracle_{name}"] is not None and found[f"best_single_{name}"] is not None
     assert found["best_single_expert"] in EXPERTS and found["settings"]["folds"] == 5
-    assert set(found["controls"]) == {BEST_SINGLE, PER_TASK, RANDOM, ORACLE}
+    assert set(found["controls"]) == {BEST_SINGLE, PER_TASK, LENGTH, RANDOM, ORACLE}
     assert found["cpt_50"] <= found["cpt_80"]

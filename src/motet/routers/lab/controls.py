@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from motet.routers.lab.metrics import Tasks
-from motet.routers.lab.outcome import Outcome, best_single
+from motet.routers.lab.outcome import Outcome, Pair, best_single
 from motet.routers.lab.sweep import sweep
 from motet.routers.learned.base import Estimate
 from motet.routers.learned.decide import Terms, rank
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BEST_SINGLE = "best single expert"
 PER_TASK = "best per task, in hindsight"
+LENGTH = "longer half to the strong"
 RANDOM = "random"
 ORACLE = "oracle"
 
@@ -32,6 +33,7 @@ def controls(table: Table) -> list[Outcome]:
 
     - the expert that is best on this very table, in hindsight;
     - for each task the expert that is best at it, in hindsight;
+    - the longer half of the prompts to the strong expert, the rest to the weak one;
     - an expert drawn at random, as it is on average;
     - for each row the best answer there is, and of equals the cheapest.
     """
@@ -40,16 +42,29 @@ def controls(table: Table) -> list[Outcome]:
     tasks, experts = Tasks.read(table.tasks), len(table.experts)
     single = np.full(len(table), best_single(table, tasks))
     by_task = tasks.means(table.scores).argmax(axis=1)[tasks.of]
+    random = np.full((len(table), experts), 1 / experts, dtype=np.float32)
     return [
         Outcome(name=BEST_SINGLE, control=True, calls=one_hot(single, experts)),
         Outcome(name=PER_TASK, control=True, calls=one_hot(by_task, experts)),
-        Outcome(
-            name=RANDOM,
-            control=True,
-            calls=np.full((len(table), experts), 1 / experts, dtype=np.float32),
-        ),
+        *_length(table),
+        Outcome(name=RANDOM, control=True, calls=random),
         _oracle(table),
     ]
+
+
+def _length(table: Table) -> list[Outcome]:
+    """Return the control of prompt length, where there are prompts and a better expert."""
+    import numpy as np
+
+    pair = Pair.of(table)
+    if pair is None or table.queries is None:
+        return []
+    length = np.array([len(query) for query in table.queries])
+    quality = np.zeros_like(table.scores)
+    quality[:, pair.strong] = length / max(length.max(), 1)
+    chosen = np.where(length > np.median(length), pair.strong, pair.weak)
+    calls = one_hot(chosen, len(table.experts))
+    return [Outcome(name=LENGTH, control=True, calls=calls, quality=quality)]
 
 
 def _oracle(table: Table) -> Outcome:

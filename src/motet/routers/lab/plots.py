@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motet.routers.lab.controls import BEST_SINGLE, ORACLE, PER_TASK
+from motet.routers.lab.controls import BEST_SINGLE, LENGTH, ORACLE, PER_TASK
 from motet.routers.lab.curves import hull
 from motet.routers.lab.report import Judgement, Report
 
@@ -142,14 +142,15 @@ def strong_share(report: Report) -> Figure | None:
         return None
     figure, axes = _figure(7.2, 4.6)
     colours = _colours(report)
-    for judgement in report.routers[:MOST_LINES]:
+    lines = {judgement: (colours[judgement.name], "-") for judgement in report.routers[:MOST_LINES]}
+    lines |= {control: (GREY, ":") for control in report.controls if control.name == LENGTH}
+    for judgement, (colour, style) in lines.items():
         assert judgement.recovered is not None
-        shares, recovered = judgement.recovered
-        apgr = judgement.figures["apgr"].value
-        label = judgement.name if apgr is None else f"{judgement.name}, APGR {apgr:.3f}"
-        axes.plot(
-            _percent(shares), _percent(recovered), color=colours[judgement.name], lw=2, label=label
-        )
+        shares, recovered = (100 * part for part in judgement.recovered)
+        apgr = judgement.figures["apgr"].value or 0.0
+        name = "by length" if judgement.control else judgement.name
+        label = f"{name}, APGR {apgr:.3f}"
+        axes.plot(shares, recovered, color=colour, ls=style, lw=2, label=label)
     axes.plot([0, 100], [0, 100], color=GREY, ls=(0, (4, 3)), label="random, APGR 0.500")
     for percent in (50, 80):
         axes.axhline(percent, color=GREY, lw=0.8, ls=":", zorder=0)
