@@ -238,10 +238,10 @@ def parts_of(reports: Mapping[str, Report]) -> Iterator[str]:
 
 def show(report: Report) -> None:
     """Print a report's contestants."""
-    grid = Grid(*HEAD, title=report.table)
+    grid = Grid(*HEAD, title=report.table, box=None)
     for row in rows_of(report):
         grid.add_row(*row)
-    console.print(grid)
+    console.print(grid, width=None if console.is_terminal else 160)
 
 
 def arguments_of() -> argparse.Namespace:
