@@ -123,7 +123,7 @@ class Estimator(ABC):
     needs: frozenset[Need] = frozenset({"embeddings"})
     uses: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 1
-    names_experts: ClassVar[bool] = False
+    names_experts: bool = False
 
     def __init__(self, options: Any) -> None:
         self.options = options

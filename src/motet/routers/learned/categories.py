@@ -60,7 +60,7 @@ class Categories(Estimator):
     options: CategoriesConfig
     needs: frozenset[Need] = frozenset()
     uses: ClassVar[frozenset[Need]] = frozenset({"embeddings"})
-    names_experts = True
+    names_experts: bool = True
 
     def fit(self, queries: Queries, table: Table, seed: int) -> None:
         """Label, classify, and map."""

@@ -106,4 +106,5 @@ def _scores(state: Mapping[str, NDArray[Any]], queries: Queries) -> Floats:
     if "vectors" in state:
         centred = queries.vectors().astype(np.float64) - state["centre"]
         parts.append(centred @ state["vectors"] + state["prior"])
-    return np.concatenate(parts, axis=1).astype(np.float64)
+    found: Floats = np.concatenate(parts, axis=1).astype(np.float64)
+    return found

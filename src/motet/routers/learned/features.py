@@ -13,13 +13,15 @@ from motet.routers.learned.base import Queries
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from scipy.sparse import csr_array
 
-    Matrix = csr_array
+Matrix = Any
+"""A scipy.sparse.csr_array of float32."""
 
 _BUCKETS = 1 << 17
 _READ = 4000
 """Characters of a text that are read."""
+_TOLERANCE = 1e-2
+_STEPS = 60
 _SHAPE = ("log_chars", "lines", "digits", "non_ascii", "symbols", "code")
 
 
@@ -49,8 +51,13 @@ def _counted(texts: tuple[str, ...]) -> Matrix:
     from scipy.sparse import csr_array, hstack
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    common = {"n_features": _BUCKETS, "norm": None, "alternate_sign": False, "dtype": "float32"}
-    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common)
+    common: dict[str, Any] = {
+        "n_features": _BUCKETS,
+        "norm": None,
+        "alternate_sign": False,
+        "dtype": "float32",
+    }
+    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common)  # noqa: S106  # a regex
     letters = HashingVectorizer(ngram_range=(2, 4), analyzer="char_wb", **common)
     read = [text[:_READ] for text in texts]
     parts = [words.transform(read), letters.transform(read)]
@@ -131,7 +138,3 @@ def ridge(rows: Matrix, target: NDArray[Any], alpha: float) -> NDArray[np.float3
         step = left + (square / before.clip(1e-30)) * step
     weights: NDArray[np.float32] = across @ found
     return weights
-
-
-_TOLERANCE = 1e-3
-_STEPS = 60

@@ -55,7 +55,7 @@ class Guard(Estimator):
     @property
     def needs(self) -> frozenset[Need]:  # type: ignore[override]
         """Embeddings, and what its part needs."""
-        return frozenset({"embeddings"}) | self._part.needs
+        return self._part.needs.union({"embeddings"})
 
     def fit(self, queries: Queries, table: Table, seed: int) -> None:
         """Fit the part, and calibrate both bounds on the table's own queries."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _INDEX = "neighbours.faiss"
-_EXACT_ROWS = 12_000
+_EXACT_ROWS = 8_000
 """Up to here looking at every row takes well under a millisecond; beyond, a graph is searched."""
 _LINKS, _BREADTH, _BUILD_BREADTH = 24, 128, 100
 _SHOWN = 3

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from motet.config import Options
 from motet.routers.learned.base import Estimate, Estimator, Need, Queries
-from motet.routers.learned.folds import folds
+from motet.routers.learned.folds import advantage, folds
 from motet.routers.learned.part import Part, build
 from motet.routers.tables import Table
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[Any]
 
-_PARTS = (Part(kind="categories"), Part(kind="words"), Part(kind="ridge"), Part(kind="clusters"))
+_PARTS = tuple(Part(kind=kind) for kind in ("categories", "words", "ridge", "clusters", "knn"))
 _SHARPNESS = 200.0
 _GRID, _BEST = 10, 8
 
@@ -64,8 +64,8 @@ class Stack(Estimator):
                     one = build(part)
                     one.fit(queries.take(known), table.take(known), seed)
                     held_out[number, held] = one.predict(queries.take(held)).quality
-        for part in self._parts:
-            part.fit(queries, table, seed)
+        for whole in self._parts:
+            whole.fit(queries, table, seed)
         self.learned = {"weights": _weights(_shared(held_out), table)}
 
     def predict(self, queries: Queries) -> Estimate:
@@ -134,21 +134,29 @@ def _weights(held_out: Floats, table: Table) -> Floats:
     the mean of a few is steadier.
     """
     import numpy as np
-    from scipy.special import softmax
 
     scores = table.scores.astype(np.float64)
     _, task, count = np.unique(np.array(table.tasks), return_inverse=True, return_counts=True)
-    by_row = scores / (count[task] * len(count))[:, None]
+    row = 1 / (count[task] * len(count))
     grid = np.array(list(_grid(len(held_out), _GRID)), np.float64) / _GRID
-    worth = np.array(
-        [
-            (softmax(_SHARPNESS * np.tensordot(weights, held_out, 1), axis=1) * by_row).sum()
-            for weights in grid
-        ]
-    )
+    # Once as they are, and once without what an expert is worth on the whole: with costs in
+    # play, who gains most by being chosen here rather than elsewhere decides.
+    usual = held_out - (row[:, None] * held_out).sum(axis=1, keepdims=True)
+    gains = advantage(scores - (row[:, None] * scores).sum(axis=0))
+    worth = _worth(grid, held_out, scores * row[:, None])
+    worth += _worth(grid, usual, gains * row[:, None])
     best = np.argsort(-worth, kind="stable")[:_BEST]
     found: Floats = grid[best].mean(axis=0)
     return found
+
+
+def _worth(grid: Floats, held_out: Floats, scores: Floats) -> Floats:
+    """Return `[grid]` what choosing by each of these mixes scores."""
+    import numpy as np
+    from scipy.special import softmax
+
+    mixes = (np.tensordot(weights, held_out, 1) for weights in grid)
+    return np.array([(softmax(_SHARPNESS * mix, axis=1) * scores).sum() for mix in mixes])
 
 
 def _grid(parts: int, total: int) -> Iterator[tuple[int, ...]]:

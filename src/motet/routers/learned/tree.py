@@ -1,11 +1,13 @@
 """An expertise tree: questions about a query, and who is good below each answer.
 
 Expertise Trees (arXiv 2303.01656) partition queries where different experts are best. A split is
-kept only while it lowers the regret on queries that it was not chosen on.
+kept only where it lowers the regret on queries that it was not chosen on.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
@@ -13,6 +15,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from motet.config import Options
 from motet.routers.learned import features
 from motet.routers.learned.base import Estimate, Estimator, Queries
+from motet.routers.learned.folds import advantage
 from motet.routers.tables import Table
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ class Tree(Estimator):
     options: TreeConfig
 
     def fit(self, queries: Queries, table: Table, seed: int) -> None:
-        """Grow splits on some rows, keep those that help on the others, then take all means."""
+        """Split by some rows, keep the splits that help on the others, then take all means."""
         import numpy as np
 
         vectors = queries.vectors().astype(np.float64)
@@ -57,10 +60,10 @@ class Tree(Estimator):
         self.learned = {"mean": mean, "axes": axes[:, order]}
         inputs = self._inputs(queries)
         grow = np.random.default_rng(seed).random(len(table)) >= self.options.held_out
-        nodes = _Nodes()
         scores = table.scores.astype(np.float64)
-        self._grow(nodes, inputs, scores, grow, np.arange(len(table)), scores.mean(axis=0), 0)
-        self.learned |= nodes.arrays()
+        rows = np.arange(len(table))
+        root, _ = self._grow(inputs, scores, grow, rows, scores.mean(axis=0), 0)
+        self.learned |= _arrays(root)
 
     def predict(self, queries: Queries) -> Estimate:
         """Return the means of leaves."""
@@ -76,7 +79,7 @@ class Tree(Estimator):
         """Show the questions on the way to the leaf."""
         inputs = self._inputs(queries)[0]
         path = [int(level[0]) for level in self._paths(queries)]
-        asked = [self._question(a, inputs) for a, b in zip(path, path[1:], strict=False) if a != b]
+        asked = [self._question(a, inputs) for a, b in pairwise(path) if a != b]
         return {
             "path": asked,
             "leaf_rows": int(self.learned["rows"][path[-1]]),
@@ -133,36 +136,33 @@ class Tree(Estimator):
 
     def _grow(
         self,
-        nodes: _Nodes,
         inputs: Floats,
         scores: Floats,
         grow: NDArray[np.bool_],
         rows: NDArray[np.intp],
         prior: Floats,
         depth: int,
-    ) -> int:
-        """Add the node of these rows, and its children where a split helps; return its number."""
-        import numpy as np
+    ) -> tuple[_Node, float]:
+        """Return the node of these rows and what its choices score on held-out rows in all.
 
+        It is split as far as may be; on the way back a split stays where it scored more.
+        """
         quality, error = self._means(scores[rows], prior)
-        node = nodes.add(quality, error, len(rows))
         own, other = rows[grow[rows]], rows[~grow[rows]]
+        choice = int(self._means(scores[own], prior)[0].argmax())
+        alone = _Node(quality, error, len(rows)), float(scores[other, choice].sum())
         if depth == self.options.depth or len(own) < 2 * self.options.leaf_rows:
-            return node
-        feature, cut = _best_split(inputs[own], scores[own], self.options.leaf_rows)
+            return alone
+        feature, cut = _best_split(inputs[own], advantage(scores[own]), self.options.leaf_rows)
         if feature == _LEAF:
-            return node
-        sides = [inputs[part, feature] <= cut for part in (rows, own, other)]
-        means = [self._means(scores[own][side], quality)[0] for side in (sides[1], ~sides[1])]
-        picks = np.where(sides[2], int(means[0].argmax()), int(means[1].argmax()))
-        now = scores[other, picks].mean() if len(other) else 0.0
-        before = scores[other, int(self._means(scores[own], prior)[0].argmax())]
-        if not len(other) or now <= before.mean():
-            return node
-        low = self._grow(nodes, inputs, scores, grow, rows[sides[0]], quality, depth + 1)
-        high = self._grow(nodes, inputs, scores, grow, rows[~sides[0]], quality, depth + 1)
-        nodes.split(node, feature, cut, low, high)
-        return node
+            return alone
+        low = inputs[rows, feature] <= cut
+        below, below_worth = self._grow(inputs, scores, grow, rows[low], quality, depth + 1)
+        above, above_worth = self._grow(inputs, scores, grow, rows[~low], quality, depth + 1)
+        if below_worth + above_worth <= alone[1]:
+            return alone
+        split = _Node(quality, error, len(rows), feature, cut, below, above)
+        return split, below_worth + above_worth
 
     def _means(self, scores: Floats, prior: Floats) -> tuple[Floats, Floats]:
         """Return means drawn towards the parent's, and their standard errors."""
@@ -207,54 +207,51 @@ class Tree(Estimator):
         return f"{_name(feature)} {sign} {cut:.3g}"
 
 
-class _Nodes:
-    """Nodes of a tree as it grows."""
+@dataclass(eq=False)
+class _Node:
+    """A node; a leaf where `feature` is -1."""
 
-    def __init__(self) -> None:
-        self._quality: list[Floats] = []
-        self._error: list[Floats] = []
-        self._rows: list[int] = []
-        self._split: dict[int, tuple[int, float, int, int]] = {}
-
-    def add(self, quality: Floats, error: Floats, rows: int) -> int:
-        self._quality.append(quality)
-        self._error.append(error)
-        self._rows.append(rows)
-        return len(self._rows) - 1
-
-    def split(self, node: int, feature: int, cut: float, low: int, high: int) -> None:
-        self._split[node] = feature, cut, low, high
-
-    def arrays(self) -> dict[str, Floats]:
-        import numpy as np
-
-        leaf = (_LEAF, 0.0, _LEAF, _LEAF)
-        split = [self._split.get(node, leaf) for node in range(len(self._rows))]
-        feature, cut, low, high = zip(*split, strict=True)
-        return {
-            "quality": np.stack(self._quality),
-            "error": np.stack(self._error),
-            "rows": np.array(self._rows),
-            "feature": np.array(feature),
-            "cut": np.array(cut),
-            "low": np.array(low),
-            "high": np.array(high),
-        }
+    quality: Floats
+    error: Floats
+    rows: int
+    feature: int = _LEAF
+    cut: float = 0.0
+    low: _Node | None = None
+    high: _Node | None = None
 
 
-def _best_split(inputs: Floats, scores: Floats, least: int) -> tuple[int, float]:
-    """Return the feature and cut after which the best expert of each side scores most."""
+def _arrays(root: _Node) -> dict[str, Floats]:
+    """Return a tree as arrays by node, parents before their children."""
+    import numpy as np
+
+    nodes = [root]
+    for node in nodes:  # grows while it is read
+        nodes += [child for child in (node.low, node.high) if child is not None]
+    number = {id(node): at for at, node in enumerate(nodes)}
+    return {
+        "quality": np.stack([node.quality for node in nodes]),
+        "error": np.stack([node.error for node in nodes]),
+        "rows": np.array([node.rows for node in nodes]),
+        "feature": np.array([node.feature for node in nodes]),
+        "cut": np.array([node.cut for node in nodes]),
+        "low": np.array([number.get(id(node.low), _LEAF) for node in nodes]),
+        "high": np.array([number.get(id(node.high), _LEAF) for node in nodes]),
+    }
+
+
+def _best_split(inputs: Floats, target: Floats, least: int) -> tuple[int, float]:
+    """Return the feature and cut that explain most of the variance of `target`."""
     import numpy as np
 
     rows = len(inputs)
     places = np.unique(np.linspace(least, rows - least, _CUTS).astype(int))
-    whole = scores.sum(axis=0)
-    found, most = (_LEAF, 0.0), float(whole.max()) + 1e-9
+    whole = target.sum(axis=0)
+    found, most = (_LEAF, 0.0), float((whole**2).sum() / rows) + 1e-9
     for feature in range(inputs.shape[1]):
         order = np.argsort(inputs[:, feature], kind="stable")
         values = inputs[order, feature]
-        low = scores[order].cumsum(axis=0)[places - 1]
-        worth = low.max(axis=1) + (whole - low).max(axis=1)
+        low = target[order].cumsum(axis=0)[places - 1]
+        worth = (low**2).sum(axis=1) / places + ((whole - low) ** 2).sum(axis=1) / (rows - places)
         worth[values[places - 1] == values[places]] = -np.inf  # equal values go one way
         best = int(worth.argmax())
         if worth[best] > most:

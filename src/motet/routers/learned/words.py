@@ -41,13 +41,12 @@ class Words(Estimator):
         parts = [scores.mean(axis=1, keepdims=True)]
         if scores.shape[1] > 1:
             parts.append(advantage(scores))
-        known, held = next(folds(table, 5, seed), (np.arange(len(table)),) * 2)
-        known = known if len(known) else held
+        known, held = next(folds(table, 5, seed))
+        known = known if len(known) else held  # a table of one query
         alphas = [self._penalty(rows, part, known, held) for part in parts]
-        weights = sum(
-            features.ridge(rows, part - part.mean(axis=0), alpha)
-            for part, alpha in zip(parts, alphas, strict=True)
-        )
+        weights = np.zeros((rows.shape[1], scores.shape[1]), np.float32)
+        for part, alpha in zip(parts, alphas, strict=True):
+            weights += features.ridge(rows, part - part.mean(axis=0), alpha)
         base = scores.mean(axis=0)
         left = scores - (rows @ weights + base)
         self.learned = {
