@@ -205,13 +205,14 @@ def _page(theme: str, date: str, report: Mapping[str, Any], tables: Iterable[str
 
 
 def _command() -> list[str]:
-    """Return this run's arguments, without the places where only its output went."""
+    """Return this run's arguments, without the places of this machine."""
     script = f"benchmarks/{Path(sys.argv[0]).name}"
-    rest = sys.argv[1:]
-    if "--json" in rest:
-        at = rest.index("--json")
-        rest = rest[:at] + rest[at + 2 :]
-    return [script, *rest]
+    shown = [Path(part).name if "/" in part else part for part in sys.argv[1:]]
+    for output in ("--json", "--pages"):
+        if output in shown:
+            at = shown.index(output)
+            shown = shown[:at] + shown[at + 2 :]
+    return [script, *shown]
 
 
 def markdown(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
