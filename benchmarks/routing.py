@@ -43,7 +43,7 @@ from motet.routers.lab.kinds import ALL, choose
 from motet.routers.lab.outcome import Outcome
 from motet.routers.lab.report import Judgement, Report, Timing
 from motet.routers.learned import ESTIMATORS
-from motet.routers.learned.artifact import train
+from motet.routers.learned.artifact import Artifact, train
 from motet.routers.learned.base import Queries
 from motet.routers.learned.embeddings import embed
 from motet.routers.learned.encoders import Encoder, encoder
@@ -53,10 +53,11 @@ LLMROUTER = "0.4.0"
 TORCH = "2.13.0"
 """The same for both sides, and for the peer a build without CUDA where there is one."""
 TABLES = ("seven_llms", "strong_weak", "eleven_llms_cost", "eighteen_llms_categories")
-CATEGORIES = "eighteen_llms_categories"
+TIMED, CATEGORIES = "seven_llms", "eighteen_llms_categories"
 BUDGETS = (20, 75, 110, 400)
 """Billions of parameters."""
 STORED, EXPERTS, WIDTH = 100_000, 50, 384
+_FEW = 2_000
 Told = Callable[..., None]
 """Told of progress: a stage, how much of it is done, and its total."""
 _HERE = Path(__file__).parent
@@ -159,22 +160,47 @@ def holds_others(kind: str) -> bool:
     return "of" in ESTIMATORS.load(kind).Config.model_fields
 
 
+def keeps_queries(router: Artifact, rows: int) -> bool:
+    """Return whether a router that learned from so many rows holds something for each of them."""
+    state = router.estimator.state()
+    return any(name.endswith(".faiss") or len(part) == rows for name, part in state.items())
+
+
 def decision_times(
     kinds: Mapping[str, Any], rows: int, encode: Encoder, seed: int, report: Told
 ) -> dict[str, float]:
-    """Return the median milliseconds of a decision of each kind, on one core."""
-    table, vectors = many_queries(rows, seed)
+    """Return the median milliseconds of a decision of each kind, on one core.
+
+    Kinds that keep no queries decide as fast after few as after many, and learn from few.
+    """
+    few, many = many_queries(_FEW, seed), many_queries(rows, seed)
     asked, asked_vectors = many_queries(300, seed + 1)
     queries = Queries(embeddings=asked_vectors, texts=asked.queries, tasks=asked.tasks)
     found = {}
     for done, (kind, options) in enumerate(kinds.items()):
         report(f"deciding by {kind} among {rows:,} stored queries", done, len(kinds))
-        router = train(table, vectors, kind, options, encode)
+        router = train(*few, kind, options, encode)
+        if keeps_queries(router, _FEW):
+            router = train(*many, kind, options, encode)
         with one_core():
             timing = time_decisions(router, queries)
         assert timing.decision_ms_p50 is not None
         found[kind] = timing.decision_ms_p50
     return found
+
+
+def times(data: Data, kinds: Mapping[str, Any], stored: int, report: Told) -> dict[str, float]:
+    """Return the figures of fitting a whole table and of deciding."""
+    assert data.encoder is not None
+    fits = fit_times(data, kinds, report)
+    alone = {kind: options for kind, options in kinds.items() if not holds_others(kind)}
+    decisions = decision_times(alone, stored, data.encoder, 0, report)
+    return {
+        **{f"fit_seconds_{kind}": seconds for kind, seconds in fits.items()},
+        "fit_seconds_max": max(fits.values()),
+        **{f"decision_ms_p50_{kind}": ms for kind, ms in decisions.items()},
+        "decision_ms_p50": max(decisions.values()),
+    }
 
 
 def figures_of(reports: Mapping[str, Report]) -> dict[str, float]:
@@ -249,6 +275,12 @@ def arguments_of() -> argparse.Namespace:
     made = parser(__doc__)
     made.add_argument("--tables", type=Path, required=True, metavar="FOLDER")
     made.add_argument("--pages", type=Path, metavar="DIR", help="write each HTML report here")
+    made.add_argument(
+        "--only",
+        action="append",
+        choices=TABLES,
+        help="leave the other tables out; repeat for more",
+    )
     made.add_argument("--kinds", default="all", help="compare these alone")
     made.add_argument("--skip-peer", action="store_true", help="leave llmrouter-lib out")
     return made.parse_args()
@@ -258,8 +290,8 @@ def run(
     arguments: argparse.Namespace, settings: Mapping[str, int], encode: Encoder, report: Told
 ) -> tuple[dict[str, Report], dict[str, float]]:
     """Return the report of each table, and every figure."""
-    seed, reports = settings["seed"], {}
-    for name in TABLES:
+    seed, reports, figures = settings["seed"], {}, {}
+    for name in arguments.only or TABLES:
         told = partial(report, before=f"{name}: ")
         data = load(arguments.tables / name / "train.parquet", encode, told)
         kinds, left_out = choose(arguments.kinds, data.table, {})
@@ -277,19 +309,12 @@ def run(
             others = rivals(data, plan.folds, seed)
         reports[name] = compare(data, plan, progress=told, others=others)
         show(reports[name])
-        if name == TABLES[0]:
+        if name == CATEGORIES:
+            figures |= budgets(arguments.tables / CATEGORIES)
+        if name == TIMED:
             kinds = {kind: kinds[kind] for kind in kinds if kind in reports[name].names}
-            fits = fit_times(data, kinds, told)
-            alone = {kind: options for kind, options in kinds.items() if not holds_others(kind)}
-            decisions = decision_times(alone, settings["stored queries"], encode, seed, report)
-    figures = {
-        **figures_of(reports),
-        **budgets(arguments.tables / CATEGORIES),
-        **{f"fit_seconds_{kind}": seconds for kind, seconds in fits.items()},
-        "fit_seconds_max": max(fits.values()),
-        **{f"decision_ms_p50_{kind}": ms for kind, ms in decisions.items()},
-        "decision_ms_p50": max(decisions.values()),
-    }
+            figures |= times(data, kinds, settings["stored queries"], told)
+    figures = figures_of(reports) | figures
     return reports, {name: round(value * _POINTS) / _POINTS for name, value in figures.items()}
 
 
