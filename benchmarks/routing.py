@@ -267,7 +267,7 @@ def show(report: Report) -> None:
     grid = Grid(*HEAD, title=report.table, box=None)
     for row in rows_of(report):
         grid.add_row(*row)
-    console.print(grid, width=None if console.is_terminal else 160)
+    console.print(grid)
 
 
 def arguments_of() -> argparse.Namespace:
@@ -321,6 +321,8 @@ def run(
 def main() -> None:
     """Run the benchmark."""
     arguments, encode = arguments_of(), encoder()
+    if not console.is_terminal:
+        console.width = 160  # a file or a pipe has room for whole lines
     settings = {
         "folds": 2 if arguments.quick else 5,
         "bootstrap draws": 500 if arguments.quick else 1000,

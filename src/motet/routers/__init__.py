@@ -2,31 +2,16 @@
 
 from motet.registry import Registry
 from motet.routers.base import Router
+from motet.routers.learned import ESTIMATORS
 
-_LEARNED = (
-    "best-single",
-    "categories",
-    "clusters",
-    "contrastive",
-    "cost-quality",
-    "fusion-of-experts",
-    "guard",
-    "irt",
-    "knn",
-    "length",
-    "matrix-factorization",
-    "ridge",
-    "stack",
-    "tree",
-    "words",
-)
+_LEARNED = "motet.routers.learned.router:LearnedRouter"
 
 ROUTERS: Registry[Router] = Registry(
     "router",
     "motet.routers",
     {
         "chain": "motet.routers.chain:ChainRouter",
-        **dict.fromkeys(_LEARNED, "motet.routers.learned.router:LearnedRouter"),
+        **dict.fromkeys(ESTIMATORS.names(), _LEARNED),
         "llm": "motet.routers.learned.llm:LLMRouter",
         "constant": "motet.routers.constant:ConstantRouter",
         "symbolic": "motet.routers.symbolic.router:SymbolicRouter",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -14,11 +13,11 @@ from motet.routers.learned.base import Estimate, Estimator, Queries
 from motet.routers.learned.costs import CostModel
 from motet.routers.learned.decide import Ranking, Terms, rank
 from motet.routers.learned.part import empty
+from motet.routers.learned.prepare import check_parts, distinct, record, scale
 from motet.routers.learned.store import (
     EncoderRecord,
     ExpertRecord,
     Manifest,
-    TableRecord,
     read_manifest,
     read_state,
     write,
@@ -229,25 +228,24 @@ class Artifact:
                     f"No expert {name!r} to be like.", hint=did_you_mean(name, self.experts)
                 )
         if table is None:
-            record = ExpertRecord(name=expert, column=None, like=dict(like or {}))
-            return replace(self, manifest=self._with_experts([*self.manifest.experts, record]))
+            joined = ExpertRecord(name=expert, column=None, like=dict(like or {}))
+            return replace(self, manifest=self._with_experts([*self.manifest.experts, joined]))
         table = table.of([expert])
         if self.has_costs and table.costs is None:
             raise TableError(f"{table.name} lacks 'cost:{expert}'; the other experts have costs.")
         copy = self._copy()
         queries = Queries(embeddings=embeddings, texts=table.queries, tasks=table.tasks)
         copy.estimator.add(queries, table, self.manifest.seed)
-        record = ExpertRecord(
+        joined = ExpertRecord(
             name=expert,
             column=len(_names_of_columns(self.manifest)),
             latency_s=None if table.latencies is None else float(table.latencies.mean()),
-            added=_record(table),
+            added=record(table),
         )
         costs = None if copy.costs is None else copy.costs.add(CostModel.fit(table))
-        experts = [*self.manifest.experts, record]
-        return Artifact(
-            self._with_experts(experts), copy.estimator, costs, _union(self.seen, table)
-        )
+        experts = [*self.manifest.experts, joined]
+        seen = _union(self.seen, table)
+        return Artifact(self._with_experts(experts), copy.estimator, costs, seen)
 
     def remove(self, expert: str) -> Artifact:
         """Return an artifact that does not know `expert`; the others stay as they are.
@@ -361,11 +359,11 @@ def train(
         The table lacks what the kind needs, or the embeddings do not fit it.
     """
     estimator = empty(kind, options or {})
-    _check_parts(estimator, kind, table, embeddings, encoder)
-    columns, distinct = _distinct(table, keep_all=estimator.names_experts)
+    check_parts(estimator, kind, table, embeddings, encoder)
+    columns, unlike = distinct(table, keep_all=estimator.names_experts)
     queries = Queries(embeddings=embeddings, texts=table.queries, tasks=table.tasks)
     report(f"fitting {kind}", 0, 1)
-    estimator.fit(queries, distinct, seed)
+    estimator.fit(queries, unlike, seed)
     report(f"fitting {kind}", 1, 1)
     latencies = None if table.latencies is None else table.latencies.mean(axis=0)
     manifest = Manifest(
@@ -385,10 +383,10 @@ def train(
         encoder=None
         if encoder is None or embeddings is None or "embeddings" not in estimator.needs
         else EncoderRecord(name=encoder.name, digest=encoder.digest, width=embeddings.shape[1]),
-        table=_record(table),
-        scale=None if table.costs is None else _scale(table.costs),
+        table=record(table),
+        scale=None if table.costs is None else scale(table.costs),
     )
-    costs = None if table.costs is None else CostModel.fit(distinct)
+    costs = None if table.costs is None else CostModel.fit(unlike)
     return Artifact(manifest, estimator, costs, fingerprints(table))
 
 
@@ -407,55 +405,6 @@ def _estimator_of(manifest: Manifest) -> Estimator:
             hint="Train again: motet router train.",
         )
     return estimator
-
-
-def _check_parts(
-    estimator: Estimator,
-    kind: str,
-    table: Table,
-    embeddings: Floats | None,
-    encoder: Encoder | None,
-) -> None:
-    import numpy as np
-
-    if "texts" in estimator.needs and table.queries is None:
-        raise TableError(f"{kind!r} reads texts, and {table.name} has no 'query' column.")
-    if "embeddings" in estimator.needs and (embeddings is None or encoder is None):
-        raise TableError(
-            f"{kind!r} reads embeddings, and there are none of {table.name}.",
-            hint="The table needs a 'query' column; 'categories' works on tasks alone."
-            if table.queries is None
-            else "",
-        )
-    if embeddings is not None:
-        if embeddings.ndim != 2 or len(embeddings) != len(table):
-            raise TableError(
-                f"{len(table)} rows of {table.name} do not fit embeddings {embeddings.shape}."
-            )
-        if not np.isfinite(embeddings).all():
-            raise TableError(f"The embeddings of {table.name} hold values that are not finite.")
-
-
-def _distinct(table: Table, *, keep_all: bool) -> tuple[list[int], Table]:
-    """Return each expert's column among the distinct ones, and the table of those.
-
-    Columns are in the order of their content, so that nothing learned depends on the order or
-    names of experts.
-    """
-
-    def content(column: int) -> str:
-        state = hashlib.sha256()
-        for part in (table.scores, table.costs, table.latencies):
-            if part is not None:
-                state.update(part[:, column].tobytes())
-        if keep_all:
-            state.update(table.experts[column].encode())
-        return state.hexdigest()
-
-    digests = [content(column) for column in range(len(table.experts))]
-    order = sorted(set(digests))
-    firsts = [table.experts[digests.index(one)] for one in order]
-    return [order.index(one) for one in digests], table.of(firsts)
 
 
 def _names_of_columns(manifest: Manifest) -> tuple[str, ...]:
@@ -487,12 +436,3 @@ def _union(seen: NDArray[np.uint64] | None, table: Table) -> NDArray[np.uint64] 
     if seen is None or more is None:
         return more if seen is None else seen
     return np.union1d(seen, more)
-
-
-def _scale(costs: Floats) -> float:
-    """Return the mean cost of the dearest expert, in USD; 1 when everything is free."""
-    return float(costs.mean(axis=0).max()) or 1.0
-
-
-def _record(table: Table) -> TableRecord:
-    return TableRecord(name=table.name, digest=table.digest, rows=len(table))

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_ROUNDS, _TRIES = 25, 4
+_ROUNDS, _TRIES = 25, 2
 
 
 def kmeans(

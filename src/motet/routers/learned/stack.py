@@ -60,20 +60,20 @@ class Stack(Estimator):
         held_out = np.zeros(shape)
         if len(self._parts) > 1:
             for known, held in folds(table, self.options.folds, seed):
-                for number, part in enumerate(self.options.of):
-                    one = build(part)
+                for number, named in enumerate(self.options.of):
+                    one = build(named)
                     one.fit(queries.take(known), table.take(known), seed)
                     held_out[number, held] = one.predict(queries.take(held)).quality
-        for whole in self._parts:
-            whole.fit(queries, table, seed)
         self.learned = {"weights": _weights(_shared(held_out), table)}
+        for _, _, part in self._used():
+            part.fit(queries, table, seed)
 
     def predict(self, queries: Queries) -> Estimate:
         """Return the mixed estimates, as unsure as the parts are and as they differ."""
         import numpy as np
 
-        found = [part.predict(queries) for part in self._parts]
-        weights = self.learned["weights"][:, None, None]
+        found = [part.predict(queries) for _, _, part in self._used()]
+        weights = np.array([weight for _, weight, _ in self._used()])[:, None, None]
         each = np.stack([one.quality for one in found]).astype(np.float64)
         quality = (each * weights).sum(axis=0)
         squares = np.stack([one.error for one in found]).astype(np.float64) ** 2
@@ -83,14 +83,14 @@ class Stack(Estimator):
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the weights and what every part learned."""
         found = dict(self.learned)
-        for number, part in enumerate(self._parts):
+        for number, _, part in self._used():
             found |= {f"{number}.{name}": array for name, array in part.state().items()}
         return found
 
     def restore(self, state: Mapping[str, NDArray[Any]], experts: tuple[str, ...]) -> None:
         """Take over weights and parts."""
         self.learned = {"weights": state["weights"]}
-        for number, part in enumerate(self._parts):
+        for number, _, part in self._used():
             prefix = f"{number}."
             own = {n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)}
             part.restore(own, experts)
@@ -98,10 +98,12 @@ class Stack(Estimator):
     def explain(self, queries: Queries) -> dict[str, Any]:
         """Show every part with its weight."""
         parts = [
-            {"kind": named.kind, "weight": round(float(weight), 4), **part.explain(queries)}
-            for named, part, weight in zip(
-                self.options.of, self._parts, self.learned["weights"], strict=True
-            )
+            {
+                "kind": self.options.of[number].kind,
+                "weight": round(weight, 4),
+                **part.explain(queries),
+            }
+            for number, weight, part in self._used()
         ]
         told = sorted((p for p in parts if p["weight"] > 0.05), key=lambda p: -p["weight"])
         words = "; ".join(f"{p['weight']:.2f} {p['kind']}: {p.get('reason', '')}" for p in told)
@@ -109,13 +111,18 @@ class Stack(Estimator):
 
     def remove(self, column: int) -> None:
         """Let every part forget an expert; the weights stay."""
-        for part in self._parts:
+        for _, _, part in self._used():
             part.remove(column)
 
     def add(self, queries: Queries, table: Table, seed: int) -> None:
         """Let every part learn an expert; the weights stay."""
-        for part in self._parts:
+        for _, _, part in self._used():
             part.add(queries, table, seed)
+
+    def _used(self) -> list[tuple[int, float, Estimator]]:
+        """Return number, weight and estimator of the parts that weigh anything."""
+        weighed = zip(self.learned["weights"].tolist(), self._parts, strict=True)
+        return [(n, weight, part) for n, (weight, part) in enumerate(weighed) if weight > 0]
 
 
 def _shared(held_out: Floats) -> Floats:
