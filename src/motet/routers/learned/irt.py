@@ -11,12 +11,14 @@ Here an expert's `theta` is free where it has answers; a new one fits its own al
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from motet.config import Options
 from motet.routers.learned.base import Estimate, Estimator, Queries
+from motet.routers.learned.knn import build_index
 from motet.routers.tables import Table
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ class IRT(Estimator):
             "vectors": _some(vectors, seed),
             "rows": np.full(scores.shape[1], float(len(rows))),
         }
+        self._index = build_index(self.learned["vectors"])
 
     def predict(self, queries: Queries) -> Estimate:
         """Return probabilities, with errors by the answers that each ability was learned from."""
@@ -99,6 +102,11 @@ class IRT(Estimator):
         # A weighted count of answers to queries alike; a tenth of them speak of this one.
         error = np.sqrt(quality * (1 - quality) / (0.1 * self.learned["rows"]).clip(1))
         return Estimate(quality=quality.astype(np.float32), error=error.astype(np.float32))
+
+    def restore(self, state: Mapping[str, NDArray[Any]], experts: tuple[str, ...]) -> None:
+        """Take over abilities, and index the neighbours anew."""
+        super().restore(state, experts)
+        self._index = build_index(self.learned["vectors"])
 
     def explain(self, queries: Queries) -> dict[str, Any]:
         """Show the difficulty, and how each expert's ability meets what is asked."""
@@ -146,9 +154,7 @@ class IRT(Estimator):
         known = self.learned["vectors"]
         share, count = self.options.warm_up, min(self.options.neighbours, len(known))
         if share > 0:
-            similar = vectors @ known.T
-            near = np.argpartition(-similar, count - 1, axis=1)[:, :count]
-            near.sort(axis=1)
+            _, near = self._index.search(np.ascontiguousarray(vectors, np.float32), count)
             vectors = (1 - share) * vectors + share * known[near].mean(axis=1)
         padded = np.concatenate([vectors, np.ones((len(vectors), 1))], axis=1).astype(np.float64)
         return np.logaddexp(0, padded @ self.learned["ask"]), padded @ self.learned["hard"]

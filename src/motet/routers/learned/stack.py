@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _PARTS = tuple(Part(kind=kind) for kind in ("categories", "words", "ridge", "clusters", "knn"))
 _SHARPNESS = 200.0
-_GRID, _BEST = 10, 8
+_GRID, _BEST = 10, 40
+_LEAST = 0.05
+"""A part that weighs less is left out: it costs time and changes little."""
 
 
 class StackConfig(Options):
@@ -153,8 +155,10 @@ def _weights(held_out: Floats, table: Table) -> Floats:
     worth = _worth(grid, held_out, scores * row[:, None])
     worth += _worth(grid, usual, gains * row[:, None])
     best = np.argsort(-worth, kind="stable")[:_BEST]
-    found: Floats = grid[best].mean(axis=0)
-    return found
+    found = grid[best].mean(axis=0)
+    found[found < min(_LEAST, found.max())] = 0.0
+    shares: Floats = found / found.sum()
+    return shares
 
 
 def _worth(grid: Floats, held_out: Floats, scores: Floats) -> Floats:
