@@ -136,7 +136,7 @@ def _points(gain: Figure) -> str:
 
 def _span(figure: Figure, scale: float, digits: int, sign: str = "") -> str:
     low, high = (
-        "?" if end is None else f"{scale * end:{sign}.{digits}f}"
+        "∞" if end is None else f"{scale * end:{sign}.{digits}f}"
         for end in (figure.low, figure.high)
     )
     return f"{low} to {high}"

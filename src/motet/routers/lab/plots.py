@@ -96,6 +96,7 @@ def accuracy(report: Report) -> Figure:
             textcoords="offset points",
             va="center",
             fontsize=9,
+            path_effects=_halo(),
         )
     best = report.of(BEST_SINGLE).figures["accuracy_mean_over_tasks"].value or 0
     axes.axvline(100 * best, color=INK, lw=1, ls=(0, (4, 3)), zorder=0)
@@ -298,13 +299,17 @@ def _legend(axes: Axes) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9)
 
 
+def _halo() -> list[Any]:
+    """Return what keeps text readable where it crosses a line."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2.5, foreground="white")]
+
+
 def _label_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
     """Write each point's name beside it; a name that would cover another's is moved down."""
     import math
 
-    from matplotlib.patheffects import withStroke
-
-    halo = [withStroke(linewidth=2.5, foreground="white")]
     taken: list[tuple[float, float]] = []
     for name, (x, y) in sorted(points.items(), key=lambda item: -item[1][1]):
         place = y
@@ -319,5 +324,5 @@ def _label_points(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None
             fontsize=8,
             va="center",
             color=INK,
-            path_effects=halo,
+            path_effects=_halo(),
         )
