@@ -112,6 +112,9 @@ class Encoder:
                     hint=f"pip install 'sentence-transformers[{self._backend}]', or "
                     "backend: torch.",
                 )
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()
         device = None if self._backend == "torch" else "cpu"
         try:
             return SentenceTransformer(str(self._folder), backend=self._backend, device=device)

@@ -167,7 +167,9 @@ class LearnedRouter(Router):
         if confidence < self.options.min_confidence:
             why = f"confidence {confidence:.2f} is under {self.options.min_confidence:g}; {reason}"
             return self._fall_back(fleet, why, choices)
-        return Decision(choices=choices, router=self.name, reason=reason, confidence=confidence)
+        return Decision(
+            choices=choices, router=self.name, reason=reason, confidence=round(confidence, 4)
+        )
 
     def _terms(self, artifact: Artifact) -> Terms:
         options = self.options
