@@ -61,13 +61,15 @@ def versions(*packages: str) -> dict[str, str]:
     return {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}}
 
 
-def peer(name: str, version: str, requirement: str) -> Path:
+def peer(name: str, version: str, requirement: str, *beside: str) -> Path:
     """Return the `bin` folder of an environment that holds a peer, made on first use.
 
     Parameters
     ----------
     requirement
         What pip installs, without the version; the environment is kept under `~/.cache/motet`.
+    beside
+        Further requirements, such as the version of a library that both sides shall use.
     """
     folder = Path.home() / ".cache" / "motet" / "peers" / f"{name}-{version}"
     done = folder / ".installed"
@@ -76,7 +78,10 @@ def peer(name: str, version: str, requirement: str) -> Path:
             subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
             pip = [folder / "bin" / "python", "-m", "pip", "install", "-q"]
             made = subprocess.run(
-                [*pip, f"{requirement}=={version}"], capture_output=True, text=True, check=False
+                [*pip, f"{requirement}=={version}", *beside],
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if made.returncode:
                 raise SystemExit(f"{name} {version} cannot be installed:\n{made.stderr[-2000:]}")
@@ -200,13 +205,14 @@ def _page(theme: str, date: str, report: Mapping[str, Any], tables: Iterable[str
 
 
 def _command() -> list[str]:
-    """Return this run's arguments, without the places where only its output went."""
+    """Return this run's arguments, without the places of this machine."""
     script = f"benchmarks/{Path(sys.argv[0]).name}"
-    rest = sys.argv[1:]
-    if "--json" in rest:
-        at = rest.index("--json")
-        rest = rest[:at] + rest[at + 2 :]
-    return [script, *rest]
+    shown = [Path(part).name if "/" in part else part for part in sys.argv[1:]]
+    for output in ("--json", "--pages"):
+        if output in shown:
+            at = shown.index(output)
+            shown = shown[:at] + shown[at + 2 :]
+    return [script, *shown]
 
 
 def markdown(head: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:

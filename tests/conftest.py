@@ -10,12 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
+import hypothesis
 import pytest
 import uvicorn
 
 from motet.api import create_app
 from motet.composer.service import Motet
 from motet.config import parse
+
+# Speed is measured in benchmarks; a busy machine must not fail a property.
+hypothesis.settings.register_profile("motet", deadline=None)
+hypothesis.settings.load_profile("motet")
 
 FLEET = """
 version: 1

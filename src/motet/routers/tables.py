@@ -11,6 +11,9 @@ A table is one Parquet, CSV or JSON-lines file, one row a query:
 | `latency:<expert>` | seconds | how long it took; for all experts or for none         |
 
 Other columns are left alone. Routers are trained on tables and judged on them.
+
+Rows where some expert's score is missing are left out, as long as they are few: answers get lost.
+`Table.left_out` counts them.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
+MOST_GAPS = 0.02
+"""Share of rows that may lack some score; more is no accident, and leaving them out a bias."""
+MOST_SHARED = 0.01
+"""Share of queries that may stand in both the table learned from and the one judged on."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +58,8 @@ class Table:
         `[rows, experts]` float32, USD an answer; None where they are not known.
     latencies
         `[rows, experts]` float32, seconds an answer; None where they are not known.
+    left_out
+        Rows of the file that are not here, because a score was missing.
     """
 
     name: str
@@ -60,6 +69,7 @@ class Table:
     queries: tuple[str, ...] | None = None
     costs: Floats | None = None
     latencies: Floats | None = None
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -128,6 +138,7 @@ def read(path: str | Path) -> Table:
             f"{path}: no 'score:<expert>' column; its columns are {', '.join(columns) or 'none'}.",
             hint=f"Did you mean 'score:<expert>' by {close[0]!r}?" if close else "",
         )
+    columns, left_out = _without_gaps(path, columns, experts)
     rows = len(next(iter(columns.values())))
     if rows == 0:
         raise TableError(f"{path}: the table is empty.")
@@ -139,25 +150,59 @@ def read(path: str | Path) -> Table:
         queries=_texts(path, columns, "query"),
         costs=_optional(path, columns, "cost", experts),
         latencies=_optional(path, columns, "latency", experts),
+        left_out=left_out,
     )
 
 
-def refuse_shared_queries(train: Table, test: Table) -> None:
-    """Raise `TableError` when a query stands in both tables: the result would be no proof."""
-    if train.queries is None or test.queries is None:
-        return
-    seen = {_plain(query): row for row, query in enumerate(train.queries)}
-    shared = [(seen[_plain(q)], row) for row, q in enumerate(test.queries) if _plain(q) in seen]
-    if shared:
-        first, row = shared[0]
+def unseen(test: Table, seen: NDArray[np.uint64] | None, source: str) -> NDArray[np.intp]:
+    """Return the rows of `test` whose queries were not learned from.
+
+    Data sets ask a few questions twice; where more than that is shared, the tables are not what
+    their names say, and the result would be no proof.
+
+    Parameters
+    ----------
+    seen
+        `fingerprints` of the queries learned from; None where there were none.
+    source
+        What they are called in messages.
+
+    Raises
+    ------
+    TableError
+        More than `MOST_SHARED` of the queries were seen.
+    """
+    import numpy as np
+
+    asked = fingerprints(test)
+    if asked is None or seen is None or test.queries is None:
+        return np.arange(len(test))
+    known = np.isin(asked, seen)
+    if known.sum() > MOST_SHARED * len(test):
+        row = int(np.flatnonzero(known)[0])
         raise TableError(
-            f"{len(shared)} of {len(test)} queries of {test.name} are also in {train.name}; the "
-            f"first is row {row} (row {first} there): {test.queries[row][:80]!r}.",
-            hint="Judge on queries that were not trained on.",
+            f"{known.sum()} of {len(test)} queries of {test.name} are also in {source}, which was "
+            f"learned from; the first is row {row}: {test.queries[row][:80]!r}.",
+            hint="Judge on queries that were not learned from.",
         )
+    return np.flatnonzero(~known)
 
 
-def _plain(query: str) -> str:
+def fingerprints(table: Table) -> NDArray[np.uint64] | None:
+    """Return `[rows]` 64-bit hashes of what the queries ask; None where there are no queries."""
+    import numpy as np
+
+    if table.queries is None:
+        return None
+    hashes = (
+        hashlib.blake2b(plain(query).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for query in table.queries
+    )
+    return np.frombuffer(b"".join(hashes), dtype="<u8")
+
+
+def plain(query: str) -> str:
+    """Return what a query asks: two that differ in case or spacing alone are the same."""
     return " ".join(query.split()).casefold()
 
 
@@ -198,6 +243,27 @@ def _reader(suffix: str) -> Any:
 
     options = json.ParseOptions(newlines_in_values=True)
     return lambda path: json.read_json(path, parse_options=options)
+
+
+def _without_gaps(
+    path: Path, columns: dict[str, pa.ChunkedArray], experts: list[str]
+) -> tuple[dict[str, pa.ChunkedArray], int]:
+    """Return the columns without rows that lack a score, and how many those were."""
+    import numpy as np
+
+    gaps = np.stack([columns[f"score:{e}"].is_null().to_numpy() for e in experts], axis=1)
+    lacking = np.flatnonzero(gaps.any(axis=1))
+    if len(lacking) > MOST_GAPS * len(gaps):
+        row, expert = int(lacking[0]), experts[int(gaps[lacking[0]].argmax())]
+        raise TableError(
+            f"{path}: row {row} has no 'score:{expert}', and {len(lacking)} of {len(gaps)} rows "
+            f"lack some expert's score.",
+            hint=f"Up to {MOST_GAPS:.0%} of the rows would be left out for it.",
+        )
+    if not lacking.size:
+        return columns, 0
+    whole = ~gaps.any(axis=1)
+    return {name: column.filter(whole) for name, column in columns.items()}, len(lacking)
 
 
 def _texts(path: Path, columns: dict[str, pa.ChunkedArray], name: str) -> tuple[str, ...] | None:

@@ -13,8 +13,8 @@ from motet.routers.learned.decide import Terms
 
 
 @pytest.fixture
-def folder(artifacts, tmp_path):
-    artifacts("knn").save(tmp_path / "router")
+def folder(tmp_path):
+    world.once("knn").save(tmp_path / "router")
     return tmp_path / "router"
 
 
@@ -79,8 +79,8 @@ def test_no_folder(tmp_path):
         Artifact.load(tmp_path / "nothing")
 
 
-def test_a_foreign_encoder_is_refused(artifacts):
-    artifact = artifacts("ridge")
+def test_a_foreign_encoder_is_refused():
+    artifact = world.once("ridge")
     artifact.check_encoder(world.ENCODER)
     with pytest.raises(ArtifactError, match="is another encoder"):
         artifact.check_encoder(world.FakeEncoder("other weights"))
@@ -88,18 +88,18 @@ def test_a_foreign_encoder_is_refused(artifacts):
         artifact.estimate(Queries(embeddings=np.ones((1, 3), np.float32)))
 
 
-def test_saving_replaces_an_artifact_and_nothing_else(artifacts, folder, tmp_path):
-    artifacts("ridge").save(folder)
+def test_saving_replaces_an_artifact_and_nothing_else(folder, tmp_path):
+    world.once("ridge").save(folder)
     assert Artifact.load(folder).kind == "ridge"
     assert not (folder / "neighbours.faiss").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["router"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(ArtifactError, match="holds no artifact"):
-        artifacts("ridge").save(tmp_path / "mine")
+        world.once("ridge").save(tmp_path / "mine")
 
 
-def test_terms_are_kept(artifacts, tmp_path):
-    artifacts("ridge").with_terms(Terms(lam=0.25, scale=8e-3)).save(tmp_path / "a")
+def test_terms_are_kept(tmp_path):
+    world.once("ridge").with_terms(Terms(lam=0.25, scale=8e-3)).save(tmp_path / "a")
     terms = Artifact.load(tmp_path / "a").terms
     assert terms.lam == 0.25 and terms.scale == pytest.approx(8e-3)

@@ -26,8 +26,8 @@ def test_every_estimator_is_a_router():
 
 
 @pytest.mark.parametrize("kind", world.LEARN)
-def test_learns_who_is_good_at_what(kind, artifacts):
-    artifact = artifacts(kind)
+def test_learns_who_is_good_at_what(kind):
+    artifact = world.once(kind)
     chosen = artifact.decide(artifact.estimate(ASKED)).chosen
     best = {"maths": "solver", "code": "coder", "law": "jurist"}
     right = [artifact.experts[c] == best[t] for c, t in zip(chosen, NEW.tasks, strict=True)]
@@ -35,20 +35,20 @@ def test_learns_who_is_good_at_what(kind, artifacts):
 
 
 @every_kind
-def test_estimates_are_sound(kind, artifacts):
-    found = artifacts(kind).estimate(ASKED)
+def test_estimates_are_sound(kind):
+    found = world.once(kind).estimate(ASKED)
     assert found.quality.shape == found.error.shape == found.cost.shape == (60, 4)
     assert found.quality.dtype == found.error.dtype == found.cost.dtype == np.float32
     assert ((found.quality >= 0) & (found.quality <= 1)).all()
     assert (found.error > 0).all() and (found.cost > 0).all()
     # A query's estimate does not depend on the others it is asked with.
-    one = artifacts(kind).estimate(ASKED.take(np.array([3])))
+    one = world.once(kind).estimate(ASKED.take(np.array([3])))
     np.testing.assert_allclose(one.quality[0], found.quality[3], atol=1e-5)
 
 
 @every_kind
-def test_the_same_bits_after_save_and_load(kind, artifacts, tmp_path):
-    artifact = artifacts(kind)
+def test_the_same_bits_after_save_and_load(kind, tmp_path):
+    artifact = world.once(kind)
     artifact.save(tmp_path / "router")
     loaded = Artifact.load(tmp_path / "router")
     assert loaded.experts == artifact.experts and loaded.kind == kind
@@ -61,10 +61,10 @@ def test_the_same_bits_after_save_and_load(kind, artifacts, tmp_path):
 
 
 @every_kind
-def test_permuting_experts_permutes_decisions(kind, artifacts):
+def test_permuting_experts_permutes_decisions(kind):
     order = ("cheap", "solver", "jurist", "coder")
     permuted = world.trained(kind, world.table(experts=order))
-    first, second = artifacts(kind), permuted
+    first, second = world.once(kind), permuted
     a, b = first.estimate(ASKED), second.estimate(ASKED)
     columns = [first.experts.index(expert) for expert in second.experts]
     assert a.quality[:, columns].tobytes() == b.quality.tobytes()
@@ -78,7 +78,7 @@ def test_permuting_experts_permutes_decisions(kind, artifacts):
 
 
 @every_kind
-def test_a_doubled_expert_changes_nothing(kind, artifacts):
+def test_a_doubled_expert_changes_nothing(kind):
     of = world.table()
     columns = [0, 1, 2, 3, 1]
     doubled = world.trained(
@@ -90,7 +90,7 @@ def test_a_doubled_expert_changes_nothing(kind, artifacts):
             costs=of.costs[:, columns],
         ),
     )
-    one, two = artifacts(kind), doubled
+    one, two = world.once(kind), doubled
     a, b = one.estimate(ASKED), two.estimate(ASKED)
     np.testing.assert_allclose(b.quality[:, :4], a.quality, atol=1e-6)
     chosen = [two.experts[c].replace("twin", "coder") for c in two.decide(b).chosen]
@@ -98,8 +98,8 @@ def test_a_doubled_expert_changes_nothing(kind, artifacts):
 
 
 @every_kind
-def test_an_excluded_expert_is_never_chosen(kind, artifacts):
-    artifact = artifacts(kind)
+def test_an_excluded_expert_is_never_chosen(kind):
+    artifact = world.once(kind)
     estimate = artifact.estimate(ASKED)
     for expert in range(4):
         allowed = np.arange(4) != expert
@@ -113,8 +113,8 @@ def test_an_excluded_expert_is_never_chosen(kind, artifacts):
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_raising_lambda_never_raises_the_expected_cost(kind, artifacts, lams):
-    artifact = artifacts(kind)
+def test_raising_lambda_never_raises_the_expected_cost(kind, lams):
+    artifact = world.once(kind)
     estimate = artifact.estimate(ASKED)
     rows = np.arange(len(NEW))
     spent = [
@@ -147,15 +147,15 @@ def test_an_expert_joins_without_the_others_moving(kind):
     assert left.estimate(ASKED).quality.tobytes() == after.quality[:, [0, 2, 3]].tobytes()
 
 
-def test_a_kind_that_cannot_says_who_can(artifacts):
+def test_a_kind_that_cannot_says_who_can():
     with pytest.raises(ArtifactError, match="cannot learn an expert beside the others.*ridge"):
-        artifacts("contrastive").add(
+        world.once("contrastive").add(
             "new", dataclasses.replace(NEW, experts=("new", "b", "c", "d")), ASKED.embeddings
         )
 
 
-def test_an_expert_without_data_is_never_chosen(artifacts, tmp_path):
-    artifact = artifacts("ridge").add("new")
+def test_an_expert_without_data_is_never_chosen(tmp_path):
+    artifact = world.once("ridge").add("new")
     estimate = artifact.estimate(ASKED)
     assert np.isnan(estimate.quality[:, 4]).all()
     assert (artifact.decide(estimate).chosen != 4).all()
@@ -164,14 +164,14 @@ def test_an_expert_without_data_is_never_chosen(artifacts, tmp_path):
     assert Artifact.load(tmp_path / "a").experts[-1] == "new"
 
 
-def test_an_expert_is_judged_by_those_described_alike(artifacts):
+def test_an_expert_is_judged_by_those_described_alike():
     from motet.routers.learned.coldstart import likeness
 
     like = likeness(
         "prime algebra", {"solver": "algebra prime fraction", "coder": "python loop"}, world.ENCODER
     )
     assert like["solver"] > 0.8
-    artifact = artifacts("ridge").add("new", like=like)
+    artifact = world.once("ridge").add("new", like=like)
     found = artifact.estimate(ASKED)
     solver = artifact.experts.index("solver")
     assert np.corrcoef(found.quality[:, 4], found.quality[:, solver])[0, 1] > 0.9
@@ -208,12 +208,12 @@ def test_tiny_tables():
             assert np.isfinite(found.quality).all(), (kind, rows)
 
 
-def test_guard_steps_in_far_from_what_it_knows(artifacts):
+def test_guard_steps_in_far_from_what_it_knows():
     artifact = world.trained("guard", world.table(), coverage=0.9)
     foreign = "zebra quokka wombat lemur"
     strange = Queries(embeddings=world.ENCODER.encode([foreign]), texts=(foreign,))
     assert "best overall" in artifact.explain(strange)["reason"]
-    overall = artifacts("best-single").estimate(strange)
+    overall = world.once("best-single").estimate(strange)
     np.testing.assert_array_equal(artifact.estimate(strange).quality, overall.quality)
 
 
@@ -223,8 +223,8 @@ def test_fusion_keeps_only_experts_worth_their_toll():
     assert list(kept) == [True, True, True, False]
 
 
-def test_tree_can_be_read(artifacts):
-    artifact = artifacts("tree")
+def test_tree_can_be_read():
+    artifact = world.once("tree")
     names = tuple(e.name for e in sorted(artifact.manifest.experts, key=lambda e: e.column))
     lines = artifact.estimator.text(names).splitlines()
     assert len(lines) >= 5 and "?" in lines[0]

@@ -41,9 +41,9 @@ def around(folder, experts=("solver", "coder", "jurist", "newcomer"), kind="ridg
 
 
 @pytest.fixture
-def folder(artifacts, tmp_path):
+def folder(tmp_path):
     for kind in ("ridge", "words", "knn"):
-        artifacts(kind).save(tmp_path / kind)
+        world.once(kind).save(tmp_path / kind)
     return tmp_path
 
 

@@ -1,5 +1,6 @@
 """A small world where the best router is known: topics, and experts that are good at one each."""
 
+import functools
 import hashlib
 
 import numpy as np
@@ -95,3 +96,9 @@ def trained(kind, of, **options):
     from motet.routers.learned.artifact import train
 
     return train(of, ENCODER.encode(of.queries), kind, {**QUICK.get(kind, {}), **options}, ENCODER)
+
+
+@functools.cache
+def once(kind):
+    """Return the artifact of a kind on `table()`, trained once for all tests."""
+    return trained(kind, table())

@@ -22,7 +22,7 @@ from motet.routers.learned.store import (
     read_state,
     write,
 )
-from motet.routers.tables import Table
+from motet.routers.tables import Table, fingerprints
 from motet.weights.sources import no_report
 from motet.weights.store import Report
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 _COSTS = "motet.costs."
+_SEEN = "motet.seen"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +48,14 @@ class Artifact:
         What `router.json` says.
     costs
         None when the table had none.
+    seen
+        `[rows]` fingerprints of the queries that were learned from; None when there were none.
     """
 
     manifest: Manifest
     estimator: Estimator
     costs: CostModel | None = None
+    seen: NDArray[np.uint64] | None = None
 
     @property
     def kind(self) -> str:
@@ -89,6 +93,7 @@ class Artifact:
         manifest = read_manifest(folder)
         estimator = _estimator_of(manifest)
         state = read_state(folder, manifest)
+        seen = state.pop(_SEEN, None)
         costs = {n.removeprefix(_COSTS): a for n, a in state.items() if n.startswith(_COSTS)}
         columns = _names_of_columns(manifest)
         try:
@@ -100,7 +105,7 @@ class Artifact:
                 f"Artifact {folder} is damaged: it holds no array {error}.",
                 hint="Train again: motet router train.",
             ) from error
-        return cls(manifest, estimator, CostModel.restore(costs) if costs else None)
+        return cls(manifest, estimator, CostModel.restore(costs) if costs else None, seen)
 
     def save(self, folder: str | Path) -> None:
         """Write to a folder, whole or not at all; an artifact that is there is replaced.
@@ -113,6 +118,8 @@ class Artifact:
         state = dict(self.estimator.state())
         if self.costs is not None:
             state |= {_COSTS + name: array for name, array in self.costs.state().items()}
+        if self.seen is not None:
+            state[_SEEN] = self.seen
         write(Path(folder), self.manifest, state)
 
     def check_encoder(self, encoder: Encoder) -> None:
@@ -178,7 +185,8 @@ class Artifact:
         if len(queries) != 1:
             raise ValueError(f"one query is explained at a time, not {len(queries)}")
         self._check_width(queries)
-        found = {"kind": self.kind, **self.estimator.explain(queries)}
+        columns = {e.name: e.column for e in self.manifest.experts if e.column is not None}
+        found = {"kind": self.kind, **_by_expert(self.estimator.explain(queries), columns)}
         unknown = [e.name for e in self.manifest.experts if e.column is None and not e.like]
         return {**found, "without_data": unknown} if unknown else found
 
@@ -236,7 +244,8 @@ class Artifact:
         )
         costs = None if copy.costs is None else copy.costs.add(CostModel.fit(table))
         experts = [*self.manifest.experts, joined]
-        return Artifact(self._with_experts(experts), copy.estimator, costs)
+        seen = _union(self.seen, table)
+        return Artifact(self._with_experts(experts), copy.estimator, costs, seen)
 
     def remove(self, expert: str) -> Artifact:
         """Return an artifact that does not know `expert`; the others stay as they are.
@@ -266,7 +275,7 @@ class Artifact:
             for e in left
         ]
         costs = None if copy.costs is None else copy.costs.remove(gone)
-        return Artifact(self._with_experts(shifted), copy.estimator, costs)
+        return Artifact(self._with_experts(shifted), copy.estimator, costs, self.seen)
 
     def _with_experts(self, experts: list[ExpertRecord]) -> Manifest:
         return self.manifest.model_copy(update={"experts": experts})
@@ -377,7 +386,8 @@ def train(
         table=record(table),
         scale=None if table.costs is None else scale(table.costs),
     )
-    return Artifact(manifest, estimator, None if table.costs is None else CostModel.fit(unlike))
+    costs = None if table.costs is None else CostModel.fit(unlike)
+    return Artifact(manifest, estimator, costs, fingerprints(table))
 
 
 def _estimator_of(manifest: Manifest) -> Estimator:
@@ -404,3 +414,25 @@ def _names_of_columns(manifest: Manifest) -> tuple[str, ...]:
         if expert.column is not None:
             names.setdefault(expert.column, expert.name)
     return tuple(names[column] for column in sorted(names))
+
+
+def _by_expert(told: Any, columns: Mapping[str, int]) -> Any:
+    """Return an explanation whose lists `by_column` have become mappings by expert."""
+    if isinstance(told, list):
+        return [_by_expert(part, columns) for part in told]
+    if not isinstance(told, dict):
+        return told
+    found = {key: _by_expert(part, columns) for key, part in told.items() if key != "by_column"}
+    for what, numbers in told.get("by_column", {}).items():
+        found[what] = {name: numbers[column] for name, column in columns.items()}
+    return found
+
+
+def _union(seen: NDArray[np.uint64] | None, table: Table) -> NDArray[np.uint64] | None:
+    """Return what was seen and the queries of another table."""
+    import numpy as np
+
+    more = fingerprints(table)
+    if seen is None or more is None:
+        return more if seen is None else seen
+    return np.union1d(seen, more)

@@ -109,6 +109,8 @@ class Estimator(ABC):
     ----------
     needs
         The parts of `Queries` it cannot do without.
+    uses
+        Parts it can do without, and does better with.
     version
         Raised when what is learned changes its meaning: older artifacts are then stale.
     learned
@@ -119,6 +121,7 @@ class Estimator(ABC):
 
     Config: ClassVar[type[Options]] = Options
     needs: frozenset[Need] = frozenset({"embeddings"})
+    uses: ClassVar[frozenset[Need]] = frozenset()
     version: ClassVar[int] = 1
     names_experts: bool = False
 
@@ -149,7 +152,8 @@ class Estimator(ABC):
     def explain(self, queries: Queries) -> dict[str, Any]:
         """Return what led to the estimate of one query, as plain JSON values.
 
-        The value of `reason` is a sentence of it for people.
+        The value of `reason` is a sentence of it for people; `by_column` holds lists of one
+        number a column of the estimates, which the artifact shows by expert.
         """
         return {}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -59,6 +59,7 @@ class Categories(Estimator):
     Config = CategoriesConfig
     options: CategoriesConfig
     needs: frozenset[Need] = frozenset()
+    uses: ClassVar[frozenset[Need]] = frozenset({"embeddings"})
     names_experts: bool = True
 
     def fit(self, queries: Queries, table: Table, seed: int) -> None:

@@ -115,7 +115,7 @@ class IRT(Estimator):
         return {
             "difficulty": round(float(hard[0]), 4),
             "discrimination": round(float((asked[0] ** 2).sum() ** 0.5), 4),
-            "abilities": [round(float(one), 4) for one in met],
+            "by_column": {"ability": [round(float(one), 4) for one in met]},
             "reason": f"difficulty {hard[0]:.2f}, best ability for it {met.max():.2f}",
         }
 

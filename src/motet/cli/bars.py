@@ -1,0 +1,24 @@
+"""A progress bar for long work, on standard error so that standard output stays clean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Report = Callable[[str, float, float], None]
+
+
+@contextmanager
+def progress_bar() -> Iterator[Report]:
+    """Show a bar while the block runs; it is told stage, how much is done, and the total."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("starting", total=None)
+
+        def report(stage: str, done: float, total: float) -> None:
+            bars.update(task, description=stage, completed=done, total=total or None)
+
+        yield report

@@ -1,0 +1,331 @@
+"""`motet router`: train routers on tables, judge them, and see why they decide."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motet.cli import router_output
+from motet.cli.bars import Report as Progress
+from motet.cli.bars import progress_bar
+from motet.cli.console import Json, command, print_json
+from motet.errors import ArtifactError, ConfigError
+
+if TYPE_CHECKING:
+    from motet.routers.lab.compare import Data
+    from motet.routers.lab.report import Report
+    from motet.routers.learned.artifact import Artifact
+    from motet.routers.learned.encoders import Encoder
+
+app = typer.Typer(no_args_is_help=True)
+
+TablePath = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="A routing table: .parquet, .csv or .jsonl.")
+]
+ArtifactPath = Annotated[Path, typer.Argument(metavar="DIR", help="A trained router.")]
+Seed = Annotated[int, typer.Option(help="For every random choice.")]
+EncoderName = Annotated[
+    str | None,
+    typer.Option("--encoder", help="A hub id, a folder or pypi:package; MiniLM if not given."),
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="OPTION=VALUE", help="A hyperparameter; repeat for more."),
+]
+Page = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Write one HTML page here.")
+]
+Plots = Annotated[
+    Path | None, typer.Option("--plots", metavar="DIR", help="Write the pictures here, as PNG.")
+]
+
+
+@app.command("train")
+@command
+def train(
+    table: TablePath,
+    kind: Annotated[str, typer.Option(help="The kind of router.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the router is kept.")],
+    encoder: EncoderName = None,
+    options: Options = None,
+    seed: Seed = 0,
+    target_cost: Annotated[
+        float | None,
+        typer.Option(metavar="USD", help="Mean cost of an answer that decisions shall keep to."),
+    ] = None,
+    target_share: Annotated[
+        str | None,
+        typer.Option(metavar="EXPERT=SHARE", help="Share of calls an expert shall get."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fit a router on a table and keep it in a folder."""
+    from motet.routers.lab.compare import cross_validate
+    from motet.routers.lab.kinds import canonical
+    from motet.routers.learned import artifact as artifacts
+    from motet.routers.learned.decide import calibrate
+
+    kind, share = canonical(kind), _share(target_share)
+    values = dict(_option(text) for text in options or ())
+    with progress_bar() as report:
+        data = _data(table, {kind: values}, encoder, report)
+        began = time.perf_counter()
+        report(f"fitting {kind}", 0, 0)
+        made = artifacts.train(data.table, data.embeddings, kind, values, data.encoder, seed=seed)
+        seconds = time.perf_counter() - began
+        if target_cost is not None or share is not None:
+            # On its own training rows a router is too sure; folds show what it will spend.
+            estimate, _ = cross_validate(data, kind, values, seed=seed, progress=report)
+            terms = calibrate(
+                estimate,
+                data.table,
+                scale=made.terms.scale,
+                target_cost=target_cost,
+                target_share=share,
+            )
+            made = made.with_terms(terms)
+        made.save(out)
+    facts = {
+        "artifact": str(out),
+        "kind": kind,
+        "rows": len(data.table),
+        "rows_left_out": data.table.left_out,
+        "experts": list(made.experts),
+        "encoder": made.manifest.encoder.name if made.manifest.encoder else None,
+        "options": made.manifest.options,
+        "lambda": made.terms.lam,
+        "fit_seconds": round(seconds, 3),
+    }
+    if json:
+        print_json(facts)
+        return
+    typer.secho(f"{kind}", bold=True, nl=False)
+    typer.echo(f" fitted on {len(data.table):,} rows, {len(made.experts)} experts: {out}")
+    typer.echo(f"  {seconds:.1f} s, lambda {made.terms.lam:g}")
+    if data.table.left_out:
+        typer.echo(f"  {data.table.left_out} rows without a score were left out")
+    typer.secho(f"  Judge it on other queries: motet router eval {out} TABLE", dim=True)
+
+
+@app.command("eval")
+@command
+def evaluate(
+    artifact: ArtifactPath,
+    table: TablePath,
+    seed: Seed = 0,
+    promote: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Copy the router here if it beats the best single expert with 95% confidence; "
+            "else exit with status 1.",
+        ),
+    ] = None,
+    report_file: Page = None,
+    plots: Plots = None,
+    json: Json = False,
+) -> None:
+    """Judge a trained router on queries it has not seen."""
+    from motet.routers.lab.evaluate import evaluate as judged
+    from motet.routers.lab.report import judgement_json, table_json
+    from motet.routers.learned.artifact import Artifact
+
+    with progress_bar() as report:
+        router = Artifact.load(artifact)
+        kinds = {} if _encoder_of(router) is None else {router.kind: router.manifest.options}
+        data = _data(table, kinds, _encoder_of(router), report)
+        if data.encoder is not None:
+            router.check_encoder(data.encoder)
+        found = judged(router, data.table, data.embeddings, seed=seed, progress=report)
+        router_output.write(found, report_file, plots, report)
+    judgement = found.routers[0]
+    if json:
+        print_json(
+            {
+                "artifact": str(artifact),
+                "kind": router.kind,
+                **judgement_json(judgement),
+                **table_json(found),
+            }
+        )
+    else:
+        router_output.show(found)
+    if promote is not None:
+        _promote(router, found, promote)
+
+
+@app.command("compare")
+@command
+def compare(
+    table: TablePath,
+    kinds: Annotated[str, typer.Option(help="Kinds, separated by commas, or 'all'.")],
+    test: Annotated[
+        Path | None,
+        typer.Option(metavar="TABLE", help="Judge on these rows; else by cross-validation."),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Of the cross-validation.")] = 5,
+    encoder: EncoderName = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KIND.OPTION=VALUE", help="A hyperparameter of one kind."),
+    ] = None,
+    seed: Seed = 0,
+    report_file: Page = None,
+    plots: Plots = None,
+    json: Json = False,
+) -> None:
+    """Judge kinds of routers side by side, with the controls."""
+    from motet.routers.lab import compare as lab
+    from motet.routers.lab.kinds import ALL, choose
+    from motet.routers.lab.report import judgement_json, table_json
+    from motet.routers.tables import read
+
+    by_kind = _options_by_kind(options or ())
+    chosen, left_out = choose(kinds, read(table), by_kind)
+    with progress_bar() as report:
+        data = _data(table, chosen, encoder, report)
+        other = None if test is None else _data(test, chosen, encoder, report)
+        plan = lab.Plan(kinds=chosen, folds=folds, seed=seed, left_out=left_out, all=kinds == ALL)
+        found = lab.compare(data, plan, other, report)
+        router_output.write(found, report_file, plots, report)
+    if json:
+        print_json(
+            {
+                **table_json(found),
+                "kinds": {judgement.name: judgement_json(judgement) for judgement in found.routers},
+                "differences": [
+                    {"of": one, "to": to, "value": f.value, "low": f.low, "high": f.high}
+                    for (one, to), f in found.against.items()
+                ],
+            }
+        )
+        return
+    router_output.show(found)
+
+
+@app.command("explain")
+@command
+def explain(
+    artifact: ArtifactPath,
+    prompt: Annotated[str, typer.Argument(help="The user's message.")],
+    json: Json = False,
+) -> None:
+    """Show which expert a trained router would choose for a prompt, and what led to it."""
+    from motet.routers.lab.explain import explanation
+    from motet.routers.learned.artifact import Artifact
+
+    with progress_bar() as report:
+        router = Artifact.load(artifact)
+        name = _encoder_of(router)
+        encoder = None if name is None else _encoder(name, report)
+        if encoder is not None:
+            router.check_encoder(encoder)
+        found = explanation(router, prompt, encoder)
+    if json:
+        print_json(found)
+        return
+    router_output.show_explanation(found)
+
+
+def _encoder_of(router: Artifact) -> str | None:
+    """Return the name of the encoder that a router was trained with."""
+    return None if router.manifest.encoder is None else router.manifest.encoder.name
+
+
+def _data(
+    path: Path, kinds: Mapping[str, Mapping[str, Any]], encoder: str | None, report: Progress
+) -> Data:
+    """Return a table, embedded where one of the kinds, with its options, reads that."""
+    from motet.routers.lab.compare import Data
+    from motet.routers.lab.kinds import reads_embeddings
+    from motet.routers.learned.embeddings import embed
+    from motet.routers.learned.encoders import DEFAULT_ENCODER
+    from motet.routers.tables import read
+
+    report(f"reading {path.name}", 0, 0)
+    table = read(path)
+    if table.queries is None or not any(reads_embeddings(*kind) for kind in kinds.items()):
+        return Data(table=table)
+    found = _encoder(encoder or DEFAULT_ENCODER, report)
+    return Data(table=table, embeddings=embed(path, table, found, report), encoder=found)
+
+
+def _encoder(name: str, report: Progress) -> Encoder:
+    from motet.routers.learned.encoders import encoder
+
+    # One bar is enough, and it is ours.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    return encoder(name, report=report)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """Return the name and value of `name=value`.
+
+    The value is read as YAML. One that names a `.csv` file stands for the mapping of its first
+    column to its second, which is how sizes and prices are kept.
+    """
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ConfigError(f"--set {text!r} is not OPTION=VALUE.")
+    if value.endswith(".csv"):
+        return name.strip(), _mapping(Path(value))
+    try:
+        return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text!r}: the value cannot be read: {error}") from error
+
+
+def _mapping(path: Path) -> dict[str, str]:
+    """Return the first two columns of a CSV file with a heading."""
+    import csv
+
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            _, *rows = csv.reader(file)
+        return {row[0]: row[1] for row in rows if row}
+    except (OSError, ValueError, IndexError) as error:
+        raise ConfigError(f"{path} is not a CSV file of two columns: {error}.") from error
+
+
+def _options_by_kind(texts: list[str] | tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    from motet.routers.lab.kinds import canonical
+
+    found: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        name, value = _option(text)
+        kind, dot, option = name.partition(".")
+        if not dot:
+            raise ConfigError(f"--set {text!r} is not KIND.OPTION=VALUE.")
+        found.setdefault(canonical(kind), {})[option] = value
+    return found
+
+
+def _share(text: str | None) -> tuple[str, float] | None:
+    if text is None:
+        return None
+    expert, equals, share = text.rpartition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return expert, float(share)
+    except ValueError:
+        raise ConfigError(
+            f"--target-share {text!r} is not EXPERT=SHARE, such as gpt=0.3."
+        ) from None
+
+
+def _promote(router: Artifact, found: Report, folder: Path) -> None:
+    """Copy a router that has proven itself; refuse one that has not."""
+    from motet.routers.lab.page import summary
+
+    if not found.routers[0].beats_best_single:
+        raise ArtifactError(f"Not promoted. {' '.join(summary(found))}")
+    router.save(folder)
+    typer.secho(f"promoted to {folder}", err=True)

@@ -1,0 +1,1 @@
+"""The laboratory that judges routers on tables: figures, intervals, comparisons, pages."""
