@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -11,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
-from conftest import free_port
+from conftest import free_port, wait_for
+from motet.deploy import cluster
 
 
 class Served:
@@ -72,3 +75,35 @@ def served(config: Path, log: Path, ready: str, seconds: float):
         finally:
             found.process.kill()
     assert "Stopping" in found.output
+
+
+def motet(*arguments):
+    return [sys.executable, "-m", "motet.cli.main", *map(str, arguments)]
+
+
+@pytest.fixture(scope="module")
+def joined_ray(tmp_path_factory):
+    """A Ray of one node as `ray start` makes it; yields its address and environment."""
+    folder = tmp_path_factory.mktemp("joined")
+    first = cluster._free_ports(cluster._PORTS)
+    ports = {name: str(first + offset) for name, offset in cluster._PORT_SETTINGS.items()}
+    env = {**os.environ, **cluster._SETTINGS, **ports}
+    env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "0.5"
+    port = free_port()
+    command = [
+        str(Path(sys.executable).parent / "ray"),
+        "start",
+        "--head",
+        "--block",
+        f"--port={port}",
+    ]
+    options = ["--num-cpus=4", "--include-dashboard=false", "--disable-usage-stats"]
+    log = folder / "ray.log"
+    with log.open("w") as output:
+        node = subprocess.Popen([*command, *options], env=env, stdout=output, stderr=output)
+    try:
+        wait_for(lambda: "Ray runtime started" in log.read_text(), 60)
+        yield f"127.0.0.1:{port}", env
+    finally:
+        node.terminate()
+        node.wait(60)

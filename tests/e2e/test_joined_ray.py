@@ -3,14 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 import pytest
 
 from conftest import free_port, wait_for
-from motet.deploy import cluster
+from e2e.conftest import motet
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -22,44 +20,12 @@ compositions: {auto: {router: r}}
 """
 
 
-@pytest.fixture(scope="module")
-def ray(tmp_path_factory):
-    """A Ray of one node as `ray start` makes it; yields its address and environment."""
-    folder = tmp_path_factory.mktemp("joined")
-    first = cluster._free_ports(cluster._PORTS)
-    ports = {name: str(first + offset) for name, offset in cluster._PORT_SETTINGS.items()}
-    env = {**os.environ, **cluster._SETTINGS, **ports}
-    env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "0.5"
-    port = free_port()
-    command = [
-        str(Path(sys.executable).parent / "ray"),
-        "start",
-        "--head",
-        "--block",
-        f"--port={port}",
-    ]
-    options = ["--num-cpus=4", "--include-dashboard=false", "--disable-usage-stats"]
-    log = folder / "ray.log"
-    with log.open("w") as output:
-        node = subprocess.Popen([*command, *options], env=env, stdout=output, stderr=output)
-    try:
-        wait_for(lambda: "Ray runtime started" in log.read_text(), 60)
-        yield f"127.0.0.1:{port}", env
-    finally:
-        node.terminate()
-        node.wait(60)
-
-
 @pytest.fixture
 def config(tmp_path):
     port = free_port()
     path = tmp_path / "experts.yaml"
     path.write_text(f"{CONFIG}service: {{port: {port}}}\n")
     return path, f"http://127.0.0.1:{port}"
-
-
-def motet(*arguments):
-    return [sys.executable, "-m", "motet.cli.main", *map(str, arguments)]
 
 
 def answers(url):
@@ -71,9 +37,9 @@ def answers(url):
     return answer.status_code == 200 and "hello" in answer.text
 
 
-def test_serve_and_deploy(ray, config):
+def test_serve_and_deploy(joined_ray, config):
     """One test, since Serve's address is set once for the life of a Ray."""
-    address, env = ray
+    address, env = joined_ray
     path, url = config
     serving = subprocess.Popen(motet("serve", path, "--address", address), env=env)
     wait_for(lambda: answers(url), 90)

@@ -1,4 +1,4 @@
-"""The shipped fleet on a real Ray, with real models: SmolLM2 and an adapter on vLLM, and Gemma."""
+"""The shipped fleet on a real Ray, with real models: SmolLM2 and adapters on vLLM, and Gemma."""
 
 import json
 import os
@@ -50,7 +50,8 @@ def service(tmp_path_factory, adapter):
     shipped = Path("experts.yaml").read_text()
     text = shipped.replace("  - id: gemma\n", ADAPTER.format(folder=adapter), 1)
     assert text != shipped
-    text = text.replace("templates/", f"{Path('templates').resolve()}/")
+    for place in ("templates/", "examples/"):
+        text = text.replace(place, f"{Path(place).resolve()}/")
     config = folder / "experts.yaml"
     config.write_text(text)
     with served(config, folder / "log", "Press Ctrl-C", 500) as found:
@@ -74,6 +75,35 @@ def test_auto_reaches_smollm(client):
     assert "Paris" in answer.choices[0].message.content
     assert answer.model == "smollm"
     assert answer.usage.prompt_tokens > 10 and answer.usage.completion_tokens > 3
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expert", "said"),
+    [
+        (
+            "Given the table flights(id, code, airline, distance, seats), write a SQL query. "
+            "How many flights are there per airline?",
+            "sql",
+            "SELECT airline, COUNT(*) FROM flights GROUP BY airline",
+        ),
+        (
+            "Write a regular expression that matches 3 digits followed by a hyphen.",
+            "regexes",
+            "[0-9]{3}-",
+        ),
+        ("Tom has 6 pens and buys 7 more. How many pens does Tom have now?", "arithmetic", "13"),
+        ("Write a short poem about the sea.", "smollm", ""),
+    ],
+)
+def test_auto_reaches_the_specialists(client, prompt, expert, said):
+    raw = client.chat.completions.with_raw_response.create(
+        model="auto",
+        messages=[{"role": "user", "content": prompt}],
+        max_tokens=48,
+        temperature=0,
+    )
+    assert raw.headers["x-motet-experts"] == expert
+    assert said in raw.parse().choices[0].message.content
 
 
 def test_streamed_text_and_usage_equal_unstreamed(client):

@@ -1,4 +1,4 @@
-"""A progress bar for long work, on standard error so that standard output stays clean."""
+"""Progress bars for long work, on standard error so that standard output stays clean."""
 
 from __future__ import annotations
 
@@ -20,5 +20,35 @@ def progress_bar() -> Iterator[Report]:
 
         def report(stage: str, done: float, total: float) -> None:
             bars.update(task, description=stage, completed=done, total=total or None)
+
+        yield report
+
+
+@contextmanager
+def progress_bars() -> Iterator[Report]:
+    """Show a bar for each stage it is told of, as `progress_bar` does for one at a time."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    stages: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+
+        def report(stage: str, done: float, total: float) -> None:
+            if stage not in stages:
+                stages[stage] = progress.add_task(stage, total=None)
+            progress.update(stages[stage], completed=done, total=total or None)
 
         yield report

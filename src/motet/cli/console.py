@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Annotated, Any, ParamSpec, TypeVar
 
@@ -64,39 +63,6 @@ def run(
             return runner.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-
-
-@contextmanager
-def bars() -> Iterator[Callable[[str, float, float], None]]:
-    """Show progress on standard error; call the result with a stage, how much is done, and of what.
-
-    A total of 0 is one that is not known.
-    """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    stages: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-
-        def report(stage: str, done: float, total: float) -> None:
-            if stage not in stages:
-                stages[stage] = progress.add_task(stage, total=None)
-            progress.update(stages[stage], completed=done, total=total or None)
-
-        yield report
 
 
 def setup_logs(verbose: bool) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, bars, command, print_json, run
+from motet.cli.bars import progress_bars
+from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, command, print_json, run
 from motet.errors import ConfigError, DeployError, did_you_mean
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ async def _build(
             concurrency=concurrency,
             judge=remote[judge] if judge else None,
         )
-        report = stack.enter_context(bars())
+        report = stack.enter_context(progress_bars())
         await tabulation.run(report)
         return tabulation.write(out, await tabulation.grade(report))
 
