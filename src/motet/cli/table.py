@@ -193,11 +193,12 @@ def _show(totals: Sequence[Totals], out: Path) -> None:
 
     tasks = list(dict.fromkeys(total.task for total in totals))
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("expert")
+    table.add_column("expert", overflow="fold", min_width=8)
     for task in tasks:
-        table.add_column(task or "score", justify="right")
-    for title in ("USD an answer", "tokens", "seconds", "refused"):
-        table.add_column(title, justify="right", style="dim")
+        # Names break before figures do: a narrow terminal shows every column.
+        table.add_column(task or "score", justify="right", overflow="fold", min_width=4)
+    for title in ("uUSD", "tokens", "seconds", "refused"):
+        table.add_column(title, justify="right", style="dim", overflow="fold", min_width=4)
     for expert in dict.fromkeys(total.expert for total in totals):
         own = [total for total in totals if total.expert == expert]
         prompts = sum(total.prompts for total in own)
@@ -208,11 +209,12 @@ def _show(totals: Sequence[Totals], out: Path) -> None:
 
         table.add_row(
             expert,
-            *(f"{total.score:.3f}" for total in own),
-            f"{mean('cost_usd'):.3g}",
+            *(f"{total.score:.2f}" for total in own),
+            f"{1e6 * mean('cost_usd'):.3g}",
             f"{mean('tokens'):.0f}",
             f"{mean('latency_s'):.2f}",
             str(sum(total.refused for total in own)),
         )
     Console().print(table)
+    typer.secho("Means of an answer; uUSD is a millionth of a dollar.", dim=True)
     typer.echo(f"Wrote {out}.")
