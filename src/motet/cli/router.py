@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -258,8 +257,6 @@ def _data(
 def _encoder(name: str, report: Progress) -> Encoder:
     from motet.routers.learned.encoders import encoder
 
-    # One bar is enough, and it is ours.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     return encoder(name, report=report)
 
 
