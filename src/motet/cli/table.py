@@ -193,7 +193,7 @@ def _show(totals: Sequence[Totals], out: Path) -> None:
 
     tasks = list(dict.fromkeys(total.task for total in totals))
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("expert", overflow="fold", min_width=8)
+    table.add_column("expert", no_wrap=True)
     for task in tasks:
         # Names break before figures do: a narrow terminal shows every column.
         table.add_column(task or "score", justify="right", overflow="fold", min_width=4)
