@@ -144,13 +144,15 @@ def main() -> None:
     """Measure, print, and write what was asked for."""
     arguments = parser(__doc__)
     arguments.add_argument("--prompts", type=int, help="of each task; 200, or 40 with --quick")
+    arguments.add_argument("--work", type=Path, help="keep prompts and answers here, and go on")
     arguments.add_argument("--url", help="a running service of experts.yaml, instead of a new one")
     args = arguments.parse_args()
     count = args.prompts or (40 if args.quick else 200)
     config = _ROOT / "experts.yaml"
     experts = [e.id for e in load(config).config.experts if not e.optional]
     with tempfile.TemporaryDirectory() as place, Processes(Path(place)) as processes:
-        folder = Path(place)
+        folder = args.work or Path(place)
+        folder.mkdir(parents=True, exist_ok=True)
         url = args.url or f"http://127.0.0.1:{free_port()}"
         if args.url is None:
             port = url.rpartition(":")[2]

