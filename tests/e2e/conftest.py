@@ -52,7 +52,12 @@ class Served:
             assert time.monotonic() < end, f"no {text!r} in {seconds} s:\n{self.output}"
             time.sleep(0.2)
 
-    def chat(self, content: str = "What is the capital of France?", model: str = "auto", **fields):
+    def chat(
+        self,
+        content: str = "Name the capital of France in one sentence.",
+        model: str = "auto",
+        **fields,
+    ):
         messages = [{"role": "user", "content": content}]
         body = {"model": model, "messages": messages, **fields}
         return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=120)

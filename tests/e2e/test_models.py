@@ -63,7 +63,9 @@ def client(service):
     return openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0, timeout=120)
 
 
-ASK = [{"role": "user", "content": "What is the capital of France?"}]
+# A question whose every token leads by a wide margin: small models sit on the fence elsewhere, and
+# two kinds of CPU round to different sides of it.
+ASK = [{"role": "user", "content": "Name the capital of France in one sentence."}]
 
 
 def test_auto_reaches_smollm(client):
@@ -82,9 +84,9 @@ def test_auto_reaches_smollm(client):
     [
         (
             "Given the table flights(id, code, airline, distance, seats), write a SQL query. "
-            "How many flights are there per airline?",
+            "Show the code of flights whose distance is greater than 500.",
             "sql",
-            "SELECT airline, COUNT(*) FROM flights GROUP BY airline",
+            "SELECT code FROM flights WHERE distance > 500",
         ),
         (
             "Write a regular expression that matches 3 digits followed by a hyphen.",

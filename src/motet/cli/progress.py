@@ -104,7 +104,7 @@ class Screen:
         key = "-H 'authorization: Bearer YOUR_KEY' " if config.service.api_keys else ""
         body = (
             f'{{"model": "{model}", "messages": [{{"role": "user", '
-            '"content": "What is the capital of France?"}]}'
+            '"content": "Name the capital of France in one sentence."}]}'
         )
         return (
             f"curl {url}/v1/chat/completions {key}-H 'content-type: application/json' -d '{body}'"

@@ -45,7 +45,7 @@ class Motet:
     """A fleet, its routers and its compositions, ready to answer.
 
     >>> async with Motet.from_file("experts.yaml") as motet:          # doctest: +SKIP
-    ...     print(await motet.chat("auto", "What is the capital of France?"))
+    ...     print(await motet.chat("auto", "Name the capital of France in one sentence."))
     """
 
     def __init__(self, document: Document, build: Build | None = None) -> None:
