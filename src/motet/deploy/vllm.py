@@ -60,13 +60,16 @@ class VllmPool(LLMServer):  # type: ignore[misc]  # Ray ships no types
         """Answer `request` as `expert`: the base model, or the adapter in the folder `adapter`."""
         chat = request.prompt is None
         form = ChatCompletionRequest if chat else CompletionRequest
-        try:
-            name = expert if adapter is None else await self._load(expert, adapter)
-            body = form(**body_of(request, name))
-        except (OSError, ValueError) as error:
-            if not isinstance(error, ValidationError):
+        name = expert
+        if adapter is not None:
+            try:
+                name = await self._load(expert, adapter)
+            except (OSError, ValueError) as error:
                 yield ExpertUnavailable(expert, f"its adapter does not load: {error}")
                 return
+        try:
+            body = form(**body_of(request, name))
+        except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             yield ExpertRejected(expert, f"{fault['loc']}: {fault['msg']}")
             return
