@@ -9,8 +9,7 @@ import openai
 import pytest
 from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-
-from conftest import wait_for
+from tests.conftest import wait_for
 
 
 def events(response):

@@ -6,8 +6,7 @@ import time
 import httpx
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-
-from conftest import FLEET, running, wait_for
+from tests.conftest import FLEET, running, wait_for
 
 
 def test_models(service):

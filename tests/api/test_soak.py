@@ -13,8 +13,7 @@ from pathlib import Path
 import aiohttp
 import httpx
 import pytest
-
-from conftest import wait_for
+from tests.conftest import wait_for
 
 STREAMS = 1000
 WAVES = 4

@@ -6,8 +6,7 @@ import sys
 import time
 
 import pytest
-
-from conftest import FLEET, free_port, wait_for
+from tests.conftest import FLEET, free_port, wait_for
 
 FAKES = "version: 1\nexperts: [{id: echo, engine: fake, license: MIT}]\nrouters: {r: {kind: constant, expert: echo}}\ncompositions: {auto: {router: r}}\n"
 

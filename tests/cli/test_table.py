@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from tests.conftest import running
 
-from conftest import running
 from motet.routers import tables
 
 FLEET = """

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.conftest import free_port, wait_for
 
-from conftest import free_port, wait_for
 from motet.deploy import cluster
 
 

@@ -6,9 +6,8 @@ import subprocess
 
 import httpx
 import pytest
-
-from conftest import free_port, wait_for
-from e2e.conftest import motet
+from tests.conftest import free_port, wait_for
+from tests.e2e.conftest import motet
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

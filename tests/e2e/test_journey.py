@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from tests.conftest import free_port, wait_for
+from tests.e2e.conftest import motet
 
-from conftest import free_port, wait_for
-from e2e.conftest import motet
 from motet.routers import tables
 
 pytestmark = [pytest.mark.ray, pytest.mark.engine, pytest.mark.timeout(900)]

@@ -10,9 +10,8 @@ import httpx
 import openai
 import psutil
 import pytest
-
-from conftest import wait_for
-from e2e.conftest import served
+from tests.conftest import wait_for
+from tests.e2e.conftest import served
 
 pytestmark = [pytest.mark.ray, pytest.mark.engine, pytest.mark.timeout(600)]
 

@@ -10,9 +10,8 @@ import httpx
 import openai
 import psutil
 import pytest
-
-from conftest import FLEET, wait_for
-from e2e.conftest import served
+from tests.conftest import FLEET, wait_for
+from tests.e2e.conftest import served
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from latent_oracle import SHAPES, TOLERANCE, Batch, assert_near, make_fusions
+from tests.kernels.latent_oracle import SHAPES, TOLERANCE, Batch, assert_near, make_fusions
 
 from motet.kernels import Plan, attend, project, project_back
 from motet.kernels.triton.shared import expert_table, filled

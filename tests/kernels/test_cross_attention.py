@@ -2,7 +2,7 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given, settings
-from latent_oracle import SHAPES, Batch, assert_near, make_fusions
+from tests.kernels.latent_oracle import SHAPES, Batch, assert_near, make_fusions
 
 from motet.kernels import Fusion, Segment, attend, cpu
 from motet.kernels.cross_attention import _operator

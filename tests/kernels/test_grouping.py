@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given, settings
-from latent_oracle import SHAPES, make_fusions, segment
+from tests.kernels.latent_oracle import SHAPES, make_fusions, segment
 
 from motet.kernels import Fusion, Plan, Segment, measure
 from motet.kernels.buckets import MAX_PADDING, make_buckets

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from latent_oracle import TOLERANCE, make_fusions
+from tests.kernels.latent_oracle import TOLERANCE, make_fusions
 
 from motet.kernels import Plan, fold, project, project_back
 from motet.kernels.gated import _operator as gated_operator

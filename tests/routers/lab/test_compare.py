@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import ENCODER, EXPERTS, synthetic, vectors
+from tests.routers.lab.synthetic import ENCODER, EXPERTS, synthetic, vectors
 
 from motet.errors import ConfigError, TableError
 from motet.routers.lab.compare import Data, Plan, compare, cross_validate, folds

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from synthetic import EXPERTS, synthetic
+from tests.routers.lab.synthetic import EXPERTS, synthetic
 
 from motet.routers.lab import page, plots
 from motet.routers.lab.evaluate import outcome_of

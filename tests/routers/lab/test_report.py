@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import EXPERTS, synthetic
+from tests.routers.lab.synthetic import EXPERTS, synthetic
 
 from motet.routers.lab.controls import (
     BEST_SINGLE,

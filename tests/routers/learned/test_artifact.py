@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import world
+from tests.routers.learned import world
 
 from motet.errors import ArtifactError
 from motet.routers.learned import Queries

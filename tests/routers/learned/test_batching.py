@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-import world
+from tests.routers.learned import world
 
 from motet.routers.learned.batching import Batcher
 

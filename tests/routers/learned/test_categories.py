@@ -6,9 +6,9 @@ import itertools
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-import world
 from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
+from tests.routers.learned import world
 
 from motet.errors import TableError
 from motet.routers.learned import Queries

@@ -5,8 +5,8 @@ import dataclasses
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-import world
 from hypothesis import given, settings
+from tests.routers.learned import world
 
 from motet.errors import TableError
 from motet.routers.learned.base import Estimate

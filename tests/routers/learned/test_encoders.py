@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-import world
+from tests.routers.learned import world
 
 from motet.errors import SourceError, TableError
 from motet.routers.learned.embeddings import embed

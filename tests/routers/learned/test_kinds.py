@@ -6,8 +6,8 @@ from itertools import pairwise
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-import world
 from hypothesis import HealthCheck, given, settings
+from tests.routers.learned import world
 
 from motet.errors import ArtifactError, ConfigError, TableError
 from motet.routers import ROUTERS

@@ -4,7 +4,7 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-import world
+from tests.routers.learned import world
 
 from motet.composer.assembly import Assembly
 from motet.composer.service import Motet
