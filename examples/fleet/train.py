@@ -27,10 +27,10 @@ RANK = 8
 BATCH = 16
 IGNORED = -100
 STEPS = {
-    "arithmetic": 260,
-    "units": 260,
+    "arithmetic": 600,
+    "units": 500,
     "sql": 130,
-    "extraction": 170,
+    "extraction": 300,
     "triage": 80,
     "regexes": 150,
 }

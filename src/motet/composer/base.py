@@ -34,6 +34,13 @@ class Strategy(ABC):
             They do not fit together; `at` names the option.
         """
 
+    def stages(self, decision: Decision) -> tuple[tuple[str, ...], ...]:
+        """Return whom `run` will most likely ask: a tuple of experts for each step, in turn.
+
+        A batch reads it to load each expert once; `run` may still ask others, or fewer.
+        """
+        return ((decision.primary,),)
+
     @abstractmethod
     def run(
         self, request: Request, decision: Decision, calls: Calls
