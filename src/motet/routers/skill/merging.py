@@ -1,0 +1,61 @@
+"""Two profiles as one: counts add up, and keywords merged in either are merged in both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from motet.routers.skill.profile import Profile
+
+Tally = tuple[float, float]
+
+_PLACES = 4
+"""Decimals of a count that are kept, so that the order of additions is no matter."""
+
+
+def total(one: Tally | None, other: Tally) -> Tally:
+    """Return the sum of two tallies, the first of which may be missing."""
+    right, wrong = one or (0.0, 0.0)
+    return round(right + other[0], _PLACES), round(wrong + other[1], _PLACES)
+
+
+def added(one: Mapping[str, Tally], other: Mapping[str, Tally]) -> dict[str, Tally]:
+    """Return the sums of tallies by name, in the order of names."""
+    found = dict(one)
+    for name, tally in other.items():
+        found[name] = total(found.get(name), tally)
+    return dict(sorted(found.items()))
+
+
+def representatives(profiles: Iterable[Profile]) -> dict[str, str]:
+    """Return who stands for every keyword: those merged in either profile are merged in both.
+
+    Of a group's representatives the first by name stays, so that the order of merges is no matter.
+    """
+    names: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while names.setdefault(name, name) != name:
+            name = names[name]
+        return name
+
+    for profile in profiles:
+        own = {keyword: keyword for keyword in profile.counts}
+        for name, keyword in (own | profile.aliases).items():
+            first, second = sorted((root(name), root(keyword)))
+            names[second] = first
+    leaders = {keyword for profile in profiles for keyword in profile.counts}
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(root(name), []).append(name)
+    return {name: min(leaders & set(group)) for group in groups.values() for name in group}
+
+
+def together(profiles: Iterable[Profile], names: Mapping[str, str]) -> dict[str, dict[str, Tally]]:
+    """Return the counts of all profiles, each keyword under the one that stands for it."""
+    found: dict[str, dict[str, Tally]] = {}
+    for profile in profiles:
+        for keyword, row in profile.counts.items():
+            found[names[keyword]] = added(found.get(names[keyword], {}), row)
+    return dict(sorted(found.items()))
