@@ -322,7 +322,13 @@ def decision_json(composition: str, decision: Decision) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Call:
-    """One expert call in the trace of a request; times are seconds since the request began."""
+    """One expert call in the trace of a request; times are seconds since the request began.
+
+    Attributes
+    ----------
+    draft
+        The answer, where a strategy worked on it instead of sending it on.
+    """
 
     expert: str
     started: float
@@ -331,6 +337,7 @@ class Call:
     usage: Usage = Usage()
     cost_usd: float = 0.0
     error: str | None = None
+    draft: str | None = None
 
     @property
     def answered(self) -> bool:

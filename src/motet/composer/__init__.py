@@ -7,8 +7,10 @@ STRATEGIES: Registry[Strategy] = Registry(
     "strategy",
     "motet.strategies",
     {
+        "aggregate": "motet.composer.aggregate:AggregateStrategy",
         "persona": "motet.composer.persona:PersonaStrategy",
         "single": "motet.composer.single:SingleStrategy",
+        "vote": "motet.composer.vote:VoteStrategy",
     },
 )
 

@@ -119,7 +119,7 @@ class Assembly:
         options = self._options(kind.Config, entry.options, at, Component)
         try:
             kind.check(options, {e.id: e for e in self.document.config.experts})
-            return kind(options)
+            return kind(options, self.document.folder)
         except ConfigError as error:
             problems = [self.document.problem((*at, *error.at), p) for p in error.problems]
             raise ConfigError(problems) from None

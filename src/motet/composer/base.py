@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from motet.composer.calls import Calls
@@ -21,7 +22,8 @@ class Strategy(ABC):
 
     Config: ClassVar[type[Options]] = Options
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: Any, folder: Path) -> None:
+        """Keep the options; `folder` is where relative paths in them start."""
         self.options = options
 
     @classmethod

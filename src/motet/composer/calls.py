@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import replace
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 
 from motet.config import Limits
-from motet.errors import BudgetExceeded, MotetError
+from motet.errors import BudgetExceeded, ExpertError, MotetError
 from motet.experts.fleet import LiveFleet
 from motet.types import Call, Chunk, Price, Request, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A whole answer that a strategy works on, and that no client has read yet.
+
+    Attributes
+    ----------
+    text
+        The answer less what a reasoning model thought before it.
+    finish
+        Why it ended, as in `Chunk`.
+    """
+
+    expert: str
+    text: str
+    finish: str
 
 
 class Calls:
@@ -60,19 +79,55 @@ class Calls:
         ExpertError
             From the expert; the trace notes it.
         """
-        generator = self._record(expert, request)
-        self._open.add(generator)
-        return generator
+        return self._open_call(self._record(expert, request))
+
+    async def draft(self, expert: str, request: Request, *, share: int = 1) -> Draft:
+        """Ask `expert` for one whole answer, which the trace keeps.
+
+        Parameters
+        ----------
+        share
+            Calls that divide what is left of the budget evenly, this one among them.
+
+        Raises
+        ------
+        BudgetExceeded, ExpertError
+            As in `stream`; an answer without a word is an `ExpertError` too.
+        """
+        request = replace(request, stream=False, n=1, top_logprobs=None)
+        call = self._admit(expert)
+        text, finish = "", "stop"
+        try:
+            async with aclosing(
+                self._open_call(self._record(expert, request, call, share))
+            ) as answer:
+                async for chunk in answer:
+                    text += chunk.text
+                    finish = chunk.finish or finish
+        except asyncio.CancelledError:
+            call.error = "stopped before its end"
+            raise
+        call.draft = without_thoughts(text)
+        if not call.draft:
+            call.error = "said nothing"
+            raise ExpertError(expert, "said nothing.")
+        return Draft(expert, call.draft, finish)
+
+    def _open_call(self, call: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+        self._open.add(call)
+        return call
 
     async def close(self) -> None:
         """Stop every call still under way."""
         while self._open:
             await self._open.pop().aclose()
 
-    async def _record(self, expert: str, request: Request) -> AsyncGenerator[Chunk, None]:
+    async def _record(
+        self, expert: str, request: Request, call: Call | None = None, share: int = 1
+    ) -> AsyncGenerator[Chunk, None]:
         price = self._fleet[expert].card.price
-        call = self._admit(expert)
-        answer = self._fleet[expert].stream(self._within_budget(request, price))
+        call = call or self._admit(expert)
+        answer = self._fleet[expert].stream(self._within_budget(request, price, share))
         try:
             async for chunk in answer:
                 if call.first_chunk is None:
@@ -98,18 +153,29 @@ class Calls:
         self.trace.append(call)
         return call
 
-    def _within_budget(self, request: Request, price: Price) -> Request:
-        """Return `request` with max_tokens no higher than the tokens and USD left allow."""
+    def _within_budget(self, request: Request, price: Price, share: int) -> Request:
+        """Return `request` with max_tokens no higher than its share of tokens and USD left."""
         allowed = [request.max_tokens] if request.max_tokens is not None else []
         limits, prompt = self._limits, request.estimated_tokens
         if limits.total_tokens is not None:
-            left = limits.total_tokens - self.usage.total_tokens - prompt
+            left = (limits.total_tokens - self.usage.total_tokens) // share - prompt
             allowed.append(_share(left, request, f"{limits.total_tokens} tokens"))
         if limits.cost_usd is not None and price.output > 0:
-            usd = limits.cost_usd - self.cost_usd - price.of(Usage(prompt))
+            usd = (limits.cost_usd - self.cost_usd) / share - price.of(Usage(prompt))
             left = int(usd * 1_000_000 / price.output)
             allowed.append(_share(left, request, f"{limits.cost_usd:g} USD"))
         return replace(request, max_tokens=min(allowed)) if allowed else request
+
+
+def without_thoughts(text: str) -> str:
+    """Return an answer less the `<think>` part that some models put before it.
+
+    A thought that has no end was cut short, so there is no answer behind it.
+    """
+    _, end, answer = text.rpartition("</think>")
+    if end:
+        return answer.strip()
+    return "" if text.lstrip().startswith("<think>") else text.strip()
 
 
 def _share(left: int, request: Request, budget: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 from pydantic import model_validator
 
@@ -43,8 +44,8 @@ class PersonaStrategy(SingleStrategy):
     Config = PersonaConfig
     options: PersonaConfig
 
-    def __init__(self, options: PersonaConfig) -> None:
-        super().__init__(options)
+    def __init__(self, options: PersonaConfig, folder: Path) -> None:
+        super().__init__(options, folder)
         try:
             self._gate = Condition(options.when)
         except ConfigError as error:

@@ -57,7 +57,7 @@ class SingleStrategy(Strategy):
                 async for chunk in answer:
                     yield chunk
                 return
-        raise _verdict(failures)
+        raise verdict(failures)
 
     async def _first(self, expert: str, answer: AsyncGenerator[Chunk, None]) -> Chunk:
         seconds = self.options.first_chunk_s
@@ -70,7 +70,7 @@ class SingleStrategy(Strategy):
             raise ExpertError(expert, "ended without an answer.") from None
 
 
-def _verdict(failures: list[MotetError]) -> MotetError:
+def verdict(failures: list[MotetError]) -> MotetError:
     """Return the one error that says best why nobody answered."""
     if len(failures) == 1:
         return failures[0]
