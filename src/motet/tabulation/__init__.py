@@ -4,6 +4,7 @@ from motet.tabulation.answers import Answer, AnswerLog
 from motet.tabulation.build import Tabulation, Totals, ask
 from motet.tabulation.prompts import Prompt, read_prompts
 from motet.tabulation.state import state_of
+from motet.tabulation.synthesis import synthesis_prompts
 
 __all__ = [
     "Answer",
@@ -14,4 +15,5 @@ __all__ = [
     "ask",
     "read_prompts",
     "state_of",
+    "synthesis_prompts",
 ]
