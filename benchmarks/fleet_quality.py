@@ -27,7 +27,6 @@ from rich.progress import track
 from rich.table import Table as Shown
 
 from _common import Processes, console, finish, free_port, machine, markdown, parser, versions
-from motet.config import load
 from motet.routers import tables
 from motet.routers.lab.bootstrap import Figure, Resamples
 from motet.routers.lab.metrics import Tasks, over_tasks
@@ -149,7 +148,7 @@ def main() -> None:
     args = arguments.parse_args()
     count = args.prompts or (40 if args.quick else 200)
     config = _ROOT / "experts.yaml"
-    experts = [e.id for e in load(config).config.experts if not e.optional]
+    experts = tables.read(_ROOT / "examples" / "fleet" / "table.parquet").experts
     with tempfile.TemporaryDirectory() as place, Processes(Path(place)) as processes:
         folder = args.work or Path(place)
         folder.mkdir(parents=True, exist_ok=True)

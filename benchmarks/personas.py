@@ -12,28 +12,24 @@ Run as `python benchmarks/personas.py [--quick] [--json FILE] [--out]`.
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from _common import Processes, console, finish, free_port, machine, markdown, parser, versions
-from motet.config import ExpertEntry
-from motet.experts import ENGINES
+from _fleet import ROOT, Bars, callers, config, prompts
 from motet.routers.lab.bootstrap import Resamples
 from motet.routers.lab.metrics import Tasks, over_tasks
 from motet.routers.symbolic.rules import Condition
-from motet.tabulation import AnswerLog, Tabulation, read_prompts
+from motet.tabulation import AnswerLog, Prompt, Tabulation
 from motet.types import Request
-from motet.weights import Setting, default_cache
 
-_ROOT = Path(__file__).parent.parent
 COMPOSITIONS = ("plain", "gated", "always")
 GENERATIVE = """\
 Write a short story about a lighthouse keeper.
@@ -58,48 +54,25 @@ Describe a dragon in the style of Dickens.
 Write a limerick about a lazy frog.""".splitlines()
 
 
-def config(folder: Path, port: int) -> Path:
-    """Write the shipped config with the three compositions beside each other."""
-    shipped = yaml.safe_load((_ROOT / "experts.yaml").read_text())
+def compositions() -> dict[str, Any]:
+    """Return the three compositions, with the persona of the shipped `auto`."""
+    shipped = yaml.safe_load((ROOT / "experts.yaml").read_text())
     persona = shipped["compositions"]["auto"]["strategy"]
-    shipped["compositions"] = {
+    return {
         "plain": {"router": "front"},
         "gated": {"router": "front", "strategy": persona},
         "always": {"router": "front", "strategy": {**persona, "when": "true"}},
     }
-    shipped["experts"] = [e for e in shipped["experts"] if e["id"] != "gemma"]
-    shipped["routers"]["rules"]["rules"] = shipped["routers"]["rules"]["rules"][1:]
-    del shipped["routers"]["anyone"]
-    shipped["service"]["port"] = port
-    text = yaml.safe_dump(shipped, sort_keys=False).replace("examples/", f"{_ROOT}/examples/")
-    file = folder / "experts.yaml"
-    file.write_text(text)
-    return file
 
 
-async def scores(url: str, folder: Path) -> tuple[NDArray[Any], list[str], list[str]]:
-    """Return `[prompts, compositions]` scores, each prompt's task and its text."""
-    engine = ENGINES.load("openai")
-    setting = Setting(folder, default_cache())
-    asked = {}
-    for name in COMPOSITIONS:
-        options = engine.Config.model_validate({"url": f"{url}/v1", "model": name})
-        asked[name] = engine(ExpertEntry(id=name, engine="openai"), options, setting)
-        await asked[name].start()
-    prompts = read_prompts(folder / "prompts.jsonl")
-    with AnswerLog(folder / "answers.jsonl") as log, Progress(console=console) as bars:
-        tasks = {n: bars.add_task(n, total=len(prompts)) for n in (*COMPOSITIONS, "grading")}
-        tabulation = Tabulation(prompts, asked, dict.fromkeys(asked, "now"), log)
-
-        def report(stage: str, done: int, total: int) -> None:
-            bars.update(tasks[stage], completed=done)
-
-        await tabulation.run(report)
-        graded = await tabulation.grade(report)
-    for expert in asked.values():
-        await expert.close()
-    columns = np.array([graded[name] for name in COMPOSITIONS], dtype=np.float32).T
-    return columns, [p.task for p in prompts], [p.text for p in prompts]
+async def scores(url: str, asked: Sequence[Prompt], folder: Path) -> NDArray[Any]:
+    """Return `[prompts, compositions]` scores."""
+    async with callers(url, COMPOSITIONS) as there:
+        with AnswerLog(folder / "answers.jsonl") as log, Bars() as bars:
+            tabulation = Tabulation(asked, there, dict.fromkeys(there, "now"), log)
+            await tabulation.run(bars.report)
+            graded = await tabulation.grade(bars.report)
+    return np.array([graded[name] for name in COMPOSITIONS], dtype=np.float32).T
 
 
 def main() -> None:
@@ -110,17 +83,15 @@ def main() -> None:
     count = args.prompts or (30 if args.quick else 200)
     with tempfile.TemporaryDirectory() as place, Processes(Path(place)) as processes:
         folder = Path(place)
-        command = [sys.executable, _ROOT / "examples" / "fleet" / "prompts.py", "test", str(count)]
-        with (folder / "prompts.jsonl").open("w") as out:
-            subprocess.run([*command, "--seed", str(args.seed + 2)], stdout=out, check=True)
+        asked = prompts(folder, "test", count, args.seed + 2)
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         with console.status("Starting the shipped fleet ..."):
-            command = [sys.executable, "-m", "motet.cli.main", "serve", config(folder, port)]
-            processes.start("motet", command)
+            file = config(folder, port, compositions())
+            processes.start("motet", [sys.executable, "-m", "motet.cli.main", "serve", file])
             processes.wait_for("motet", f"{url}/ready", 300)
-        graded, tasks, texts = asyncio.run(scores(url, folder))
-    kinds = Tasks.read(tasks)
+        graded = asyncio.run(scores(url, asked, folder))
+    kinds = Tasks.read([prompt.task for prompt in asked])
 
     def figures(weights: NDArray[Any]) -> dict[str, NDArray[Any]]:
         means = 100 * over_tasks(graded, kinds, weights)
@@ -133,7 +104,7 @@ def main() -> None:
 
     found = Resamples(kinds, seed=args.seed).judge(figures)
     gate = Condition("generative")
-    opened = [gate.holds(_request(text)) for text in texts]
+    opened = [gate.holds(_request(prompt.text)) for prompt in asked]
     made = [gate.holds(_request(text)) for text in GENERATIVE]
     gates = {
         "gate_open_factual": float(np.mean(opened)),

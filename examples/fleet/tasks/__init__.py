@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from tasks import arithmetic, chat, extraction, regexes, sql, triage, units
+from tasks import arithmetic, chat, editor, extraction, regexes, sql, triage, units
 from tasks.example import Example, Split
 
 TASKS: dict[str, Callable[[random.Random, Split], Example]] = {
@@ -27,13 +27,16 @@ TASKS: dict[str, Callable[[random.Random, Split], Example]] = {
 SPECIALISTS = tuple(task for task in TASKS if task != "chat")
 """The tasks that have an adapter."""
 
+ADAPTERS = (*SPECIALISTS, "editor")
+"""All adapters; the editor's task is other experts' answers, so it is learned after them."""
+
 
 def examples(task: str, split: Split, count: int, seed: int) -> list[Example]:
     """Return `count` different examples of a task; the same arguments give the same examples."""
     rng = random.Random(f"{task}/{split}/{seed}")
     found: dict[str, Example] = {}
     for _ in range(count * 50):
-        example = TASKS[task](rng, split)
+        example = (editor.make if task == "editor" else TASKS[task])(rng, split)
         found.setdefault(example.prompt, example)
         if len(found) == count:
             return list(found.values())
