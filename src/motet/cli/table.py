@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +12,7 @@ import typer
 
 from motet.cli.bars import progress_bars
 from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, command, print_json, run
-from motet.errors import ConfigError, DeployError, did_you_mean
+from motet.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from motet.config import Document
@@ -60,6 +54,7 @@ def build(
     interruption, a new expert or a changed one, and only what is missing is asked. Without --url
     the config is served for the time of the build.
     """
+    from motet.cli.served import caller, served
     from motet.composer.assembly import Assembly
     from motet.config import load
     from motet.tabulation import read_prompts
@@ -76,8 +71,8 @@ def build(
 
     rows = read_prompts(prompts, grader=grader, max_tokens=max_tokens, judge=judge is not None)
     asked = {*chosen, judge} if judge else {*chosen}
-    with _service(document, url, asked, key) as there:
-        remote = {name: _remote(document, name, there, key) for name in asked}
+    with served(document, url, asked, key) as there:
+        remote = {name: caller(document, name, there, key) for name in asked}
         totals = run(_build(document, rows, chosen, remote, judge, out, concurrency))
     if json:
         print_json({"table": str(out), "totals": [asdict(total) for total in totals]})
@@ -113,72 +108,6 @@ async def _build(
         report = stack.enter_context(progress_bars())
         await tabulation.run(report)
         return tabulation.write(out, await tabulation.grade(report))
-
-
-def _remote(document: Document, name: str, url: str, key: str | None) -> Expert:
-    """Return a caller of one expert of a running service."""
-    from motet.experts import ENGINES
-    from motet.weights import Setting, default_cache
-
-    entry = next(entry for entry in document.config.experts if entry.id == name)
-    engine = ENGINES.load("openai")
-    options = engine.Config.model_validate(
-        {"url": f"{url.rstrip('/')}/v1", "model": name, "api_key": key, "retries": 6}
-        | {"read_timeout_s": 600.0}
-    )
-    return engine(entry, options, Setting(document.folder, default_cache()))
-
-
-@contextmanager
-def _service(
-    document: Document, url: str | None, wanted: set[str], key: str | None
-) -> Iterator[str]:
-    """Give the URL of a service whose `wanted` experts are ready; start one when there is none."""
-    from motet.cli.client import get
-    from motet.experts import ENGINES
-
-    if url is not None:
-        get(url, "/health", key)  # a service that is not there is no reason to wait
-        _wait(url, wanted, key, alive=lambda: True)
-        yield url
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    homes = {ENGINES.load(entry.engine).home for entry in document.config.experts}
-    place = ["--host", "127.0.0.1", "--port", str(port)] + (["--local"] * ("vllm" not in homes))
-    # In a group of its own: Ctrl-C is for the build, which then stops the service.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "motet.cli.main", "serve", document.name, *place],
-        stdout=sys.stderr,
-        start_new_session=True,
-    )
-    try:
-        own = f"http://127.0.0.1:{port}"
-        _wait(own, wanted, key, alive=lambda: process.poll() is None)
-        yield own
-    finally:
-        os.kill(process.pid, signal.SIGINT)
-        process.wait(60)
-
-
-def _wait(url: str, wanted: set[str], key: str | None, alive: Callable[[], bool]) -> None:
-    """Wait until the wanted experts are ready, as long as the service is `alive`."""
-    from motet.cli.client import get
-
-    while alive():
-        try:
-            states = get(url, "/ready", key)["experts"]
-        except DeployError:
-            time.sleep(0.5)
-            continue
-        for name in wanted - set(states):
-            raise DeployError(f"{url} serves no expert {name!r}. {did_you_mean(name, states)}")
-        waiting = {name for name in wanted if states[name]["state"] != "ready"}
-        if not waiting:
-            return
-        time.sleep(0.5)
-    raise DeployError("the service ended before its experts were ready.")
 
 
 def _show(totals: Sequence[Totals], out: Path) -> None:
