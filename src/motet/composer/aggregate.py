@@ -6,7 +6,7 @@ Self-MoA (arXiv:2502.00674) for the form `self`, which is also the control of th
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from motet.composer.base import Strategy
+from motet.composer.base import Around, Strategy
 from motet.composer.calls import Calls, Draft
 from motet.composer.panel import drafts, panel_of, seats
 from motet.composer.single import SingleConfig, SingleStrategy, verdict
-from motet.config import ExpertEntry, Options
+from motet.config import Options
 from motet.errors import (
     ArtifactError,
     BudgetExceeded,
@@ -28,7 +28,6 @@ from motet.errors import (
     MotetError,
     NoExpertAvailable,
     UnsupportedRequest,
-    did_you_mean,
 )
 from motet.routers.skill.profile import Profile
 from motet.types import Choice, Chunk, Decision, Message, Request
@@ -79,23 +78,15 @@ class AggregateStrategy(Strategy):
     Config = AggregateConfig
     options: AggregateConfig
 
-    def __init__(self, options: AggregateConfig, folder: Path) -> None:
-        super().__init__(options, folder)
+    def __init__(self, options: AggregateConfig, around: Around) -> None:
+        super().__init__(options, around)
+        around.check(options.aggregator, "aggregator")
         self._aggregator = options.aggregator
         if options.profile is not None:
-            self._aggregator = _measured(folder / options.profile)
+            self._aggregator = _measured(around.folder / options.profile, around.experts)
         self._relay = SingleStrategy(
-            SingleConfig(attempts=2, first_chunk_s=options.first_chunk_s), folder
+            SingleConfig(attempts=2, first_chunk_s=options.first_chunk_s), around
         )
-
-    @classmethod
-    def check(cls, options: AggregateConfig, experts: Mapping[str, ExpertEntry]) -> None:
-        """Refuse an aggregator that does not exist."""
-        if options.aggregator is not None and options.aggregator not in experts:
-            raise ConfigError(
-                f"no expert {options.aggregator!r}. {did_you_mean(options.aggregator, experts)}",
-                at=("aggregator",),
-            )
 
     def stages(self, decision: Decision) -> tuple[tuple[str, ...], ...]:
         """Return the panel once for each layer, then the aggregator."""
@@ -181,15 +172,16 @@ def _is_from_user(messages: Sequence[Message], number: int) -> bool:
     return messages[number].get("role") == "user" or number == 0
 
 
-def _measured(path: Path) -> str:
-    """Return the expert that did best in the synthesis test of a profile."""
+def _measured(path: Path, experts: tuple[str, ...]) -> str:
+    """Return which of `experts` did best in the synthesis test of a profile."""
     try:
         profile = Profile.load(path)
     except ArtifactError as error:
         raise ConfigError(str(error), at=("profile",)) from error
-    best = profile.aggregator(profile.experts)
+    best = profile.aggregator(experts)
     if best is None:
         raise ConfigError(
-            f"{path} holds no synthesis test. Run `motet profile synthesis`.", at=("profile",)
+            f"{path} holds no synthesis test of these experts. Run `motet profile synthesis`.",
+            at=("profile",),
         )
     return best

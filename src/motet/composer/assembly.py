@@ -7,6 +7,7 @@ from contextlib import aclosing, contextmanager
 from typing import Any
 
 from motet.composer import STRATEGIES, Strategy
+from motet.composer.base import Around
 from motet.composer.pipeline import Plan
 from motet.config import Component, Document, ExpertEntry, Options
 from motet.config.load import Field
@@ -41,6 +42,7 @@ class Assembly:
         self._problems: list[str] = []
         self.encoders = Encoders(self.setting)
         self.routers: dict[str, Router] = {}
+        self._around = Around(tuple(e.id for e in document.config.experts), document.folder)
         self._under_way: list[str] = []
         self.experts = self._make_experts()
         self.plans = self._make_plans()
@@ -97,7 +99,7 @@ class Assembly:
             kind = self._load(ROUTERS, known[name].kind, (*at, "kind"))
             options = self._options(kind.Config, known[name].options, at, Component)
             around = Surroundings(
-                tuple(entry.id for entry in self.document.config.experts),
+                self._around.experts,
                 self._router,
                 self.document.folder,
                 self.encoders,
@@ -118,8 +120,7 @@ class Assembly:
         kind: type[Strategy] = self._load(STRATEGIES, entry.kind, (*at, "kind"))
         options = self._options(kind.Config, entry.options, at, Component)
         try:
-            kind.check(options, {e.id: e for e in self.document.config.experts})
-            return kind(options, self.document.folder)
+            return kind(options, self._around)
         except ConfigError as error:
             problems = [self.document.problem((*at, *error.at), p) for p in error.problems]
             raise ConfigError(problems) from None

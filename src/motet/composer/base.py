@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from motet.composer.calls import Calls
-from motet.config import ExpertEntry, Options
+from motet.config import Options
+from motet.errors import ConfigError, did_you_mean
 from motet.types import Chunk, Decision, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a strategy may refer to while it is built.
+
+    Attributes
+    ----------
+    experts
+        Ids of all configured experts.
+    folder
+        Where relative paths in options start.
+    """
+
+    experts: tuple[str, ...]
+    folder: Path
+
+    def check(self, expert: str | None, *at: str) -> None:
+        """Raise `ConfigError` at the option `at` unless `expert` is None or exists."""
+        if expert is not None and expert not in self.experts:
+            raise ConfigError(f"no expert {expert!r}. {did_you_mean(expert, self.experts)}", at=at)
 
 
 class Strategy(ABC):
@@ -22,19 +45,15 @@ class Strategy(ABC):
 
     Config: ClassVar[type[Options]] = Options
 
-    def __init__(self, options: Any, folder: Path) -> None:
-        """Keep the options; `folder` is where relative paths in them start."""
-        self.options = options
-
-    @classmethod
-    def check(cls, options: Any, experts: Mapping[str, ExpertEntry]) -> None:
-        """Check options against the experts of the config.
+    def __init__(self, options: Any, around: Around) -> None:
+        """Keep the options.
 
         Raises
         ------
         ConfigError
-            They do not fit together; `at` names the option.
+            They do not fit what is around; `at` names the option.
         """
+        self.options = options
 
     def stages(self, decision: Decision) -> tuple[tuple[str, ...], ...]:
         """Return whom `run` will most likely ask: a tuple of experts for each step, in turn.

@@ -6,17 +6,16 @@ Zheng et al. 2024 on role prompts). So a gate looks at what is asked first.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from pathlib import Path
 
 from pydantic import model_validator
 
+from motet.composer.base import Around
 from motet.composer.calls import Calls
 from motet.composer.single import SingleConfig, SingleStrategy
-from motet.config import ExpertEntry
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
 from motet.routers.symbolic.rules import Condition
 from motet.types import Choice, Chunk, Decision, Request
 
@@ -44,21 +43,13 @@ class PersonaStrategy(SingleStrategy):
     Config = PersonaConfig
     options: PersonaConfig
 
-    def __init__(self, options: PersonaConfig, folder: Path) -> None:
-        super().__init__(options, folder)
+    def __init__(self, options: PersonaConfig, around: Around) -> None:
+        super().__init__(options, around)
+        around.check(options.expert, "expert")
         try:
             self._gate = Condition(options.when)
         except ConfigError as error:
             raise ConfigError(error.problems, at=("when",)) from None
-
-    @classmethod
-    def check(cls, options: PersonaConfig, experts: Mapping[str, ExpertEntry]) -> None:
-        """Refuse a persona of an expert that does not exist."""
-        if options.expert is not None and options.expert not in experts:
-            raise ConfigError(
-                f"no expert {options.expert!r}. {did_you_mean(options.expert, experts)}",
-                at=("expert",),
-            )
 
     async def run(
         self, request: Request, decision: Decision, calls: Calls
