@@ -62,9 +62,17 @@ def test_the_same_seed_gives_the_same_prompts(fleet):
     assert first == again != other
 
 
+def test_the_editor_learns_from_real_drafts(fleet):
+    for example in fleet.examples("editor", "train", 40, seed=3):
+        assert f": {example.answer}\n" in example.prompt + "\n"
+        assert "Give the one right answer" in example.prompt
+    with pytest.raises(ValueError, match="synthesis"):
+        fleet.examples("editor", "test", 1, seed=0)
+
+
 def test_what_is_shipped():
     size = 0
-    for task in SPECIALISTS:
+    for task in (*SPECIALISTS, "editor"):
         folder = FLEET / "adapters" / task
         size += sum(file.stat().st_size for file in folder.iterdir())
         header = (folder / "adapter_model.safetensors").read_bytes()[8:20_000]
