@@ -76,9 +76,9 @@ def build(
 
     rows = read_prompts(prompts, grader=grader, max_tokens=max_tokens, judge=judge is not None)
     asked = {*chosen, judge} if judge else {*chosen}
-    with _service(document, url, asked, key) as there:
-        remote = {name: _remote(document, name, there, key) for name in asked}
-        totals = run(_build(document, rows, chosen, remote, judge, out, concurrency))
+    with service(document, url, asked, key) as there:
+        callers = {name: remote(document, name, there, key) for name in asked}
+        totals = run(_build(document, rows, chosen, callers, judge, out, concurrency))
     if json:
         print_json({"table": str(out), "totals": [asdict(total) for total in totals]})
     else:
@@ -115,7 +115,7 @@ async def _build(
         return tabulation.write(out, await tabulation.grade(report))
 
 
-def _remote(document: Document, name: str, url: str, key: str | None) -> Expert:
+def remote(document: Document, name: str, url: str, key: str | None) -> Expert:
     """Return a caller of one expert of a running service."""
     from motet.experts import ENGINES
     from motet.weights import Setting, default_cache
@@ -130,7 +130,7 @@ def _remote(document: Document, name: str, url: str, key: str | None) -> Expert:
 
 
 @contextmanager
-def _service(
+def service(
     document: Document, url: str | None, wanted: set[str], key: str | None
 ) -> Iterator[str]:
     """Give the URL of a service whose `wanted` experts are ready; start one when there is none."""

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections import Counter
 from functools import cache
+from itertools import pairwise
 
 from motet.routers.skill.keywords import MOST, MOST_CHARS
 from motet.routers.skill.lexicon import SKILLS, triggers
@@ -89,7 +90,7 @@ def _known(words: list[str]) -> list[str]:
     skills, weights = _skills(), Counter[str]()
     stems = [_stem(word) for word in words]
     seen = dict.fromkeys((*words, *stems))
-    for first, second in zip(words, words[1:], strict=False):
+    for first, second in pairwise(words):
         seen[f"{first} {second}"] = None
     for phrase in seen:
         named = skills.get(phrase, ())

@@ -191,6 +191,16 @@ class Profile(BaseModel):
         whole = math.fsum(squares.values())
         return {expert: square / whole for expert, square in squares.items()}
 
+    def check_table(self, digest: str, name: str) -> None:
+        """Raise `ArtifactError` unless the table with this digest is counted here."""
+        if digest not in {table.digest for table in self.tables}:
+            counted = ", ".join(t.name for t in self.tables) or "none"
+            raise ArtifactError(
+                f"The profile is stale: it does not count {name} as it is now. Its tables: "
+                f"{counted}.",
+                hint=_AGAIN,
+            )
+
     def blank(self) -> Profile:
         """Return one with these experts and no answers, to keep feedback apart until a merge."""
         return Profile(annotator=self.annotator, encoder=self.encoder, experts=self.experts)

@@ -82,7 +82,7 @@ def standings(
 
 
 def _evidence(profile: Profile, keywords: Sequence[str], expert: str) -> tuple[float, float]:
-    """Return the log-odds that `expert` is right, and their variance (of a beta, to first order)."""
+    """Return the log-odds that `expert` is right, and their variance to first order."""
     rate = profile.rate(expert)
     base = _logit(rate)
     log_odds, variance = base, 0.0
