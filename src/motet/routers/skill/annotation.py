@@ -110,18 +110,17 @@ class ExpertAnnotator:
             self._memory.move_to_end(text)
             return known
         async with asyncio.TaskGroup() as group:
-            asked = [
-                group.create_task(self._ask(self.expert, self._question(text, number)))
-                for number in range(SAMPLES)
-            ]
-        found = self._agreed(text, [keywords_of(task.result()) for task in asked])
+            asked = [group.create_task(self._sample(text, number)) for number in range(SAMPLES)]
+        found = self._agreed(text, [task.result() for task in asked])
         self._memory[text] = found
         while len(self._memory) > self._kept:
             self._memory.popitem(last=False)
         return found
 
+    async def _sample(self, text: str, number: int) -> tuple[str, ...]:
+        return keywords_of(await self._ask(self.expert, self._question(text, number)))
+
     def _agreed(self, text: str, samples: Iterable[tuple[str, ...]]) -> Annotation:
-        samples = list(samples)
         named = Counter(keyword for sample in samples for keyword in sample)
         agreed = [keyword for keyword, times in named.most_common() if times >= _AGREE]
         if agreed:

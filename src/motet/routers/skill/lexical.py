@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cache
 from itertools import pairwise
 
@@ -87,7 +87,8 @@ def _shapes(text: str) -> list[str]:
 
 def _known(words: list[str]) -> list[str]:
     """Return the lexicon's skills in a text, those with the most and rarest triggers first."""
-    skills, weights = _skills(), Counter[str]()
+    skills = _skills()
+    weights: defaultdict[str, float] = defaultdict(float)
     stems = [_stem(word) for word in words]
     seen = dict.fromkeys((*words, *stems))
     for first, second in pairwise(words):

@@ -161,9 +161,8 @@ class SkillRouter(Router):
                 raise self._failed[1]
             try:
                 live = await asyncio.to_thread(self._load)
-                matcher = Matcher(
-                    self.profile, live and live.batcher.embed, floor=self.options.floor
-                )
+                embed = None if live is None else live.batcher.embed
+                matcher = Matcher(self.profile, embed, self.options.floor)
                 await matcher.start()
             except MotetError as error:
                 self._failed = now, error
