@@ -3,8 +3,9 @@
 For every table and fold a profile is built without the fold, and the fold's questions are given to
 the first expert it recruits. Contestants differ in what names a question's skills:
 
-- `lexical`: the text alone; `lexical exact` without embeddings, `published` with counts and L*G as
-  Symbolic-MoE has them, `sample` by the first of three draws
+- `lexical`: the text alone, as the router does it; `exact` never looks for a near keyword,
+  `nearest` does for every unknown one, `published` has Symbolic-MoE's counts and L*G, `sample`
+  asks the expert that three draws name most often
 - `expert`: an expert of a running service, where --url and --expert are given
 - `task` (control): the table's own task is the one keyword, which no annotator is told
 - `random` (control): a keyword of ten at random, which says nothing
@@ -74,6 +75,7 @@ def skill_picks(
     vectors: Vectors | None = None,
     counts: Counts = "beta",
     how: Recruit = "top",
+    sparing: bool = False,
 ) -> Picks:
     """Return whom the skill router would ask, each row by a profile without its fold."""
     chosen = np.zeros(len(table), int)
@@ -82,7 +84,8 @@ def skill_picks(
         record = AnnotatorRecord(kind="lexical", digest="-")
         profile = build(table.take(known), [words[row] for row in known], record, counts=counts)
         rows = np.flatnonzero(fold_of_row == fold)
-        chosen[rows] = asyncio.run(_asked(profile, table, words, rows, vectors, counts, how))
+        matcher = Matcher(profile, vectors and vectors.embed, FLOOR, sparing=sparing)
+        chosen[rows] = asyncio.run(_asked(profile, table, words, rows, matcher, counts, how))
     return chosen
 
 
@@ -91,11 +94,10 @@ async def _asked(
     table: Table,
     words: Words,
     rows: np.ndarray,
-    vectors: Vectors | None,
+    matcher: Matcher,
     counts: Counts,
     how: Recruit,
 ) -> list[int]:
-    matcher = Matcher(profile, vectors and vectors.embed, FLOOR)
     overall = profile.global_scores("published")
     fallback = max(profile.experts, key=profile.rate)
     found = []
@@ -121,8 +123,9 @@ def contestants(
     data = Data(table=table, embeddings=embed(path, table, encode), encoder=encode)
     ridge, _ = cross_validate(data, "ridge", {}, count=count, seed=seed)
     found = {
-        "lexical": skill_picks(table, words, fold, vectors=vectors),
+        "lexical": skill_picks(table, words, fold, vectors=vectors, sparing=True),
         "lexical exact": skill_picks(table, words, fold),
+        "lexical nearest": skill_picks(table, words, fold, vectors=vectors),
         "lexical published": skill_picks(table, words, fold, counts="published"),
         "lexical sample": skill_picks(table, words, fold, how="sample"),
     }

@@ -94,8 +94,8 @@ def ask(text):
     return Request(model="auto", messages=({"role": "user", "content": text},))
 
 
-def router(folder, made=None, encoder=None, experts=(*EXPERTS, "newcomer"), oracle=None, **options):
+def router(folder, made=None, encoder=None, known=(*EXPERTS, "newcomer"), oracle=None, **options):
     (made or profile()).save(folder / "p.json")
     config = SkillConfig.model_validate({"profile": "p.json", **options})
-    around = Surroundings(experts, None, folder, Encoders(encoder), oracle, "skill")
+    around = Surroundings(known, None, folder, Encoders(encoder), oracle, "skill")
     return SkillRouter("skills", config, around)

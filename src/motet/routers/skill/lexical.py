@@ -40,8 +40,8 @@ _SCRIPTS = (
     ("hindi", re.compile(r"[\u0900-\u097f]")),
 )
 _SHAPES = (
-    ("multiple choice", re.compile(r"^\s*\(?A[.)]\s.*^\s*\(?B[.)]\s", re.MULTILINE | re.DOTALL)),
-    ("code completion", re.compile(r'^\s*(?:async )?def \w+\(.*\).*:\s*$|"""|>>> ', re.MULTILINE)),
+    ("multiple choice", re.compile(r"^[ \t]*\(?A[.)]\s.*?^[ \t]*\(?B[.)]\s", re.M | re.S)),
+    ("code completion", re.compile(r'^[ \t]*(?:async )?def \w+\([^\n]*:[ \t]*$|"""|>>> ', re.M)),
 )
 _SCRIPT_SHARE = 0.2
 _SURE = 1.0

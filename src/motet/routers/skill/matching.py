@@ -48,12 +48,23 @@ class Matcher:
         None matches equal keywords alone.
     floor
         Least cosine of a match; the paper has none, and takes a far one for a skill.
+    sparing
+        Look for the nearest only where no keyword is equal to one of the profile's. Words of a
+        text are many, and those that a profile does not hold mostly say nothing of skills.
     """
 
-    def __init__(self, profile: Profile, embed: Embed | None = None, floor: float = 0.0) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        embed: Embed | None = None,
+        floor: float = 0.0,
+        *,
+        sparing: bool = False,
+    ) -> None:
         self._profile = profile
         self._embed = embed
         self._floor = floor
+        self._sparing = sparing
         self._words: Sequence[str] = ()
         self._vectors: Floats | None = None
 
@@ -69,7 +80,7 @@ class Matcher:
     async def match(self, words: Sequence[str]) -> list[Match]:
         """Return a match for each keyword that has one, each profile keyword once.
 
-        Nothing is encoded where all of them are equal to the profile's.
+        Nothing is encoded where all of them are equal to the profile's, or, `sparing`, one is.
         """
         found: dict[str, Match] = {}
         unknown = []
@@ -79,7 +90,7 @@ class Matcher:
                 unknown.append(word)
             else:
                 found[keyword] = Match(word, keyword)
-        if unknown and self._embed is not None:
+        if unknown and self._embed is not None and not (found and self._sparing):
             for match in await self._nearest(unknown):
                 found.setdefault(match.keyword, match)
         return list(found.values())

@@ -162,7 +162,8 @@ class SkillRouter(Router):
             try:
                 live = await asyncio.to_thread(self._load)
                 embed = None if live is None else live.batcher.embed
-                matcher = Matcher(self.profile, embed, self.options.floor)
+                by_words = self._annotator is None
+                matcher = Matcher(self.profile, embed, self.options.floor, sparing=by_words)
                 await matcher.start()
             except MotetError as error:
                 self._failed = now, error
