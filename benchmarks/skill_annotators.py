@@ -4,8 +4,8 @@ For every table and fold a profile is built without the fold, and the fold's que
 the first expert it recruits. Contestants differ in what names a question's skills:
 
 - `lexical`: the text alone, as the router does it; `exact` never looks for a near keyword,
-  `nearest` does for every unknown one, `published` has Symbolic-MoE's counts and L*G, `sample`
-  asks the expert that three draws name most often
+  `nearest` does for every unknown one, `untrimmed` is `exact` without trimming, `published` has
+  Symbolic-MoE's counts and L*G, `sample` asks the expert that three draws name most often
 - `expert`: an expert of a running service, where --url and --expert are given
 - `task` (control): the table's own task is the one keyword, which no annotator is told
 - `random` (control): a keyword of ten at random, which says nothing
@@ -45,11 +45,11 @@ from motet.routers.skill.annotations import AnnotationLog, annotate_all
 from motet.routers.skill.build import build
 from motet.routers.skill.matching import Matcher
 from motet.routers.skill.profile import AnnotatorRecord, Counts, Profile
-from motet.routers.skill.recruit import Recruit, recruit, standings
+from motet.routers.skill.recruit import Recruit, recruit, standings, trimmed
 from motet.routers.tables import Table, read
 from motet.types import Request
 
-FLOOR = 0.6
+FLOOR, TRIM = 0.6, 0.05
 Words = Sequence[tuple[str, ...]]
 Picks = np.ndarray
 """`[rows]`, the column of the expert that answers."""
@@ -76,6 +76,7 @@ def skill_picks(
     counts: Counts = "beta",
     how: Recruit = "top",
     sparing: bool = False,
+    trim: float = TRIM,
 ) -> Picks:
     """Return whom the skill router would ask, each row by a profile without its fold."""
     chosen = np.zeros(len(table), int)
@@ -85,7 +86,8 @@ def skill_picks(
         profile = build(table.take(known), [words[row] for row in known], record, counts=counts)
         rows = np.flatnonzero(fold_of_row == fold)
         matcher = Matcher(profile, vectors and vectors.embed, FLOOR, sparing=sparing)
-        chosen[rows] = asyncio.run(_asked(profile, table, words, rows, matcher, counts, how))
+        asked = _asked(profile, table, [words[row] for row in rows], matcher, counts, how, trim)
+        chosen[rows] = asyncio.run(asked)
     return chosen
 
 
@@ -93,20 +95,21 @@ async def _asked(
     profile: Profile,
     table: Table,
     words: Words,
-    rows: np.ndarray,
     matcher: Matcher,
     counts: Counts,
     how: Recruit,
+    trim: float,
 ) -> list[int]:
     overall = profile.global_scores("published")
     fallback = max(profile.experts, key=profile.rate)
+    least = trimmed(profile, trim)
     found = []
-    for row in rows:
-        matched = [match.keyword for match in await matcher.match(words[row])]
+    for number, row in enumerate(words):
+        matched = [match.keyword for match in await matcher.match(row)]
         expert = fallback
         if matched:
             ranked = standings(profile, matched, profile.experts, counts, overall)
-            expert = next(iter(recruit(ranked, 3, how, random=Random(int(row)))))
+            expert = next(iter(recruit(ranked, 3, how, least, Random(number))))
         found.append(table.experts.index(expert))
     return found
 
@@ -124,6 +127,7 @@ def contestants(
     ridge, _ = cross_validate(data, "ridge", {}, count=count, seed=seed)
     found = {
         "lexical": skill_picks(table, words, fold, vectors=vectors, sparing=True),
+        "lexical untrimmed": skill_picks(table, words, fold, trim=0.0),
         "lexical exact": skill_picks(table, words, fold),
         "lexical nearest": skill_picks(table, words, fold, vectors=vectors),
         "lexical published": skill_picks(table, words, fold, counts="published"),

@@ -59,4 +59,5 @@ def test_words_are_brought_to_one_form():
 def test_a_change_of_what_comes_out_raises_the_version():
     """If this fails and the new words are right: raise lexical.VERSION, then mend the test."""
     text = "Solve: Jack fills 7 shelves. Each holds 2 pencils. How many pencils does he have?"
-    assert (lexical.VERSION, lexical.keywords(text)) == (1, lexical.keywords(text))
+    expected = ("arithmetic", "pencil", "fill", "shelve", "hold")
+    assert (lexical.VERSION, lexical.keywords(text)) == (1, expected)

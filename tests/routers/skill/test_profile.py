@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.routers.skill import world
 
@@ -47,6 +47,7 @@ def test_an_expert_without_answers_is_taken_for_what_it_is_elsewhere():
     assert profile.chance("poems", "coder") == pytest.approx(35 / 62)
 
 
+@settings(max_examples=40)
 @given(profiles())
 def test_scores_are_bounded(profile):
     for keyword in profile.counts:
@@ -59,16 +60,19 @@ def test_scores_are_bounded(profile):
         assert all(0 < value <= 1 for value in found.values())
 
 
+@settings(max_examples=40)
 @given(profiles(), profiles())
 def test_merge_commutes(one, other):
     assert one.merge(other) == other.merge(one)
 
 
+@settings(max_examples=40)
 @given(profiles(), profiles(), profiles())
 def test_merge_is_associative(one, two, three):
     assert one.merge(two).merge(three) == one.merge(two.merge(three))
 
 
+@settings(max_examples=40)
 @given(profiles())
 def test_merge_keeps_every_answer(profile):
     def total(found):
