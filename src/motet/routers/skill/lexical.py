@@ -39,10 +39,8 @@ _SCRIPTS = (
     ("arabic", re.compile(r"[\u0600-\u06ff]")),
     ("hindi", re.compile(r"[\u0900-\u097f]")),
 )
-_SHAPES = (
-    ("multiple choice", re.compile(r"^[ \t]*\(?A[.)]\s.*?^[ \t]*\(?B[.)]\s", re.M | re.S)),
-    ("code completion", re.compile(r'^[ \t]*(?:async )?def \w+\([^\n]*:[ \t]*$|"""|>>> ', re.M)),
-)
+_CHOICES = tuple(re.compile(rf"^[ \t]*\(?{letter}[.)]\s", re.MULTILINE) for letter in "AB")
+_CODE = re.compile(r'^[ \t]*(?:async )?def \w+\([^\n]*:[ \t]*$|"""|>>> ', re.MULTILINE)
 _SCRIPT_SHARE = 0.2
 _SURE = 1.0
 """Weight that a skill needs; a trigger that several skills share is divided among them."""
@@ -82,7 +80,12 @@ def _shapes(text: str) -> list[str]:
     found = []
     if not text.isascii():
         found = [name for name, script in _SCRIPTS if len(script.findall(text)) > wanted][:1]
-    return found + [name for name, shape in _SHAPES if shape.search(text)]
+    first, second = _CHOICES
+    if (choice := first.search(text)) and second.search(text, choice.end()):
+        found.append("multiple choice")
+    if _CODE.search(text):
+        found.append("code completion")
+    return found
 
 
 def _known(words: list[str]) -> list[str]:

@@ -28,7 +28,7 @@ SKILLS = {
     "number theory": "prime, integer, divisor, divisible, remainder, modulo, gcd, digit, "
     "factorial, fibonacci, multiple of",
     "logic": "premise, conclusion, argument, valid, fallacy, implies, proposition, predicate, "
-    "truth table, syllogism, if and only, therefore, contrapositive, tautology",
+    "truth table, syllogism, therefore, contrapositive, tautology",
     # Programs
     "code": "function, def, class, return, code, program, algorithm, import, array, list of, "
     "string, loop, compile, variable, implement, method, api, script, bug",
@@ -78,7 +78,7 @@ SKILLS = {
     "observe, data, conclusion, best describes",
     # People and society
     "history": "war, century, empire, king, revolution, treaty, ancient, colonial, dynasty, "
-    "slavery, medieval, civilization, roman, president, 1800s, archaeological, passage",
+    "slavery, medieval, civilization, roman, president, archaeological, passage",
     "law": "court, defendant, plaintiff, contract, statute, crime, constitutional, jury, "
     "liability, tort, negligence, attorney, legal, law, convicted, property, treaty, "
     "jurisdiction, murder, sued",
@@ -106,8 +106,7 @@ SKILLS = {
     "sport": "football, soccer, basketball, game, team, player, olympic, tennis, score, league, "
     "match, coach",
     # Kinds of tasks
-    "extraction": "extract, text, keys, fields, return json, entities, named entity, "
-    "from the text, find the name, read the text",
+    "extraction": "extract, text, keys, fields, return json, entities, named entity",
     "classification": "classify, category, label, which team, sentiment, positive or, intent, "
     "topic of, choose between, assign",
     "customer support": "customer, order, refund, account, shipping, delivery, invoice, billing, "

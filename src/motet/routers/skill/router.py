@@ -211,7 +211,9 @@ class SkillRouter(Router):
                 return await annotator.annotate(text)
         except* (TimeoutError, MotetError) as failures:
             why = type(failures.exceptions[0]).__name__
-        return by_lexicon(text, f"{annotator.expert!r} named no skill ({why}), so these are words")
+        return by_lexicon(
+            text, f"{annotator.expert!r} named no skill ({why}), so these are words of the text"
+        )
 
     def _decide(
         self,
