@@ -4,7 +4,9 @@ import pytest
 
 from motet.composer.assembly import Assembly
 from motet.config import parse
-from motet.errors import ConfigError
+from motet.errors import ArtifactError, ConfigError
+from motet.routers import ROUTERS
+from motet.routers.base import Router
 from motet.types import ExpertCard, Fleet, Member, Request
 
 EXPERTS = (
@@ -78,3 +80,45 @@ async def test_bad_chains(routers, message):
         await decide(routers)
     assert message in str(caught.value)
     assert "experts.yaml:3" in str(caught.value)
+
+
+class Broken(Router):
+    """Cannot load what it needs."""
+
+    async def route(self, request, fleet):
+        raise ArtifactError("the artifact is damaged.")
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    load = ROUTERS.load
+    monkeypatch.setattr(
+        ROUTERS, "load", lambda kind: Broken if kind == "broken" else load(kind), raising=False
+    )
+
+
+BROKEN = "bad: {kind: broken}, c: {kind: constant, expert: c}"
+
+
+async def test_a_router_that_fails_is_passed_over_and_named(broken, caplog):
+    found = await decide(f"routers: {{{BROKEN}, front: {{kind: chain, of: [bad, c]}}}}")
+    assert found.experts == ("c",)
+    assert "router 'bad' failed: the artifact is damaged." in found.reason
+    assert "passes over bad" in caplog.text
+
+
+async def test_a_failure_is_named_beside_the_fallback(broken):
+    found = await decide(f"routers: {{{BROKEN}, front: {{kind: chain, of: [bad], fallback: b}}}}")
+    assert found.experts == ("b",) and "router 'bad' failed" in found.reason
+
+
+async def test_a_failure_is_named_beside_a_narrowed_field(broken):
+    found = await decide(
+        f"routers: {{{BROKEN}, deny: {DENY}, front: {{kind: chain, of: [deny, bad]}}}}"
+    )
+    assert found.experts == ("b", "c") and "router 'bad' failed" in found.reason
+
+
+async def test_a_failure_is_raised_when_nobody_is_left(broken):
+    with pytest.raises(ArtifactError, match="damaged"):
+        await decide(f"routers: {{{BROKEN}, front: {{kind: chain, of: [bad]}}}}")

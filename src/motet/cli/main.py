@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from motet.cli import chat, check, deploy, experts, route, router, serve, table
+from motet.cli import chat, check, deploy, experts, profile, route, router, serve, table
 
 app = typer.Typer(
     name="motet",
@@ -20,6 +20,7 @@ app.command("chat")(chat.chat)
 app.command("route")(route.route)
 app.add_typer(table.app, name="table", help="Routing tables from real runs.")
 app.add_typer(router.app, name="router", help="Routers that learn from tables: train, judge.")
+app.add_typer(profile.app, name="profile", help="What each expert is good at, by skill.")
 app.add_typer(experts.app, name="experts", help="Experts of a config or of a running service.")
 
 

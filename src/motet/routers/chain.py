@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pydantic import Field
 
 from motet.config import Options
+from motet.errors import MotetError
 from motet.routers.base import Router, Surroundings
 from motet.types import Choice, Decision, Fleet, Request
+
+log = logging.getLogger(__name__)
 
 
 class ChainConfig(Options):
@@ -33,24 +38,48 @@ class ChainRouter(Router):
         self._routers = [around.router(other) for other in options.of]
 
     async def route(self, request: Request, fleet: Fleet) -> Decision | None:
-        """Return the first settled decision, else the narrowed field, else the fallback."""
+        """Return the first settled decision, else the narrowed field, else the fallback.
+
+        A router that fails is passed over, logged and named in the reason.
+
+        Raises
+        ------
+        MotetError
+            From a router that failed, where no other decided and there is no fallback.
+        """
         narrowed: Decision | None = None
+        failures: dict[str, MotetError] = {}
         for router in self._routers:
-            decision = await router.route(request, fleet)
+            try:
+                decision = await router.route(request, fleet)
+            except MotetError as error:
+                log.warning("router %s passes over %s: %s", self.name, router.name, error)
+                failures[router.name] = error
+                continue
             if decision is None:
                 continue
             if narrowed is not None:
                 decision = replace(decision, reason=f"{narrowed.reason}; {decision.reason}")
             if decision.settled:
-                return decision
+                return _noting(decision, failures)
             narrowed = decision
             fleet = fleet.only({choice.expert: choice.weight for choice in decision.choices})
         if self._fallback in fleet and self._fallback is not None:
             why = narrowed.reason if narrowed else f"none of {', '.join(self.options.of)} decided"
-            return Decision(
+            narrowed = Decision(
                 choices=(Choice(self._fallback),),
                 router=self.name,
                 reason=f"{why}; fallback {self._fallback!r}",
                 confidence=0.0,
             )
-        return narrowed
+        if narrowed is None and failures:
+            raise next(iter(failures.values()))
+        return narrowed and _noting(narrowed, failures)
+
+
+def _noting(decision: Decision, failures: Mapping[str, MotetError]) -> Decision:
+    """Return `decision` with the routers that failed in its reason."""
+    if not failures:
+        return decision
+    said = [f"router {name!r} failed: {error.message}" for name, error in failures.items()]
+    return replace(decision, reason="; ".join([decision.reason, *said]))

@@ -24,7 +24,7 @@ PALE = ("#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#99DDFF", "#44BB99")
 GREY, INK, RULE = "#8a8a8a", "#222222", "#dddddd"
 MOST_LINES = len(COLOURS)
 """Routers in a picture of curves: the best of them, since more cannot be told apart."""
-_STYLE = {
+STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
@@ -59,7 +59,7 @@ def pictures(report: Report) -> dict[str, bytes]:
         "calls": calls,
     }
     found = {}
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         for name, picture in made.items():
             figure = picture(report)
             if figure is not None:

@@ -30,7 +30,7 @@ from motet.routers.skill.keywords import MOST_CHARS
 from motet.routers.skill.merging import added, representatives, together, total
 
 FORMAT = 1
-PRIOR = 5.0
+PRIOR = 10.0
 """Answers that an expert's overall rate counts for beside those on one keyword."""
 _AGAIN = "Build it again: motet profile build TABLE --out FILE."
 
@@ -190,6 +190,20 @@ class Profile(BaseModel):
         squares = {expert: (value - least) ** 2 for expert, value in sums.items()}
         whole = math.fsum(squares.values())
         return {expert: square / whole for expert, square in squares.items()}
+
+    def check_table(self, digest: str, name: str) -> None:
+        """Raise `ArtifactError` unless the table with this digest is counted here."""
+        if digest not in {table.digest for table in self.tables}:
+            counted = ", ".join(t.name for t in self.tables) or "none"
+            raise ArtifactError(
+                f"The profile is stale: it does not count {name} as it is now. Its tables: "
+                f"{counted}.",
+                hint=_AGAIN,
+            )
+
+    def blank(self) -> Profile:
+        """Return one with these experts and no answers, to keep feedback apart until a merge."""
+        return Profile(annotator=self.annotator, encoder=self.encoder, experts=self.experts)
 
     def pick_shares(self) -> dict[str, float]:
         """Return each expert's share of all picks; empty where none were counted."""

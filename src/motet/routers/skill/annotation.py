@@ -1,0 +1,154 @@
+"""Skill keywords that an expert names, as far as it agrees with itself.
+
+Symbolic-MoE asks a language model five times at temperature 0.7 and keeps what it says more than
+once (self-consistency). The answer is bound to a JSON schema where the expert can be. What cannot
+be used is replaced by the lexical annotator's words, and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from motet.routers.skill import lexical
+from motet.routers.skill.keywords import FEWEST, MOST, MOST_CHARS, usable
+from motet.types import Request
+
+Ask = Callable[[str, Request], Awaitable[str]]
+"""Asks an expert by its id and returns the whole text of its answer."""
+
+SAMPLES = 5
+TEMPERATURE = 0.7
+_AGREE = 2
+"""Samples that must name a keyword."""
+_MOST_TOKENS = 96
+_MOST_TEXT = 2000
+"""Characters of a question that are shown to the expert."""
+_PROMPT = (
+    "Which skills does one need to answer the question below? Name {fewest} to {most}, each in one "
+    "to three words of at most {chars} characters, such as algebra, tort law or sql. Do not answer "
+    'the question. Reply with JSON: {{"skills": ["...", "..."]}}.\n\nQuestion: {text}'
+)
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "skills": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": MOST_CHARS},
+            "minItems": FEWEST,
+            "maxItems": MOST,
+        }
+    },
+    "required": ["skills"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """The skills of one question.
+
+    Attributes
+    ----------
+    keywords
+        The surest first; none where a text says nothing.
+    note
+        Why it is not the expert's own word, where one was asked; else empty.
+    """
+
+    keywords: tuple[str, ...]
+    note: str = ""
+
+
+def by_lexicon(text: str, note: str = "") -> Annotation:
+    """Return what the text alone says."""
+    return Annotation(lexical.keywords(text), note)
+
+
+class ExpertAnnotator:
+    """Asks one expert for the skills of questions, and remembers what it said.
+
+    Parameters
+    ----------
+    expert
+        Its id.
+    ask
+        How it is asked.
+    able
+        Whether it can be bound to a JSON schema.
+    kept
+        Annotations that are remembered; the least recently used leave first.
+    """
+
+    def __init__(self, expert: str, ask: Ask, *, able: bool = True, kept: int = 4096) -> None:
+        self.expert = expert
+        self.able = able
+        self._ask = ask
+        self._kept = kept
+        self._memory: OrderedDict[str, Annotation] = OrderedDict()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the expert is asked, and how (64 hexadecimal digits)."""
+        asked = (self.expert, _PROMPT, _SCHEMA, SAMPLES, TEMPERATURE, _AGREE, _MOST_TEXT)
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+    async def annotate(self, text: str) -> Annotation:
+        """Return the keywords that more than one sample names.
+
+        Raises
+        ------
+        MotetError
+            The expert cannot be asked.
+        """
+        if (known := self._memory.get(text)) is not None:
+            self._memory.move_to_end(text)
+            return known
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(self._sample(text, number)) for number in range(SAMPLES)]
+        found = self._agreed(text, [task.result() for task in asked])
+        self._memory[text] = found
+        while len(self._memory) > self._kept:
+            self._memory.popitem(last=False)
+        return found
+
+    async def _sample(self, text: str, number: int) -> tuple[str, ...]:
+        return keywords_of(await self._ask(self.expert, self._question(text, number)))
+
+    def _agreed(self, text: str, samples: Iterable[tuple[str, ...]]) -> Annotation:
+        named = Counter(keyword for sample in samples for keyword in sample)
+        agreed = [keyword for keyword, times in named.most_common() if times >= _AGREE]
+        if agreed:
+            return Annotation(tuple(agreed[:MOST]))
+        why = "agreed with itself on no skill" if named else "named no skill"
+        return by_lexicon(text, f"{self.expert!r} {why}, so these are words of the text")
+
+    def _question(self, text: str, number: int) -> Request:
+        prompt = _PROMPT.format(fewest=FEWEST, most=MOST, chars=MOST_CHARS, text=text[:_MOST_TEXT])
+        form = {"type": "json_schema", "json_schema": {"name": "skills", "schema": _SCHEMA}}
+        return Request(
+            model=self.expert,
+            messages=({"role": "user", "content": prompt},),
+            max_tokens=_MOST_TOKENS,
+            temperature=TEMPERATURE,
+            seed=number,
+            response_format=form if self.able else None,
+        )
+
+
+def keywords_of(answer: str) -> tuple[str, ...]:
+    """Return the usable keywords in an expert's answer; none when it holds no such JSON."""
+    start, end = answer.find("{"), answer.rfind("}")
+    try:
+        found: Any = json.loads(answer[start : end + 1])
+    except (ValueError, RecursionError):
+        return ()
+    skills = found.get("skills") if isinstance(found, dict) else None
+    if not isinstance(skills, list):
+        return ()
+    return usable(skill for skill in skills if isinstance(skill, str))

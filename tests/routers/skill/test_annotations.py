@@ -1,0 +1,96 @@
+"""Annotations by an expert while a profile is built: agreed, kept, resumed."""
+
+import json
+
+import pytest
+
+from motet.errors import ArtifactError, ExpertUnavailable
+from motet.routers.skill.annotation import SAMPLES, Annotation, ExpertAnnotator, keywords_of
+from motet.routers.skill.annotations import AnnotationLog, annotate_all
+from motet.weights.sources import no_report
+
+
+class Expert:
+    """Says the same skills to everything; fails once `left` calls are made."""
+
+    def __init__(self, left=10**9, said=("law", "tort law")):
+        self.left, self.answer = left, json.dumps({"skills": said})
+        self.asked = []
+
+    async def __call__(self, expert, request):
+        if len(self.asked) >= self.left:
+            raise ExpertUnavailable(expert, "is down.")
+        self.asked.append(request)
+        return self.answer
+
+
+async def annotate(path, expert, texts):
+    annotator = ExpertAnnotator("coder", expert)
+    with AnnotationLog(path, annotator.digest) as log:
+        return await annotate_all(texts, annotator, log, no_report, concurrency=1)
+
+
+TEXTS = ["one", "two", "one", "three"]
+
+
+async def test_an_interrupted_build_asks_only_what_is_missing(tmp_path):
+    path = tmp_path / "deep" / "p.annotations.jsonl"
+    with pytest.raises(ExpertUnavailable):
+        await annotate(path, Expert(left=SAMPLES), TEXTS)
+    with path.open("a") as file:
+        file.write('{"cut short')
+    expert = Expert()
+    found = await annotate(path, expert, TEXTS)
+    assert len(expert.asked) == 2 * SAMPLES
+    assert found == [Annotation(("law", "tort law"))] * 4
+    expert = Expert()
+    assert await annotate(path, expert, TEXTS) == found
+    assert not expert.asked
+
+
+async def test_a_foreign_line_is_told(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text("{}\n")
+    with pytest.raises(ArtifactError, match="p.jsonl:1: this line is no annotation"):
+        await annotate(path, Expert(), TEXTS)
+
+
+async def test_what_another_annotator_said_is_not_used(tmp_path):
+    path = tmp_path / "p.jsonl"
+    with AnnotationLog(path, "other") as log:
+        log.add("one", Annotation(("poems",)))
+    assert (await annotate(path, Expert(), ["one"]))[0].keywords == ("law", "tort law")
+
+
+async def test_the_expert_is_bound_to_a_schema():
+    expert = Expert()
+    await ExpertAnnotator("coder", expert).annotate("one")
+    schema = expert.asked[0].response_format["json_schema"]["schema"]
+    skills = schema["properties"]["skills"]
+    assert (skills["minItems"], skills["maxItems"], skills["items"]["maxLength"]) == (2, 5, 20)
+    assert {request.temperature for request in expert.asked} == {0.7}
+
+
+async def test_memory_is_bounded():
+    expert = Expert()
+    annotator = ExpertAnnotator("coder", expert, kept=2)
+    for text in ("one", "two", "three", "three", "one"):
+        await annotator.annotate(text)
+    assert len(expert.asked) == 4 * SAMPLES
+
+
+@pytest.mark.parametrize(
+    ("answer", "keywords"),
+    [
+        ('Sure: {"skills": ["SQL", "sql", "Tort_Law"]}.', ("sql", "tort law")),
+        ('{"skills": ["a keyword that is too long", 3, null, ""]}', ()),
+        ('{"skills": "sql"}', ()),
+        ('{"skill": ["sql"]}', ()),
+        ('["sql"]', ()),
+        ("sql", ()),
+        ("", ()),
+        ("{" * 10_000 + "}", ()),
+    ],
+)
+def test_answers_are_read_or_left(answer, keywords):
+    assert keywords_of(answer) == keywords
