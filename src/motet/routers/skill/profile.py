@@ -30,7 +30,7 @@ from motet.routers.skill.keywords import MOST_CHARS
 from motet.routers.skill.merging import added, representatives, together, total
 
 FORMAT = 1
-PRIOR = 20.0
+PRIOR = 10.0
 """Answers that an expert's overall rate counts for beside those on one keyword."""
 _AGAIN = "Build it again: motet profile build TABLE --out FILE."
 
