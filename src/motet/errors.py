@@ -6,12 +6,14 @@
     ├── ArtifactError                a trained artifact is absent, damaged or stale
     ├── SourceError                  weights cannot be fetched or converted
     ├── DeployError                  the service cannot be started or joined
+    ├── BatchError                   a batch cannot be begun, or not go on
     ├── Unauthorized            401  the service wants a key
     ├── RequestError            400  the client must change the request
     │   ├── UnknownModel        404
     │   ├── ContextLengthExceeded
     │   ├── UnsupportedRequest       no expert has the capability it needs
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
+    │   ├── InvalidLine              a line of a batch's input is no request
     │   ├── RequestTimeout      408  its body did not arrive in time
     │   └── RequestTooLarge     413
     ├── DeadlineExceeded        504  the composition's time is up
@@ -74,10 +76,11 @@ class MotetError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors travel between processes; their constructors take more than the message.
-        return _restore, (type(self), self.__dict__)
+        return restore, (type(self), self.__dict__)
 
 
-def _restore(kind: type[MotetError], state: dict[str, Any]) -> MotetError:
+def restore(kind: type[MotetError], state: dict[str, Any]) -> MotetError:
+    """Return the error of that kind whose attributes are `state`."""
     error = kind.__new__(kind)
     error.__dict__.update(state)
     error.args = (state["message"],)
@@ -127,6 +130,12 @@ class DeployError(MotetError):
     """The service cannot be started, joined or changed."""
 
     code = "deploy_failed"
+
+
+class BatchError(MotetError):
+    """A batch cannot be begun, or cannot go on."""
+
+    code = "batch_failed"
 
 
 class Unauthorized(MotetError):
@@ -190,6 +199,12 @@ class BudgetExceeded(RequestError):
     """The request's token budget, cost budget or fan-out cap is used up."""
 
     code = "budget_exceeded"
+
+
+class InvalidLine(RequestError):
+    """A line of a batch's input is no request that a batch can hold."""
+
+    code = "invalid_line"
 
 
 class RequestTimeout(RequestError):

@@ -13,13 +13,13 @@ from starlette.exceptions import HTTPException
 
 import motet
 from motet.api.answer import AnswerResponse
-from motet.api.encode import ChatEncoder, CompletionEncoder
 from motet.api.errors import on_http_error, on_motet_error, on_unexpected_error
 from motet.api.guard import KeyCheck, read_body
 from motet.api.metrics import Metrics
-from motet.api.schema import Body, ChatBody, CompletionBody
 from motet.composer.service import Motet
 from motet.errors import MotetError, UnknownModel
+from motet.protocol.encode import ChatEncoder, CompletionEncoder
+from motet.protocol.schema import Body, ChatBody, CompletionBody
 from motet.types import Fleet, decision_json
 
 _BODIES: tuple[type[Body], ...] = (ChatBody, CompletionBody)

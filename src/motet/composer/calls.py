@@ -5,11 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from typing import Protocol
 
 from motet.config import Limits
 from motet.errors import BudgetExceeded, MotetError
-from motet.experts.fleet import LiveFleet
-from motet.types import Call, Chunk, Price, Request, Usage
+from motet.types import Call, Chunk, ExpertCard, Price, Request, Usage
+
+
+class Asked(Protocol):
+    """What a call needs of an expert."""
+
+    card: ExpertCard
+
+    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Answer `request`; see `Expert.stream`."""
+
+
+class Experts(Protocol):
+    """Experts by id: the live fleet, or a batch's journal of what they have answered."""
+
+    def __getitem__(self, expert: str, /) -> Asked: ...
 
 
 class Calls:
@@ -23,7 +38,7 @@ class Calls:
         The expert whose words the client reads; None before the first of them.
     """
 
-    def __init__(self, fleet: LiveFleet, limits: Limits) -> None:
+    def __init__(self, fleet: Experts, limits: Limits) -> None:
         self.trace: list[Call] = []
         self.author: str | None = None
         self._fleet = fleet

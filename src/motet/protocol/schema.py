@@ -70,6 +70,17 @@ class Body(BaseModel):
             raise RequestError(
                 f"The request body is not valid JSON: {error}.", hint="Send a JSON object."
             ) from None
+        return cls.of(values)
+
+    @classmethod
+    def of(cls, values: Any) -> Self:
+        """Return the body that parsed JSON means.
+
+        Raises
+        ------
+        RequestError
+            It is not of this form; names the field.
+        """
         try:
             body: Self = cls._validator.validate_python(values)
         except ValidationError as error:
