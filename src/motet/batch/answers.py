@@ -84,4 +84,5 @@ def _chunk(values: dict[str, Any]) -> Chunk:
 def _known_kind(error: MotetError) -> type[MotetError]:
     """Return the error's class, or the nearest above it that Motet defines itself."""
     kinds = (k for k in type(error).__mro__ if getattr(errors, k.__name__, None) is k)
-    return next(kind for kind in kinds if issubclass(kind, MotetError))
+    found: type[MotetError] = next(kind for kind in kinds if issubclass(kind, MotetError))
+    return found

@@ -13,7 +13,7 @@ from motet.batch.store import Store
 from motet.config import Document
 from motet.errors import BatchError
 
-_TELLS_NOTHING = {"description", "license", "optional", "price", "resources"}
+_TELLS_NOTHING = {"description", "license", "optional", "resources"}
 """Fields of an expert that change no answer."""
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from motet.batch.scheduler import Engine
+from motet.batch.sizes import default_budget, sizes_of
 from motet.composer.calls import Asked, Experts
 from motet.errors import BatchError
 from motet.experts import Expert
@@ -18,6 +19,18 @@ class Loader(Protocol):
 
     def engine(self, expert: str) -> Engine:
         """Return what is loaded for `expert`."""
+
+    async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
+        """Return the bytes that engines take once loaded; None where that is unknown.
+
+        Raises
+        ------
+        SourceError
+            Weights cannot be had.
+        """
+
+    def room(self) -> int | None:
+        """Return the bytes that a batch may take when nobody says; None for no bound."""
 
     async def open(self) -> None:
         """Take what is needed before the first load."""
@@ -48,11 +61,9 @@ class LocalLoader:
     ----------
     experts
         Built, and not started.
-    sizes
-        Expert id -> bytes of those that hold a model; None for an unknown size.
     """
 
-    def __init__(self, experts: Mapping[str, Expert], sizes: Mapping[str, int | None]) -> None:
+    def __init__(self, experts: Mapping[str, Expert]) -> None:
         for name, expert in experts.items():
             if expert.home == "vllm":
                 raise BatchError(
@@ -60,14 +71,20 @@ class LocalLoader:
                     hint="Run the batch without --local.",
                 )
         self._built = experts
-        self._sizes = sizes
         self._up: dict[str, Expert] = {}
 
     def engine(self, expert: str) -> Engine:
         """Return the expert's own engine: none is shared in one process."""
-        if self._built[expert].home == "ingress":
-            return Engine(expert, always=True)
-        return Engine(expert, self._sizes[expert])
+        return Engine(expert, always=self._built[expert].home == "ingress")
+
+    async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
+        """Read the sizes from the files of the weights, which are fetched if need be."""
+        held = {e: self._built[e] for e in engines if self._built[e].home != "ingress"}
+        return await asyncio.to_thread(sizes_of, held)
+
+    def room(self) -> int | None:
+        """Return a share of the memory that is free now."""
+        return default_budget()
 
     async def open(self) -> None:
         """Start what holds no model."""
@@ -114,6 +131,14 @@ class LiveLoader:
     def engine(self, expert: str) -> Engine:
         """Return an engine that is always there."""
         return Engine(expert, always=True)
+
+    async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
+        """Return nothing: there is nothing to load."""
+        return {}
+
+    def room(self) -> int | None:
+        """Return no bound."""
+        return None
 
     async def open(self) -> None:
         """Do nothing."""

@@ -42,12 +42,17 @@ class Outlook:
     ----------
     calls
         Expert -> calls.
+    sizes
+        Engine -> bytes; None where that is unknown.
+    budget
+        Bytes that loaded engines may take together; None for no bound.
     """
 
-    def __init__(self, engines: Mapping[str, Engine], budget: int | None) -> None:
+    def __init__(self, engines: Mapping[str, Engine]) -> None:
         self.calls: Counter[str] = Counter()
+        self.sizes: dict[str, int | None] = {}
+        self.budget: int | None = None
         self._engines = engines
-        self._budget = budget
         self._lines: dict[int, Stages] = {}
         self._shared: dict[Stages, Stages] = {}
 
@@ -57,32 +62,35 @@ class Outlook:
         self._lines[line] = self._shared.setdefault(stages, stages)
         self.calls.update(expert for stage in stages for expert in stage)
 
-    def check(self) -> None:
-        """Refuse what cannot fit.
+    @property
+    def engines(self) -> set[str]:
+        """Engines that are going to be asked."""
+        return {self._engines[expert].id for expert in self.calls}
+
+    def weigh(self, sizes: dict[str, int | None], asked: int | None, room: int | None) -> None:
+        """Set sizes and budget: `asked`, or without it `room`, or the largest engine if it is more.
 
         Raises
         ------
         BatchError
-            An engine is larger than the budget; names the smallest budget that would do.
+            An engine is larger than what was asked for; names the smallest budget that would do.
         """
-        if self._budget is None:
+        self.sizes = sizes
+        largest = max((size or 0 for size in sizes.values()), default=0)
+        self.budget = asked if asked is not None or room is None else max(room, largest)
+        if asked is None or largest <= asked:
             return
-        sizes = {
-            self._engines[expert].id: self._engines[expert].bytes or 0 for expert in self.calls
-        }
-        large = {engine: size for engine, size in sizes.items() if size > self._budget}
-        if not large:
-            return
-        most = max(large.values())
-        named = ", ".join(f"{e!r} takes {mib(size)}" for e, size in sorted(large.items()))
+        large = {engine: size for engine, size in sizes.items() if size and size > asked}
+        named = ", ".join(f"{engine!r} takes {mib(size)}" for engine, size in large.items())
         raise BatchError(
-            f"The memory allowed is {mib(self._budget)}, but {named}.",
-            hint=f"Allow {mib(most)} or more (--memory).",
+            f"The memory allowed is {mib(asked)}, but {named}.",
+            hint=f"Allow {mib(largest)} or more (--memory).",
         )
 
     def loads(self, slots: int, order: str) -> list[str]:
         """Return the engines in the order they are going to be loaded."""
-        scheduler = Scheduler(self._engines, self._budget, slots, ORDERS[order]())
+        scheduler = Scheduler(self._engines, slots, ORDERS[order]())
+        scheduler.weigh(self.sizes, self.budget)
         return rehearse(scheduler, self._lines)
 
     def forecasts(self, loads: Sequence[str]) -> list[Forecast]:
@@ -93,7 +101,7 @@ class Outlook:
                 expert,
                 self._engines[expert].id,
                 calls,
-                self._engines[expert].bytes,
+                self.sizes.get(self._engines[expert].id, 0),
                 often[self._engines[expert].id],
             )
             for expert, calls in self.calls.most_common()

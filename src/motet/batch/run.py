@@ -15,7 +15,7 @@ from motet.batch.answers import Answer
 from motet.batch.lines import InputFile, Line
 from motet.batch.loading import Loader
 from motet.batch.orders import ORDERS
-from motet.batch.outlook import Outlook
+from motet.batch.outlook import Outlook, Stages
 from motet.batch.plan import Planner, Report
 from motet.batch.replay import Ask, Ending, Step, replay
 from motet.batch.results import Job
@@ -85,12 +85,11 @@ class Batch:
         self._pipeline = pipeline
         self._loader = loader
         self._settings = settings
-        self._report = report
+        self.report = report
         self._engines = {expert: loader.engine(expert) for expert in pipeline.fleet.view}
-        self._scheduler = Scheduler(
-            self._engines, settings.memory, settings.concurrency, ORDERS[settings.order]()
-        )
-        self.outlook = Outlook(self._engines, settings.memory)
+        order = ORDERS[settings.order]()
+        self._scheduler = Scheduler(self._engines, settings.concurrency, order)
+        self.outlook = Outlook(self._engines)
         self._left = 0
         self._under_way = 0
         self._asked: Counter[str] = Counter()
@@ -107,15 +106,21 @@ class Batch:
         ------
         BatchError
             An expert that is wanted is larger than the memory allowed.
+        SourceError
+            The weights of one cannot be had.
         """
-        await Planner(self._job, self._store, self._source, self._pipeline).run(self._report)
+        await Planner(self._job, self._store, self._source, self._pipeline).run(self.report)
         after = 0
         while rows := await self._store.open_lines(self._job.id, after):
             self._left += len(rows)
             for row in rows:
-                await self._advance(row.place.number)
+                stages = await self._advance(row.place.number)
+                if stages is not None:
+                    self.outlook.add(row.place.number, stages)
             after = rows[-1].place.number
-        self.outlook.check()
+        sizes = await self._loader.sizes(sorted(self.outlook.engines))
+        self.outlook.weigh(sizes, self._settings.memory, self._loader.room())
+        self._scheduler.weigh(sizes, self.outlook.budget)
 
     async def run(self) -> None:
         """Load, ask and unload until every line has its result.
@@ -178,8 +183,11 @@ class Batch:
         if self._scheduler.finished(ticket):
             await self._advance(ticket.line)
 
-    async def _advance(self, number: int) -> None:
-        """Queue a line for the calls it wants next, or keep its result."""
+    async def _advance(self, number: int) -> Stages | None:
+        """Queue a line for the calls it wants next, and return them with those of later steps.
+
+        When it wants none its result is kept, and None returned.
+        """
         case = await self._case(number)
         plan, step = case.plan, case.step
         ending = step.ending
@@ -188,12 +196,11 @@ class Batch:
             ending = Ending(error=MotetError(f"The strategy of {plan.name!r} does not settle."))
         if ending is not None:
             await self._finish(number, case, ending)
-            return
+            return None
         later = _later(plan, case.decision, len(case.answers))
-        experts = dict.fromkeys(ask.expert for ask in step.asks)
+        experts = tuple(dict.fromkeys(ask.expert for ask in step.asks))
         self._scheduler.add(number, experts, (e for stage in later for e in stage))
-        if not case.answers:
-            self.outlook.add(number, (tuple(experts), *later))
+        return (experts, *later)
 
     async def _finish(self, number: int, case: _Case, ending: Ending) -> None:
         line, job = case.line, self._job
@@ -227,7 +234,7 @@ class Batch:
         cost = self._pipeline.fleet.view[ask.expert].card.price.of(answer.usage)
         await self._store.add_answer(self._job.id, number, ask.key, ask.expert, answer, cost)
         self._asked[ask.expert] += 1
-        self._report(ask.expert, self._asked[ask.expert], self.outlook.calls[ask.expert])
+        self.report(ask.expert, self._asked[ask.expert], self.outlook.calls[ask.expert])
 
     async def _patiently(self, ask: Ask) -> Answer:
         """Ask, and ask again when the failure may heal: nobody is waiting."""

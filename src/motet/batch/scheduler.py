@@ -23,14 +23,11 @@ class Engine:
     ----------
     id
         The expert itself, or the one whose engine its adapter shares.
-    bytes
-        Memory that it takes; None when that is unknown, and then it is loaded alone.
     always
         Whether it is there without being loaded, such as a remote one.
     """
 
     id: str
-    bytes: int | None = 0
     always: bool = False
 
 
@@ -103,13 +100,13 @@ class Scheduler:
     ----------
     engines
         Expert id -> what is loaded for it.
-    budget
-        Bytes that loaded engines may take together; None for no bound.
     slots
         Tickets that may run on one engine at once.
 
     Attributes
     ----------
+    budget
+        Bytes that loaded engines may take together; None for no bound.
     loads
         Engines in the order they were loaded; one that came twice is named twice.
     fed
@@ -118,14 +115,11 @@ class Scheduler:
         Engine -> lines that will come to it in a later step.
     """
 
-    def __init__(
-        self, engines: Mapping[str, Engine], budget: int | None, slots: int, order: Order
-    ) -> None:
+    def __init__(self, engines: Mapping[str, Engine], slots: int, order: Order) -> None:
         self._engine = {expert: engine.id for expert, engine in engines.items()}
         by_id = {engine.id: engine for engine in engines.values()}
-        whole = budget or 0
-        self.sizes = {e.id: whole if e.bytes is None else e.bytes for e in by_id.values()}
-        self.budget = budget
+        self.budget: int | None = None
+        self.sizes = dict.fromkeys(by_id, 0)
         self.slots = slots
         self._order = order
         self._lines: dict[int, _Line] = {}
@@ -140,6 +134,13 @@ class Scheduler:
         self.fed: Counter[str] = Counter()
         self.ahead: Counter[str] = Counter()
         self.loads: list[str] = []
+
+    def weigh(self, sizes: Mapping[str, int | None], budget: int | None) -> None:
+        """Set the budget and the bytes of engines; one whose size is unknown is loaded alone."""
+        self.budget = budget
+        for engine in self.sizes.keys() - self._fixed:
+            size = sizes.get(engine)
+            self.sizes[engine] = (budget or 0) if size is None else size
 
     def add(self, line: int, experts: Iterable[str], later: Iterable[str] = ()) -> None:
         """Queue a line for each of `experts`; in later steps it will likely want `later`."""

@@ -16,7 +16,7 @@ engines without a configured bound, and for other programs."""
 
 
 def sizes_of(experts: Mapping[str, Expert]) -> dict[str, int | None]:
-    """Return the bytes of every expert that holds a model of its own; None where it is unknown.
+    """Return the bytes of experts that hold a model of their own; None where it is unknown.
 
     Weights, as they are counted in memory, and the configured memory for keys and values. Blocks
     while weights are fetched.
@@ -26,11 +26,7 @@ def sizes_of(experts: Mapping[str, Expert]) -> dict[str, int | None]:
     SourceError
         An expert's weights cannot be had.
     """
-    return {
-        name: _size(expert.entry, expert.setting)
-        for name, expert in experts.items()
-        if expert.home != "ingress" and "base" not in expert.entry.options
-    }
+    return {name: _size(expert.entry, expert.setting) for name, expert in experts.items()}
 
 
 def default_budget() -> int:

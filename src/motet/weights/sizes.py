@@ -62,9 +62,9 @@ def _tensor_bytes(file: Path, width: int | None) -> int:
             header = orjson.loads(opened.read(length))
         header.pop("__metadata__", None)
         if width is not None:
-            return width * sum(math.prod(tensor["shape"]) for tensor in header.values())
+            return int(width * sum(math.prod(tensor["shape"]) for tensor in header.values()))
         spans = (tensor["data_offsets"] for tensor in header.values())
-        return sum(end - start for start, end in spans)
+        return int(sum(end - start for start, end in spans))
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:
         raise SourceError(f"{file} is not a safetensors file: {error}.") from error
 
