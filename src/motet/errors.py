@@ -10,6 +10,7 @@
     ├── Unauthorized            401  the service wants a key
     ├── RequestError            400  the client must change the request
     │   ├── UnknownModel        404
+    │   ├── NotFound            404  no file or batch has that id
     │   ├── ContextLengthExceeded
     │   ├── UnsupportedRequest       no expert has the capability it needs
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
@@ -172,6 +173,21 @@ class UnknownModel(RequestError):
         )
 
 
+class NotFound(RequestError):
+    """No object of that kind has that id."""
+
+    status = 404
+    code = "not_found"
+
+    def __init__(self, kind: str, id: str, known: Iterable[str] = ()) -> None:
+        match = nearest(id, known)
+        super().__init__(
+            f"No such {kind}: {id!r}.",
+            hint=f"Did you mean {match!r}?" if match else "The list has every one there is.",
+            param="id",
+        )
+
+
 class ContextLengthExceeded(RequestError):
     """The prompt, with the tokens to generate, does not fit the expert's context."""
 
@@ -221,11 +237,13 @@ class RequestTooLarge(RequestError):
     status = 413
     code = "request_too_large"
 
-    def __init__(self, *, limit: int, size: int | None = None) -> None:
+    def __init__(
+        self, *, limit: int, size: int | None = None, setting: str = "service.max_body_bytes"
+    ) -> None:
         got = f"{size} bytes" if size is not None else "more"
         super().__init__(
             f"The request body is limited to {limit} bytes, and {got} arrived.",
-            hint="Send less, or raise service.max_body_bytes.",
+            hint=f"Send less, or raise {setting}.",
         )
 
 

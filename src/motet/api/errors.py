@@ -6,6 +6,7 @@ import logging
 import math
 
 import orjson
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,6 +39,17 @@ async def on_motet_error(_: Request, error: Exception) -> Response:
     return Response(
         error_json(error), error.status, error_headers(error), media_type="application/json"
     )
+
+
+async def on_bad_parameter(_: Request, error: Exception) -> Response:
+    """Answer for a query parameter that is not of its form."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    fault = error.errors()[0]
+    name = str(fault["loc"][-1])
+    message = f"{name}: {fault['msg']}. Got {fault['input']!r}."
+    content = orjson.dumps(error_fields(message, "invalid_request_error", None, name))
+    return Response(content, 400, media_type="application/json")
 
 
 async def on_http_error(_: Request, error: Exception) -> Response:

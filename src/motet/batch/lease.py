@@ -13,6 +13,11 @@ from motet.batch.store import Store
 from motet.errors import BatchError
 from motet.types import new_id
 
+
+class Held(BatchError):
+    """Another process runs the batch."""
+
+
 _LEASE_S = 15.0
 _RENEW_S = 5.0
 
@@ -35,13 +40,13 @@ class Lease:
 
         Raises
         ------
-        BatchError
-            Another process holds it.
+        Held
+            Another process runs the job.
         """
         holder = await self._store.do(self._take)
         if holder is not None:
             host, pid, _ = holder.rsplit(":", 2)
-            raise BatchError(
+            raise Held(
                 f"Process {pid} on {host} is running this batch.",
                 hint="Wait for it, or stop it first; what it has answered is kept.",
             )

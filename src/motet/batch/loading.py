@@ -9,13 +9,17 @@ from typing import Protocol
 
 from motet.batch.scheduler import Engine
 from motet.batch.sizes import default_budget, sizes_of
-from motet.composer.calls import Asked, Experts
-from motet.errors import BatchError
+from motet.composer.calls import Asked
+from motet.errors import BatchError, ExpertUnavailable
 from motet.experts import Expert
+from motet.experts.fleet import LiveFleet
 
 
 class Loader(Protocol):
     """Gives experts to a batch, and takes them back."""
+
+    at_once: int
+    """Lines that ask one engine at once, when nobody says."""
 
     def engine(self, expert: str) -> Engine:
         """Return what is loaded for `expert`."""
@@ -62,6 +66,8 @@ class LocalLoader:
     experts
         Built, and not started.
     """
+
+    at_once = 16
 
     def __init__(self, experts: Mapping[str, Expert]) -> None:
         for name, expert in experts.items():
@@ -123,18 +129,27 @@ class LocalLoader:
 
 
 class LiveLoader:
-    """The experts of a running service: they are there, and nothing is loaded for a batch."""
+    """The experts of a running service: to load one is to wait until it is ready.
 
-    def __init__(self, experts: Experts) -> None:
-        self._experts = experts
+    Parameters
+    ----------
+    patience_s
+        Seconds that an expert has to become ready; afterwards others stand in for it.
+    """
+
+    at_once = 16
+
+    def __init__(self, fleet: LiveFleet, patience_s: float = 120.0) -> None:
+        self._fleet = fleet
+        self._patience_s = patience_s
 
     def engine(self, expert: str) -> Engine:
-        """Return an engine that is always there."""
-        return Engine(expert, always=True)
+        """Return the expert itself."""
+        return Engine(expert)
 
     async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
-        """Return nothing: there is nothing to load."""
-        return {}
+        """Return that nothing takes memory that it has not taken."""
+        return dict.fromkeys(engines, 0)
 
     def room(self) -> int | None:
         """Return no bound."""
@@ -144,11 +159,17 @@ class LiveLoader:
         """Do nothing."""
 
     async def load(self, engine: str) -> None:
-        """Do nothing."""
+        """Wait until the expert is ready."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._fleet.ready(engine)
+        except TimeoutError:
+            reason = self._fleet.view[engine].health.reason
+            raise ExpertUnavailable(engine, f"{reason or 'it is not ready'}.") from None
 
     def expert(self, expert: str) -> Asked:
         """Return the live expert."""
-        return self._experts[expert]
+        return self._fleet[expert]
 
     async def unload(self, engine: str) -> None:
         """Do nothing."""

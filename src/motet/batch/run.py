@@ -37,7 +37,7 @@ class Settings:
     memory
         Bytes that loaded engines may take together; None for no bound.
     concurrency
-        Lines that ask one engine at once.
+        Lines that ask one engine at once; None leaves it to the loader.
     order
         `grouped`, or `arrival`: line by line, the control.
     attempts
@@ -47,7 +47,7 @@ class Settings:
     """
 
     memory: int | None = None
-    concurrency: int = 16
+    concurrency: int | None = None
     order: str = "grouped"
     attempts: int = 3
     backoff_s: float = 0.5
@@ -87,8 +87,8 @@ class Batch:
         self._settings = settings
         self.report = report
         self._engines = {expert: loader.engine(expert) for expert in pipeline.fleet.view}
-        order = ORDERS[settings.order]()
-        self._scheduler = Scheduler(self._engines, settings.concurrency, order)
+        self.slots = settings.concurrency or loader.at_once
+        self._scheduler = Scheduler(self._engines, self.slots, ORDERS[settings.order]())
         self.outlook = Outlook(self._engines)
         self._left = 0
         self._under_way = 0
@@ -96,7 +96,7 @@ class Batch:
         self._changed = asyncio.Event()
         self._faults: dict[str, MotetError] = {}
         self._seats: dict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(settings.concurrency)
+            lambda: asyncio.Semaphore(self.slots)
         )
 
     async def prepare(self) -> None:

@@ -40,8 +40,8 @@ def batch(
         str | None, typer.Option(help="What loaded experts may take together, such as 2GiB.")
     ] = None,
     concurrency: Annotated[
-        int, typer.Option(min=1, help="Lines that ask one expert at once.")
-    ] = 16,
+        int | None, typer.Option(min=1, help="Lines that ask one expert at once.")
+    ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="Experts in this process, no Ray. Default if no vllm.")
     ] = False,
@@ -80,7 +80,11 @@ def batch(
     paths = _Paths(source, out, errors or out.with_name(f"{out.stem}.errors{out.suffix}"))
     loader = _loader(document, assembly, local=local, address=address)
     work = _Work(document, assembly, paths, loader, settings, model, fresh=fresh, shown=not json)
-    report = run(_answer(work, plan_only=plan))
+    try:
+        report = run(_answer(work, plan_only=plan))
+    except typer.Exit:
+        typer.echo("Stopped; the same command goes on from here.", err=True)
+        raise
     if json:
         print_json(report)
     elif not plan:
@@ -139,7 +143,7 @@ async def _answer(work: _Work, *, plan_only: bool) -> dict[str, Any]:
                     args = (job, store, source, pipeline, work.loader, work.settings, bars)
                     batch = Batch(*args)
                     await batch.prepare()
-                loads = batch.outlook.loads(work.settings.concurrency, work.settings.order)
+                loads = batch.outlook.loads(batch.slots, work.settings.order)
                 forecasts = batch.outlook.forecasts(loads)
                 if work.shown:
                     _show_plan(forecasts, loads, batch.outlook.budget)
