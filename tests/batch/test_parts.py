@@ -68,7 +68,7 @@ async def test_one_process_at_a_time(tmp_path):
 
 async def test_the_lease_of_a_process_that_is_gone_is_free(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220
-    gone.wait()  # noqa: ASYNC222
+    gone.wait()
     async with Store(tmp_path / "state") as store:
         await store.add_job("x", "{}", 0)
         with mock.patch("os.getpid", return_value=gone.pid):

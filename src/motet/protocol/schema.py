@@ -102,7 +102,8 @@ class Body(BaseModel):
         RequestError
             It is not of this form; names the field.
         """
-        return checked(values, cls._validator.validate_python)
+        body: Self = checked(values, cls._validator.validate_python)
+        return body
 
     def shared(self) -> dict[str, Any]:
         """Return the fields of a `Request` that chat and completions fill alike."""
