@@ -85,7 +85,9 @@ def line(name, content="hello", model="auto", url="/v1/chat/completions", **fiel
 
 def write(path: Path, lines) -> Path:
     texts = [each if isinstance(each, str) else json.dumps(each) for each in lines]
-    path.write_text("".join(f"{text}\n" for text in texts))
+    content = "".join(f"{text}\n" for text in texts)
+    if not path.exists() or path.read_text() != content:  # else its time stays, which answers carry
+        path.write_text(content)
     return path
 
 
