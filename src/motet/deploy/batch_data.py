@@ -52,8 +52,9 @@ class RayDataLoader(PoolLoader):
         return dict.fromkeys(engines, 0) | await super().sizes(engines)
 
     async def open(self) -> None:
-        """Join Ray."""
-        await asyncio.to_thread(cluster.start, self._document, self._address)
+        """Join Ray, with Serve where a pool will be wanted."""
+        pools = any(expert.home == "vllm" for expert in self._built.values())
+        await asyncio.to_thread(cluster.start, self._document, self._address, with_serve=pools)
 
     async def load(self, engine: str) -> None:
         """Be ready to take calls; the actors start with the first of them."""

@@ -10,6 +10,7 @@ from motet.batch.scheduler import Engine
 from motet.batch.sizes import default_budget, sizes_of
 from motet.config import Document
 from motet.deploy import cluster
+from motet.deploy.names import pool_of
 from motet.errors import DeployError
 from motet.experts import Expert
 
@@ -35,6 +36,7 @@ class PoolLoader:
         self._built = experts
         self._address = address
         self._up: dict[str, Expert] = {}
+        self._own: set[str] = set()
 
     def engine(self, expert: str) -> Engine:
         """Return the pool's expert: its own, or the base whose engine its adapter shares."""
@@ -67,15 +69,21 @@ class PoolLoader:
                 self._up[name] = expert
 
     async def load(self, engine: str) -> None:
-        """Run the pool and wait for it.
+        """Run the pool and wait for it; one that runs on the cluster already is used as it is.
 
         Raises
         ------
         DeployError
             It does not come up.
         """
+        from ray import serve
+
         from motet.deploy import graph
 
+        running = await asyncio.to_thread(serve.status)
+        if pool_of(engine) in running.applications:
+            return  # a service's, and not ours to delete
+        self._own.add(engine)
         arguments = graph.pool_arguments(self._document, engine)
         reason = await asyncio.to_thread(graph.run_pool, arguments)
         if reason is not None:
@@ -94,15 +102,20 @@ class PoolLoader:
         """Delete the pool, and wait until its replicas are gone."""
         from ray import serve
 
-        from motet.deploy.names import pool_of
-
-        await asyncio.to_thread(serve.delete, pool_of(engine))
+        if engine in self._own:
+            await asyncio.to_thread(serve.delete, pool_of(engine))
+            self._own.remove(engine)
 
     async def close(self) -> None:
-        """Close what runs here, and stop Ray or take the pools off the cluster."""
+        """Close what runs here, delete the pools, and stop or leave Ray."""
         for expert in self._up.values():
             await expert.close()
-        await asyncio.to_thread(cluster.stop, self._address)
+        for engine in tuple(self._own):
+            await self.unload(engine)
+        if self._address is None:
+            await asyncio.to_thread(cluster.stop)
+        else:
+            await asyncio.to_thread(cluster.disconnect)
 
 
 def _free_port() -> int:
