@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.batch.helpers import line, run_batch
 
 from motet.batch.answers import Answer
 from motet.batch.lease import Held, Lease
@@ -17,7 +18,6 @@ from motet.batch.output import _Temporary
 from motet.batch.store import Store
 from motet.errors import BatchError, ContextLengthExceeded, ExpertOverloaded, MotetError
 from motet.types import Chunk, Usage
-from tests.batch.helpers import line, run_batch
 
 CHUNKS = st.builds(
     Chunk,

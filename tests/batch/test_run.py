@@ -4,12 +4,12 @@ import asyncio
 import sqlite3
 
 import pytest
+from tests.batch.helpers import FLEET, Loaded, line, run_batch
 
 from motet.composer.base import Strategy
 from motet.config import Options
 from motet.errors import BatchError, ExpertError
 from motet.types import Chunk
-from tests.batch.helpers import FLEET, Loaded, line, run_batch
 
 MIXED = [line(f"q{n}", ["hello", "a bee", "so dead"][n % 3] + f" {n}") for n in range(30)]
 

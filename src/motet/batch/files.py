@@ -6,6 +6,7 @@ A file's id is made here and looked up in the store, so no path ever comes from 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from motet.batch.store import Store
-from motet.errors import NotFound, RequestError
+from motet.errors import BatchError, NotFound, RequestError
 from motet.types import new_id
 
 SCHEMA = """
@@ -40,8 +41,6 @@ class Files:
         id = new_id("file")
 
         def copy() -> None:
-            import shutil
-
             self._folder.mkdir(parents=True, exist_ok=True)
             temporary = self._folder / f".{id}.tmp"
             try:
@@ -51,7 +50,13 @@ class Files:
             finally:
                 temporary.unlink(missing_ok=True)
 
-        await asyncio.to_thread(copy)
+        try:
+            await asyncio.to_thread(copy)
+        except OSError as error:
+            raise BatchError(
+                f"The file cannot be kept: {error.strerror or error}.",
+                hint="Is the disk of the service full?",
+            ) from error
         return await self.register(id, name, "batch")
 
     async def register(self, id: str, name: str, purpose: str) -> dict[str, Any]:

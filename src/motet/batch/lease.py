@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sqlite3
@@ -12,6 +13,8 @@ from typing import Self
 from motet.batch.store import Store
 from motet.errors import BatchError
 from motet.types import new_id
+
+log = logging.getLogger(__name__)
 
 
 class Held(BatchError):
@@ -66,17 +69,21 @@ class Lease:
         owner, until = file.execute(query, (self._job,)).fetchone()
         if owner is not None and until > time.time() and not _gone(owner):
             return str(owner)
-        self._write(file)
-        return None
-
-    def _write(self, file: sqlite3.Connection) -> None:
         query = "UPDATE jobs SET owner = ?, lease = ? WHERE id = ?"
         file.execute(query, (self._owner, time.time() + _LEASE_S, self._job))
+        return None
+
+    def _prolong(self, file: sqlite3.Connection) -> None:
+        query = "UPDATE jobs SET lease = ? WHERE id = ? AND owner = ?"
+        file.execute(query, (time.time() + _LEASE_S, self._job, self._owner))
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(_RENEW_S)
-            await self._store.do(self._write)
+            try:
+                await self._store.do(self._prolong)
+            except BatchError as error:  # the run will meet the same fault, and say so
+                log.error("a lease could not be renewed: %s", error)
 
 
 def _gone(owner: str) -> bool:

@@ -20,7 +20,7 @@ from motet.batch.plan import Planner, Report
 from motet.batch.replay import Ask, Ending, Step, replay
 from motet.batch.results import Job
 from motet.batch.scheduler import Action, Load, Scheduler, Start, Ticket, Unload
-from motet.batch.store import Store
+from motet.batch.store import Row, Store
 from motet.composer.pipeline import Pipeline, Plan
 from motet.errors import ExpertError, ExpertUnavailable, MotetError
 from motet.types import Chunk, Decision
@@ -114,7 +114,7 @@ class Batch:
         while rows := await self._store.open_lines(self._job.id, after):
             self._left += len(rows)
             for row in rows:
-                stages = await self._advance(row.place.number)
+                stages = await self._advance(row)
                 if stages is not None:
                     self.outlook.add(row.place.number, stages)
             after = rows[-1].place.number
@@ -175,20 +175,21 @@ class Batch:
 
     async def _serve(self, ticket: Ticket) -> None:
         """Ask one expert what one line wants of it."""
-        case = await self._case(ticket.line)
+        row = await self._store.row(self._job.id, ticket.line)
+        case = await self._case(row)
         asks = [ask for ask in case.step.asks if ask.expert == ticket.expert]
         async with asyncio.TaskGroup() as calls:
             for ask in asks:
                 calls.create_task(self._ask(ticket.line, ask))
         if self._scheduler.finished(ticket):
-            await self._advance(ticket.line)
+            await self._advance(row)
 
-    async def _advance(self, number: int) -> Stages | None:
+    async def _advance(self, row: Row) -> Stages | None:
         """Queue a line for the calls it wants next, and return them with those of later steps.
 
         When it wants none its result is kept, and None returned.
         """
-        case = await self._case(number)
+        case, number = await self._case(row), row.place.number
         plan, step = case.plan, case.step
         ending = step.ending
         if ending is None and len(case.answers) >= plan.limits.expert_calls:
@@ -212,10 +213,10 @@ class Batch:
         self._scheduler.leave(number)
         self._left -= 1
 
-    async def _case(self, number: int) -> _Case:
+    async def _case(self, row: Row) -> _Case:
         """Return a line with its answers, and what its strategy makes of them."""
-        row = await self._store.row(self._job.id, number)
         assert row.decision is not None
+        number = row.place.number
         line = self._job.rules.read(self._source.read(row.place), self._job.request_id(number))
         decision = decisions.load(row.decision)
         plan = self._pipeline.plans[line.request.model]

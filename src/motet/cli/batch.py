@@ -180,8 +180,11 @@ async def _report(store: Any, job: str, paths: _Paths) -> dict[str, Any]:
 
 def _check_out(paths: _Paths, *, fresh: bool) -> None:
     """Refuse to replace what this batch has not written."""
-    if not paths.out.parent.is_dir():
-        raise BatchError(f"{paths.out}: there is no folder {paths.out.parent}.")
+    for path in (paths.out, paths.errors):
+        if not path.parent.is_dir():
+            raise BatchError(f"{path}: there is no folder {path.parent}.")
+    if len({path.resolve() for path in (paths.source, paths.out, paths.errors)}) < 3:
+        raise BatchError("IN, OUT and the file of --errors must be three different files.")
     if paths.out.exists() and not paths.state.exists() and not fresh:
         raise BatchError(
             f"{paths.out} exists, and no batch is known that wrote it.",
