@@ -1,6 +1,7 @@
 """Whole batches on fake experts that have to be loaded: answers, order, faults, resuming."""
 
 import asyncio
+import shutil
 import sqlite3
 
 import pytest
@@ -178,6 +179,7 @@ class Interrupted(Loaded):
 async def test_the_same_batch_goes_on_and_asks_nothing_twice(tmp_path):
     (tmp_path / "other").mkdir()
     whole = await run_batch(tmp_path / "other", MIXED)
+    shutil.copy2(tmp_path / "other" / "in.jsonl", tmp_path / "in.jsonl")
     with pytest.raises(BatchError, match="pulled the plug"):
         await run_batch(tmp_path, MIXED, loader=Interrupted, concurrency=1)
     assert not (tmp_path / "out.jsonl").exists()

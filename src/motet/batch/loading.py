@@ -118,8 +118,9 @@ class LocalLoader:
         """Close the expert, and have its weights freed before the next is loaded."""
         expert = self._up.pop(engine)
         await expert.close()
-        del expert
-        await asyncio.to_thread(gc.collect)  # models hold themselves in circles
+        if expert.home != "ingress":
+            del expert
+            await asyncio.to_thread(gc.collect)  # models hold themselves in circles
 
     async def close(self) -> None:
         """Close every expert that is up."""
