@@ -78,6 +78,8 @@ class LocalLoader:
                 )
         self._built = experts
         self._up: dict[str, Expert] = {}
+        # transformers cannot be imported by two threads at once, and loads would share the disk.
+        self._loading = asyncio.Lock()
 
     def engine(self, expert: str) -> Engine:
         """Return the expert's own engine: none is shared in one process."""
@@ -103,11 +105,12 @@ class LocalLoader:
         """Start the expert, as a new object: closing ends one for good."""
         built = self._built[engine]
         expert = type(built)(built.entry, built.options, built.setting)
-        try:
-            await expert.start()
-        except BaseException:
-            await expert.close()
-            raise
+        async with self._loading:
+            try:
+                await expert.start()
+            except BaseException:
+                await expert.close()
+                raise
         self._up[engine] = expert
 
     def expert(self, expert: str) -> Expert:

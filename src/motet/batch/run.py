@@ -171,6 +171,10 @@ class Batch:
         except MotetError as error:
             log.error("engine %s cannot be loaded: %s", engine, error)
             self._faults[engine] = error
+        except Exception as error:
+            # An engine may fail in ways of its own; one bad expert must not stop the others.
+            log.exception("engine %s cannot be loaded", engine)
+            self._faults[engine] = MotetError(f"{type(error).__name__}: {error}.")
         self._scheduler.loaded(engine, failed=engine in self._faults)
 
     async def _serve(self, ticket: Ticket) -> None:
