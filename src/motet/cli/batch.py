@@ -85,6 +85,8 @@ def batch(
     except typer.Exit:
         typer.echo("Stopped; the same command goes on from here.", err=True)
         raise
+    finally:
+        assembly.encoders.close()
     if json:
         print_json(report)
     elif not plan:
