@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.batch.helpers import line, run_batch
+from tests.batch.helpers import FLEET, line, run_batch
 
 from motet.batch.answers import Answer
 from motet.batch.lease import Held, Lease
@@ -126,14 +126,15 @@ def test_a_store_that_cannot_grow_says_so_and_goes_on_later(tmp_path):
 
 
 async def test_cancelled_in_the_middle_it_goes_on_later(tmp_path):
-    from tests.batch.helpers import FLEET
-
-    fleet = FLEET.replace("{id: a, engine: fake,", "{id: a, engine: fake, delay_s: 0.02,")
-    lines = [line(f"q{n}") for n in range(20)]
-    run = asyncio.create_task(run_batch(tmp_path, lines, fleet=fleet))
-    await asyncio.sleep(0.2)
+    fleet = FLEET.replace("{id: a, engine: fake,", "{id: a, engine: fake, delay_s: 0.05,")
+    lines = [line(f"q{n}") for n in range(60)]
+    run = asyncio.create_task(run_batch(tmp_path, lines, fleet=fleet, concurrency=1))
+    async with Store(tmp_path / "state") as store:
+        while not await store.totals("batch"):
+            await asyncio.sleep(0.01)
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
     done = await run_batch(tmp_path, lines, fleet=fleet)
-    assert len(done.out) == 20 and done.totals["a"].calls == 20
+    assert len(done.out) == 60 and done.totals["a"].calls == 60
+    assert 0 < done.loader.calls["a"] < 60
