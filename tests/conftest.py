@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import hypothesis
@@ -16,7 +18,7 @@ import uvicorn
 
 from motet.api import create_app
 from motet.composer.service import Motet
-from motet.config import parse
+from motet.config import Document, parse
 
 # Speed is measured in benchmarks; a busy machine must not fail a property.
 hypothesis.settings.register_profile("motet", deadline=None)
@@ -79,7 +81,14 @@ class Service:
 @contextmanager
 def running(text: str) -> Iterator[Service]:
     """Serve a config on a free port of the loopback interface."""
-    motet = Motet(parse(text))
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _running(parse(text, folder=Path.cwd()), Path(folder) / "batches.db")
+
+
+def _running(document: Document, store: Path) -> Iterator[Service]:
+    if document.config.service.batches.store is None:
+        document = document.with_service(batches={"store": store})
+    motet = Motet(document)
     server = uvicorn.Server(
         uvicorn.Config(create_app(motet), port=0, log_level="error", timeout_graceful_shutdown=1)
     )

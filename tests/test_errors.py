@@ -13,6 +13,7 @@ KINDS = [
     if issubclass(kind, errors.MotetError)
 ]
 ARGUMENTS = {
+    errors.NotFound: lambda: errors.NotFound("file", "file-1", ["file-2"]),
     errors.UnknownModel: lambda: errors.UnknownModel("gpt", ["gpt2", "smollm"]),
     errors.ContextLengthExceeded: lambda: errors.ContextLengthExceeded(limit=5, wanted=9),
     errors.RequestTooLarge: lambda: errors.RequestTooLarge(limit=5, size=9),

@@ -6,12 +6,15 @@
     ├── ArtifactError                a trained artifact is absent, damaged or stale
     ├── SourceError                  weights cannot be fetched or converted
     ├── DeployError                  the service cannot be started or joined
+    ├── BatchError                   a batch cannot be begun, or not go on
     ├── Unauthorized            401  the service wants a key
     ├── RequestError            400  the client must change the request
     │   ├── UnknownModel        404
+    │   ├── NotFound            404  no file or batch has that id
     │   ├── ContextLengthExceeded
     │   ├── UnsupportedRequest       no expert has the capability it needs
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
+    │   ├── InvalidLine              a line of a batch's input is no request
     │   ├── RequestTimeout      408  its body did not arrive in time
     │   └── RequestTooLarge     413
     ├── DeadlineExceeded        504  the composition's time is up
@@ -74,10 +77,11 @@ class MotetError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors travel between processes; their constructors take more than the message.
-        return _restore, (type(self), self.__dict__)
+        return restore, (type(self), self.__dict__)
 
 
-def _restore(kind: type[MotetError], state: dict[str, Any]) -> MotetError:
+def restore(kind: type[MotetError], state: dict[str, Any]) -> MotetError:
+    """Return the error of that kind whose attributes are `state`."""
     error = kind.__new__(kind)
     error.__dict__.update(state)
     error.args = (state["message"],)
@@ -129,6 +133,12 @@ class DeployError(MotetError):
     code = "deploy_failed"
 
 
+class BatchError(MotetError):
+    """A batch cannot be begun, or cannot go on."""
+
+    code = "batch_failed"
+
+
 class Unauthorized(MotetError):
     """The service wants a key that the request does not bring."""
 
@@ -163,6 +173,21 @@ class UnknownModel(RequestError):
         )
 
 
+class NotFound(RequestError):
+    """No object of that kind has that id."""
+
+    status = 404
+    code = "not_found"
+
+    def __init__(self, kind: str, id: str, known: Iterable[str] = ()) -> None:
+        match = nearest(id, known)
+        super().__init__(
+            f"No such {kind}: {id!r}.",
+            hint=f"Did you mean {match!r}?" if match else "The list has every one there is.",
+            param="id",
+        )
+
+
 class ContextLengthExceeded(RequestError):
     """The prompt, with the tokens to generate, does not fit the expert's context."""
 
@@ -192,6 +217,12 @@ class BudgetExceeded(RequestError):
     code = "budget_exceeded"
 
 
+class InvalidLine(RequestError):
+    """A line of a batch's input is no request that a batch can hold."""
+
+    code = "invalid_line"
+
+
 class RequestTimeout(RequestError):
     """The request body did not arrive in time."""
 
@@ -206,11 +237,13 @@ class RequestTooLarge(RequestError):
     status = 413
     code = "request_too_large"
 
-    def __init__(self, *, limit: int, size: int | None = None) -> None:
+    def __init__(
+        self, *, limit: int, size: int | None = None, setting: str = "service.max_body_bytes"
+    ) -> None:
         got = f"{size} bytes" if size is not None else "more"
         super().__init__(
             f"The request body is limited to {limit} bytes, and {got} arrived.",
-            hint="Send less, or raise service.max_body_bytes.",
+            hint=f"Send less, or raise {setting}.",
         )
 
 

@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from motet.api.encode import ChatEncoder, Choice
 from motet.api.errors import error_json
 from motet.api.metrics import Metrics
-from motet.api.schema import Body
 from motet.api.sse import EventStream
 from motet.composer.pipeline import Answer
 from motet.composer.service import Motet
 from motet.errors import MotetError
+from motet.protocol.encode import ChatEncoder, Choice
+from motet.protocol.schema import Body
 from motet.types import Chunk, Request
 
 _JSON = (b"content-type", b"application/json")

@@ -8,29 +8,40 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 import motet
 from motet.api.answer import AnswerResponse
-from motet.api.encode import ChatEncoder, CompletionEncoder
-from motet.api.errors import on_http_error, on_motet_error, on_unexpected_error
+from motet.api.batches import add_batches, add_files
+from motet.api.errors import (
+    on_bad_parameter,
+    on_http_error,
+    on_motet_error,
+    on_unexpected_error,
+)
 from motet.api.guard import KeyCheck, read_body
 from motet.api.metrics import Metrics
-from motet.api.schema import Body, ChatBody, CompletionBody
+from motet.batch.service import BatchService
 from motet.composer.service import Motet
 from motet.errors import MotetError, UnknownModel
+from motet.protocol.batches import BatchBody
+from motet.protocol.encode import ChatEncoder, CompletionEncoder
+from motet.protocol.schema import Body, ChatBody, CompletionBody
 from motet.types import Fleet, decision_json
 
-_BODIES: tuple[type[Body], ...] = (ChatBody, CompletionBody)
+_BODIES: tuple[type[BaseModel], ...] = (ChatBody, CompletionBody, BatchBody)
 
 
 def create_app(service: Motet) -> FastAPI:
     """Return the ASGI app that serves `service`, which starts and closes with it."""
+    batches = BatchService(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service:
+        async with service, batches:
             yield
 
     app = FastAPI(
@@ -41,6 +52,7 @@ def create_app(service: Motet) -> FastAPI:
         exception_handlers={
             MotetError: on_motet_error,
             HTTPException: on_http_error,
+            RequestValidationError: on_bad_parameter,
             Exception: on_unexpected_error,
         },
     )
@@ -49,6 +61,8 @@ def create_app(service: Motet) -> FastAPI:
     metrics = Metrics()
     _add_answers(app, service, metrics)
     _add_listings(app, service)
+    add_files(app, batches, service.config.service)
+    add_batches(app, batches, service.config.service)
     _add_operations(app, service, metrics)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

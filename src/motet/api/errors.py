@@ -6,11 +6,13 @@ import logging
 import math
 
 import orjson
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from motet.errors import MotetError
+from motet.protocol.encode import error_fields, error_of
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +21,7 @@ _TYPES = {401: "authentication_error", 404: "invalid_request_error", 405: "inval
 
 def error_json(error: MotetError) -> bytes:
     """Return the body of an error answer, which is also the payload of an in-band event."""
-    return _json(str(error), error.type, error.code, error.param)
+    return orjson.dumps(error_of(error))
 
 
 def error_headers(error: MotetError) -> dict[str, str]:
@@ -39,23 +41,28 @@ async def on_motet_error(_: Request, error: Exception) -> Response:
     )
 
 
+async def on_bad_parameter(_: Request, error: Exception) -> Response:
+    """Answer for a query parameter that is not of its form."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    fault = error.errors()[0]
+    name = str(fault["loc"][-1])
+    message = f"{name}: {fault['msg']}. Got {fault['input']!r}."
+    content = orjson.dumps(error_fields(message, "invalid_request_error", None, name))
+    return Response(content, 400, media_type="application/json")
+
+
 async def on_http_error(_: Request, error: Exception) -> Response:
     """Answer for a path or method that does not exist."""
     if not isinstance(error, HTTPException):
         raise error
     kind = _TYPES.get(error.status_code, "api_error")
-    content = _json(str(error.detail), kind, None, None)
+    content = orjson.dumps(error_fields(str(error.detail), kind))
     return Response(content, error.status_code, error.headers, media_type="application/json")
 
 
 async def on_unexpected_error(_: Request, error: Exception) -> Response:
     """Answer for a fault of Motet's own: the client learns no internals, the log all of them."""
     log.error("unexpected error", exc_info=error)
-    content = _json(
-        "An internal error; the service's log has its cause.", "server_error", None, None
-    )
-    return Response(content, 500, media_type="application/json")
-
-
-def _json(message: str, kind: str, code: str | None, param: str | None) -> bytes:
-    return orjson.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}})
+    fields = error_fields("An internal error; the service's log has its cause.", "server_error")
+    return Response(orjson.dumps(fields), 500, media_type="application/json")

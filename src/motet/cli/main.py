@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from motet.cli import chat, check, deploy, experts, profile, route, router, serve, table
+from motet.cli import batch, chat, check, deploy, experts, profile, route, router, serve, table
 
 app = typer.Typer(
     name="motet",
@@ -17,6 +17,7 @@ app.command("serve")(serve.serve)
 app.command("deploy")(deploy.deploy)
 app.command("check")(check.check)
 app.command("chat")(chat.chat)
+app.command("batch")(batch.batch)
 app.command("route")(route.route)
 app.add_typer(table.app, name="table", help="Routing tables from real runs.")
 app.add_typer(router.app, name="router", help="Routers that learn from tables: train, judge.")

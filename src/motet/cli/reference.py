@@ -12,6 +12,7 @@ from typing import Any
 
 from motet.composer import STRATEGIES
 from motet.config import (
+    Batches,
     Component,
     Composition,
     Config,
@@ -46,6 +47,7 @@ _SECTIONS: tuple[tuple[str, type[Options], str], ...] = (
     ("compositions", Composition, "One entry a composition, by name, which is a model name."),
     ("service", Service, ""),
     ("service.limits and compositions.*.limits", Limits, ""),
+    ("service.batches", Batches, ""),
 )
 
 

@@ -40,7 +40,8 @@ class Strategy(ABC):
 
     A kind is a subclass with a `Config` of its options, named in `motet.composer.STRATEGIES` or by
     an entry point of the group `motet.strategies`. One instance serves all requests at once, so
-    `run` keeps nothing on `self`.
+    `run` keeps nothing on `self`. Told the same, it asks the same: a batch runs it anew for each
+    step, against the answers there are (motet.batch.replay).
     """
 
     Config: ClassVar[type[Options]] = Options

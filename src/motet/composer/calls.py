@@ -7,11 +7,26 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from motet.config import Limits
 from motet.errors import BudgetExceeded, ExpertError, MotetError
-from motet.experts.fleet import LiveFleet
-from motet.types import Call, Chunk, Price, Request, Usage
+from motet.types import Call, Chunk, ExpertCard, Price, Request, Usage
+
+
+class Asked(Protocol):
+    """What a call needs of an expert."""
+
+    card: ExpertCard
+
+    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Answer `request`; see `Expert.stream`."""
+
+
+class Experts(Protocol):
+    """Experts by id: the live fleet, or a batch's journal of what they have answered."""
+
+    def __getitem__(self, expert: str, /) -> Asked: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +57,7 @@ class Calls:
         The expert whose words the client reads; None before the first of them.
     """
 
-    def __init__(self, fleet: LiveFleet, limits: Limits) -> None:
+    def __init__(self, fleet: Experts, limits: Limits) -> None:
         self.trace: list[Call] = []
         self.author: str | None = None
         self._fleet = fleet

@@ -2,6 +2,7 @@
 
 from motet.config.load import Document, load, parse
 from motet.config.schema import (
+    Batches,
     Component,
     Composition,
     Config,
@@ -12,6 +13,7 @@ from motet.config.schema import (
 )
 
 __all__ = [
+    "Batches",
     "Component",
     "Composition",
     "Config",

@@ -6,6 +6,7 @@ its own `Config`, checked in a second phase against the keys this schema leaves 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -145,6 +146,23 @@ class Composition(Options):
     """One sentence for people."""
 
 
+class Batches(Options):
+    """Batches over HTTP: `/v1/files` and `/v1/batches`."""
+
+    store: Path | None = None
+    """SQLite file in which they are kept, with a folder of files beside it; below the cache when
+    absent. Ingress replicas share it, so they must run on one machine. Relative paths start at
+    this file's folder."""
+    max_file_bytes: ByteSize = ByteSize(200 * 1024 * 1024)
+    """Largest file that can be uploaded."""
+    max_lines: PositiveInt = 50_000
+    """Most requests in one batch."""
+    concurrency: PositiveInt = 16
+    """Requests of a batch that one expert answers at once."""
+    at_once: PositiveInt = 4
+    """Batches that one ingress replica runs at once."""
+
+
 class Service(Options):
     """The HTTP service."""
 
@@ -168,6 +186,8 @@ class Service(Options):
     """Seconds between health checks of each expert."""
     limits: Limits = Limits()
     """Bounds of a request where its composition gives none."""
+    batches: Batches = Batches()
+    """Batches over HTTP."""
 
 
 class Config(Options):

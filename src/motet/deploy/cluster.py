@@ -71,7 +71,7 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, str(first + offset))
 
 
-def start(document: Document, address: str | None = None) -> None:
+def start(document: Document, address: str | None = None, *, with_serve: bool = True) -> None:
     """Start a local Ray, or join the one at `address`, and start Serve on it.
 
     Raises
@@ -96,7 +96,8 @@ def start(document: Document, address: str | None = None) -> None:
             _check_reachable(address)
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         logging.getLogger("ray.serve").setLevel(logging.ERROR)  # the caller shows progress
-        serve.start(http_options={"host": service.host, "port": service.port})
+        if with_serve:
+            serve.start(http_options={"host": service.host, "port": service.port})
     except (ConnectionError, RuntimeError, ValueError) as error:
         if address is None:
             raise DeployError(f"Cannot start Ray: {error}") from error

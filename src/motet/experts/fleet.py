@@ -49,6 +49,12 @@ class LiveFleet:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(expert.close() for expert in self._experts.values()))
 
+    def all_ready(self) -> LiveFleet:
+        """Return the same experts, every one taken as ready: for decisions that can wait."""
+        fleet = LiveFleet(self._experts.values())
+        fleet.assume_ready()
+        return fleet
+
     def assume_ready(self) -> None:
         """Take every expert as ready without starting it: for decisions that nobody will run."""
         self._health = dict.fromkeys(self._experts, READY)

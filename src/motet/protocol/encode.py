@@ -1,4 +1,4 @@
-"""Chunks to OpenAI's JSON: whole bodies and stream events, for chat and for completions."""
+"""Chunks and errors to OpenAI's JSON: whole bodies and stream events, chat and completions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from motet.errors import MotetError
 from motet.types import Chunk, Usage, new_id
 
 
@@ -51,14 +52,23 @@ def _merge_tool_call(
 
 
 class ChatEncoder:
-    """OpenAI's chat completion objects."""
+    """OpenAI's chat completion objects.
+
+    Parameters
+    ----------
+    id, created
+        The answer's id and its Unix time in seconds; new ones when absent.
+    """
 
     prefix = "chatcmpl"
     kind = "chat.completion"
     chunk_kind = "chat.completion.chunk"
 
-    def __init__(self) -> None:
-        self._head = {"id": new_id(self.prefix), "created": int(time.time())}
+    def __init__(self, id: str | None = None, created: int | None = None) -> None:
+        self._head = {
+            "id": id or new_id(self.prefix),
+            "created": int(time.time()) if created is None else created,
+        }
         self._begun: set[int] = set()
 
     def body(
@@ -166,3 +176,15 @@ def usage_json(usage: Usage) -> dict[str, int]:
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
     }
+
+
+def error_fields(
+    message: str, kind: str, code: str | None = None, param: str | None = None
+) -> dict[str, Any]:
+    """Return OpenAI's error object."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_of(error: MotetError) -> dict[str, Any]:
+    """Return the error object of an error of Motet's."""
+    return error_fields(str(error), error.type, error.code, error.param)

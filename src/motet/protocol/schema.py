@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import orjson
 from openai.types.chat import (
@@ -18,7 +18,34 @@ from pydantic_core import ErrorDetails, SchemaValidator
 from motet.errors import RequestError
 from motet.types import Request
 
+T = TypeVar("T")
+
 _MOST_CHOICES = 64
+
+
+def json_of(content: bytes) -> Any:
+    """Return the values of a JSON body.
+
+    Raises
+    ------
+    RequestError
+        It is not JSON.
+    """
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(
+            f"The request body is not valid JSON: {error}.", hint="Send a JSON object."
+        ) from None
+
+
+def checked(values: Any, validate: Callable[[Any], T]) -> T:
+    """Return what `validate` makes of `values`; pydantic's faults become one error of ours."""
+    try:
+        return validate(values)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+        raise _explain(values, details) from None
 
 
 class StreamOptions(BaseModel):
@@ -64,17 +91,18 @@ class Body(BaseModel):
         RequestError
             It is not JSON, or not of this form; names the field.
         """
-        try:
-            values = orjson.loads(content)
-        except orjson.JSONDecodeError as error:
-            raise RequestError(
-                f"The request body is not valid JSON: {error}.", hint="Send a JSON object."
-            ) from None
-        try:
-            body: Self = cls._validator.validate_python(values)
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_context=False)
-            raise _explain(values, details) from None
+        return cls.of(json_of(content))
+
+    @classmethod
+    def of(cls, values: Any) -> Self:
+        """Return the body that parsed JSON means.
+
+        Raises
+        ------
+        RequestError
+            It is not of this form; names the field.
+        """
+        body: Self = checked(values, cls._validator.validate_python)
         return body
 
     def shared(self) -> dict[str, Any]:

@@ -1,0 +1,74 @@
+"""What makes a batch the same batch after an interruption, and what to say when it is another."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from motet.batch.lines import InputFile, Rules
+from motet.batch.results import Job
+from motet.batch.store import Store
+from motet.config import Document
+from motet.errors import BatchError
+
+_TELLS_NOTHING = {"description", "license", "optional", "resources"}
+"""Fields of an expert that change no answer."""
+
+
+def facts_of(document: Document, source: InputFile, rules: Rules) -> dict[str, str]:
+    """Return what the answers of a batch depend on: a name -> a digest.
+
+    Values stand as they are written, so that no secret of the environment is part of it.
+    """
+    written = document.written
+    facts = {"the input file": source.digest, "--model": rules.model or ""}
+    for entry in written["experts"]:
+        kept = {name: value for name, value in entry.items() if name not in _TELLS_NOTHING}
+        facts[f"experts.{entry['id']}"] = _digest(kept)
+    for part in ("routers", "compositions"):
+        for name, value in (written.get(part) or {}).items():
+            facts[f"{part}.{name}"] = _digest(value)
+    facts["service.limits"] = _digest((written.get("service") or {}).get("limits"))
+    return facts
+
+
+async def begin(
+    store: Store, id: str, document: Document, source: InputFile, rules: Rules, *, fresh: bool
+) -> Job:
+    """Return the job to run: the one in the store, or a new one.
+
+    Parameters
+    ----------
+    fresh
+        Whether to forget what the store holds of it.
+
+    Raises
+    ------
+    BatchError
+        The store's job was of another input or config; names what differs.
+    """
+    if fresh:
+        await store.forget(id)
+    facts = facts_of(document, source, rules)
+    known = await store.facts(id)
+    created = source.modified
+    if known is None:
+        await store.add_job(id, orjson.dumps(facts).decode(), created)
+    else:
+        text, created = known
+        before = orjson.loads(text)
+        changed = [n for n in {**before, **facts} if before.get(n) != facts.get(n)]
+        if changed:
+            raise BatchError(
+                f"{store.path} holds a batch that was begun otherwise. "
+                f"Changed since: {', '.join(changed)}.",
+                hint="Put back what changed to go on, or start anew with --fresh.",
+            )
+    return Job(id, source.digest, created, rules)
+
+
+def _digest(value: Any) -> str:
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str)
+    return hashlib.sha256(text).hexdigest()

@@ -1,0 +1,99 @@
+"""Routes first: every line is read and decided before any model loads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import orjson
+
+from motet.batch.lines import InputFile, Place, custom_id_of
+from motet.batch.results import Job
+from motet.batch.store import Row, Store
+from motet.composer.pipeline import Pipeline
+from motet.errors import InvalidLine, MotetError
+from motet.types import Choice, Decision
+
+Report = Callable[[str, int, int], None]
+"""Called with a stage or an expert, how much of it is done, and the total; 0 when unknown."""
+
+_AT_ONCE = 64
+"""Lines decided together, so that routers that encode texts can do it in batches."""
+
+
+class Planner:
+    """Decides the lines of one job, and keeps the decisions.
+
+    Parameters
+    ----------
+    pipeline
+        Decides as it does online; its fleet counts every expert as ready.
+    """
+
+    def __init__(self, job: Job, store: Store, source: InputFile, pipeline: Pipeline) -> None:
+        self._job = job
+        self._store = store
+        self._source = source
+        self._pipeline = pipeline
+        self._first: dict[str, int] = {}
+        """custom_id -> the line that had it first."""
+
+    async def run(self, report: Report) -> None:
+        """Decide every line that has not been decided yet.
+
+        Raises
+        ------
+        BatchError
+            The store cannot be written.
+        """
+        planned = await self._store.names(self._job.id)
+        self._first = {name: number for number, name in reversed(planned) if name is not None}
+        done = {number for number, _ in planned}
+        page: list[tuple[Place, bytes]] = []
+        count = len(done)
+        for place, raw in self._source.places():
+            if place.number not in done:
+                page.append((place, raw))
+            if len(page) == _AT_ONCE:
+                count += await self._keep(page)
+                page = []
+                report("routing", count, 0)
+        count += await self._keep(page)
+        report("routing", count, count)
+
+    async def _keep(self, page: Sequence[tuple[Place, bytes]]) -> int:
+        rows = await asyncio.gather(*(self._decide(place, raw) for place, raw in page))
+        await self._store.add_lines(self._job.id, rows)
+        return len(rows)
+
+    async def _decide(self, place: Place, raw: bytes) -> Row:
+        """Return the line with its decision, or with the error that it has earned."""
+        custom_id = custom_id_of(raw)
+        try:
+            line = self._job.rules.read(raw, self._job.request_id(place.number))
+            # Before the first wait, so that lines of one page meet here in their order.
+            first = self._first.setdefault(line.custom_id, place.number)
+            if first != place.number:
+                raise InvalidLine(
+                    f"custom_id: {line.custom_id!r} is taken by line {first}.", param="custom_id"
+                )
+            decision = await self._pipeline.decide(line.request)
+        except MotetError as error:
+            result = self._job.refused(place.number, custom_id, error)
+            return Row(place, custom_id, result=result, failed=True)
+        decision = replace(decision, id=self._job.made_id("dec-", place.number))
+        return Row(place, custom_id, dump(decision))
+
+
+def dump(decision: Decision) -> bytes:
+    """Return a decision as JSON."""
+    return orjson.dumps(asdict(decision))
+
+
+def load(content: bytes) -> Decision:
+    """Return the decision that `dump` wrote."""
+    values: dict[str, Any] = orjson.loads(content)
+    choices = tuple(Choice(**choice) for choice in values.pop("choices"))
+    return Decision(choices=choices, **values)

@@ -1,0 +1,184 @@
+"""What a strategy wants next, found by running it against the answers there are.
+
+A strategy asks experts and waits for them. In a batch an expert may be loaded hours later, and no
+task, time-out or prompt should stand in memory until then. So the strategy itself, unmodified, is
+run again from its start for each step: calls that were answered before answer at once from the
+journal, a call that was not is noted, and when nothing else moves the run is dropped. The calls it
+wanted are made when their experts are loaded; then it is run again. A crash is no special case.
+(This is durable execution by replay, as in workflow engines.)
+
+A strategy must therefore ask the same when it is told the same, which all do that draw from the
+request's seed or id. One that does not is still answered, within its budget of calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from motet.batch.answers import Answer
+from motet.composer.calls import Calls
+from motet.composer.pipeline import Plan
+from motet.errors import MotetError
+from motet.experts.wire import body_of
+from motet.protocol.encode import Choice
+from motet.types import Chunk, Decision, ExpertCard, Fleet, Request, decision_json
+
+log = logging.getLogger(__name__)
+
+_TURNS = 8
+"""Turns of the event loop in which a strategy that waits may begin further calls beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A call that a strategy wants.
+
+    Attributes
+    ----------
+    key
+        Names the call within its line: the expert, a digest of what it is asked, and which of
+        several equal calls this is.
+    """
+
+    key: str
+    expert: str
+    request: Request
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a strategy ended: what it said, or the error that it raised."""
+
+    choices: dict[int, Choice] = field(default_factory=lambda: defaultdict(Choice))
+    error: MotetError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a replay found: calls to make, or else the end."""
+
+    calls: Calls
+    asks: tuple[Ask, ...] = ()
+    ending: Ending | None = None
+
+
+async def replay(
+    plan: Plan, request: Request, decision: Decision, fleet: Fleet, answers: Mapping[str, Answer]
+) -> Step:
+    """Run the strategy of `plan` against `answers`, by their keys, and say what it wants next."""
+    journal = _Journal(fleet, answers)
+    calls = Calls(journal, plan.limits)
+    async with aclosing(plan.strategy.run(request, decision, calls)) as chunks:
+        run = asyncio.create_task(_whole(chunks, request.id))
+        try:
+            await journal.wait(run)
+            if run.done():
+                return Step(calls, ending=run.result())
+            return Step(calls, asks=tuple(journal.wanted))
+        finally:
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
+            await calls.close()
+
+
+async def _whole(chunks: AsyncGenerator[Chunk, None], request: str) -> Ending:
+    ending = Ending()
+    try:
+        async for chunk in chunks:
+            if not chunk.is_usage_alone:
+                ending.choices[chunk.index].add(chunk)
+    except MotetError as error:
+        ending.error = error
+    except Exception:
+        # The edge between Motet and code it does not own, as in an answer over HTTP.
+        log.exception("line %s failed in its strategy", request)
+        ending.error = MotetError("An internal error ended the answer; the log has its cause.")
+    return ending
+
+
+class _Journal:
+    """The experts as a replay sees them: they say what they said before, or are noted and wait."""
+
+    def __init__(self, fleet: Fleet, answers: Mapping[str, Answer]) -> None:
+        self._fleet = fleet
+        self._answers = answers
+        self._asked: Counter[str] = Counter()
+        self._waiting = asyncio.get_running_loop().create_future()
+        self.wanted: list[Ask] = []
+
+    def __getitem__(self, expert: str) -> _Recorded:
+        return _Recorded(self._fleet[expert].card, self)
+
+    def answer(self, expert: str, request: Request) -> Answer | None:
+        """Return what `expert` said, or note that it shall be asked."""
+        digest = _digest(expert, request)
+        self._asked[digest] += 1
+        key = f"{digest}:{self._asked[digest]}"
+        if key not in self._answers:
+            self.wanted.append(Ask(key, expert, request))
+            if not self._waiting.done():
+                self._waiting.set_result(None)
+        return self._answers.get(key)
+
+    async def wait(self, run: asyncio.Task[Ending]) -> None:
+        """Wait until `run` has ended or has nothing to do but wait for experts."""
+        await asyncio.wait({run, self._waiting}, return_when=asyncio.FIRST_COMPLETED)
+        known = -1
+        while not run.done() and known != len(self.wanted):
+            known = len(self.wanted)
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+
+
+@dataclass(slots=True)
+class _Recorded:
+    """One expert of a `_Journal`."""
+
+    card: ExpertCard
+    journal: _Journal
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        answer = self.journal.answer(self.card.id, request)
+        if answer is None:
+            await asyncio.get_running_loop().create_future()  # until this replay is dropped
+            return
+        for chunk in answer.chunks:
+            yield chunk
+        if answer.error is not None:
+            raise answer.error
+        yield Chunk(usage=answer.usage)
+
+
+def _digest(expert: str, request: Request) -> str:
+    body = orjson.dumps(body_of(request, expert), option=orjson.OPT_SORT_KEYS)
+    return f"{expert}:{hashlib.sha256(body).hexdigest()[:24]}"
+
+
+def explanation(plan: Plan, decision: Decision, calls: Calls) -> dict[str, Any]:
+    """Return who was asked, why, and what it took; no times, for those of a replay mean nothing."""
+    return {
+        "composition": plan.name,
+        "decision": decision_json(plan.name, decision),
+        "experts": [
+            {
+                "expert": call.expert,
+                "usage": {
+                    "prompt_tokens": call.usage.prompt_tokens,
+                    "completion_tokens": call.usage.completion_tokens,
+                },
+                "cost_usd": call.cost_usd,
+                "error": call.error,
+            }
+            for call in calls.trace
+        ],
+        "cost_usd": calls.cost_usd,
+    }
