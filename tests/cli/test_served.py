@@ -1,11 +1,11 @@
 """Waiting for the experts of a service: not for ever, and with the reason."""
 
 import pytest
+from tests.conftest import FLEET
 
 from motet.cli import served
 from motet.config import parse
 from motet.errors import DeployError
-from tests.conftest import FLEET
 
 
 def test_a_service_whose_experts_are_ready(service):

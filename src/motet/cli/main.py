@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from motet.cli import chat, check, deploy, experts, route, router, serve, table
+from motet.cli import chat, check, deploy, experts, plan, route, router, serve, table
 
 app = typer.Typer(
     name="motet",
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("deploy")(deploy.deploy)
 app.command("check")(check.check)
+app.command("plan")(plan.plan)
 app.command("chat")(chat.chat)
 app.command("route")(route.route)
 app.add_typer(table.app, name="table", help="Routing tables from real runs.")
