@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from motet.cli import batch, chat, check, deploy, experts, profile, route, router, serve, table
+from motet.cli import (
+    batch,
+    chat,
+    check,
+    deploy,
+    experts,
+    plan,
+    profile,
+    route,
+    router,
+    serve,
+    table,
+)
 
 app = typer.Typer(
     name="motet",
@@ -16,6 +28,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("deploy")(deploy.deploy)
 app.command("check")(check.check)
+app.command("plan")(plan.plan)
 app.command("chat")(chat.chat)
 app.command("batch")(batch.batch)
 app.command("route")(route.route)

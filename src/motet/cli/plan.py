@@ -1,0 +1,153 @@
+"""`motet plan`: which expert lives where."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motet.cli.console import ConfigPath, Json, command, print_json
+from motet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from motet.planner import Machine, Plan
+
+
+@command
+def plan(
+    config: ConfigPath = "experts.yaml",
+    devices: Annotated[
+        str | None,
+        typer.Option(help="Such as 2xh100, or a100-40g,24GiB, or cpu:8GiB; else this machine."),
+    ] = None,
+    host_memory: Annotated[
+        str, typer.Option(help="Memory of the host for experts that sleep (GPUs only).")
+    ] = "0GiB",
+    traffic: Annotated[
+        str | None, typer.Option(help="Weights such as sql=3,units=1; else all alike.")
+    ] = None,
+    pin: Annotated[str | None, typer.Option(help="Experts that never leave, by commas.")] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, help="Requests of full context that an engine holds at once.")
+    ] = 8,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Time for the best plan.")] = 2.5,
+    png: Annotated[Path | None, typer.Option(help="Draw the devices here (.png or .svg).")] = None,
+    json: Json = False,
+) -> None:
+    """Plan which experts are resident, asleep or on disk, on which device, with what memory.
+
+    Reads sizes from the heads of weight files and from configurations; loads no model.
+    """
+    from motet.composer.assembly import Assembly
+    from motet.config import load
+    from motet.planner import demands, make_plan
+    from motet.planner.picture import draw
+
+    document = load(config)
+    Assembly(document)
+    machine = _machine(devices, host_memory)
+    wanted = demands(
+        document,
+        concurrency=concurrency,
+        traffic=_weights(traffic),
+        pinned=frozenset(pin.split(",")) if pin else frozenset(),
+    )
+    if not wanted:
+        raise ConfigError(f"{config}: no expert of this config holds a model here.")
+    made = make_plan(wanted, machine, seconds=seconds)
+    if png is not None:
+        draw(made, png)
+    if json:
+        print_json(_plain(made))
+    else:
+        _show(made)
+        if png is not None:
+            typer.echo(f"Wrote {png}.")
+
+
+def _machine(devices: str | None, host_memory: str) -> Machine:
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    from motet.planner.devices import Device, Machine, parse_machine
+    from motet.weights.sizes import available_memory
+
+    try:
+        host = int(TypeAdapter(ByteSize).validate_python(host_memory))
+    except ValidationError:
+        raise ConfigError(f"--host-memory {host_memory!r} is no size such as 64GiB.") from None
+    if devices is not None:
+        return parse_machine(devices, host)
+    free = available_memory()
+    return Machine((Device("cpu", int(0.9 * free), free),))
+
+
+def _weights(text: str | None) -> dict[str, float] | None:
+    if text is None:
+        return None
+    weights: dict[str, float] = {}
+    for item in text.split(","):
+        name, _, value = item.partition("=")
+        try:
+            weights[name.strip()] = float(value)
+        except ValueError:
+            raise ConfigError(f"--traffic {item!r} is not of the form expert=weight.") from None
+        if not 0 <= weights[name.strip()] < float("inf"):
+            raise ConfigError(f"--traffic {item!r}: a weight is a number of at least 0.")
+    return weights
+
+
+def _plain(made: Plan) -> dict[str, Any]:
+    return {
+        "devices": [asdict(device) for device in made.machine.devices],
+        "experts": [
+            {
+                "id": seat.demand.expert,
+                "state": seat.state.value,
+                "devices": seat.devices,
+                "weight_bytes": seat.demand.weights,
+                "kv_bytes": seat.kv,
+                "memory_share": seat.share,
+                "traffic": seat.demand.traffic,
+                "wait_s": seat.wait_s,
+                "why": seat.why,
+            }
+            for seat in made.seats
+        ],
+        "wait_s": made.wait_s,
+        "first_fit_wait_s": made.first_fit_wait_s,
+        "gap": made.gap,
+        "seconds": made.seconds,
+    }
+
+
+def _show(made: Plan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from motet.planner.plan import gib
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("expert", "state", "on"):
+        table.add_column(title, overflow="fold")
+    for title in ("weights", "keys+values", "of device"):
+        table.add_column(title, justify="right")
+    table.add_column("why", style="dim")
+    for seat in made.seats:
+        table.add_row(
+            seat.demand.expert,
+            seat.state.value,
+            ", ".join(seat.devices),
+            gib(seat.demand.weights),
+            gib(seat.kv) if seat.devices else "",
+            f"{seat.share:.0%}" if seat.devices else "",
+            seat.why,
+        )
+    console = Console()
+    console.print(table)
+    proof = "proven best" if made.gap == 0 else f"at most {made.gap:.1%} above the best possible"
+    text = f"A request waits {made.wait_s:.3g} s for its expert on average ({proof}"
+    if made.first_fit_wait_s is not None:
+        text += f"; first-fit decreasing {made.first_fit_wait_s:.3g} s"
+    console.print(f"{text}). Planned in {made.seconds:.2f} s.")

@@ -1,0 +1,7 @@
+"""Which expert lives where: weights, keys and values against the memory of devices."""
+
+from motet.planner.demand import Demand, demands
+from motet.planner.devices import Device, Machine
+from motet.planner.plan import Plan, Seat, State, make_plan
+
+__all__ = ["Demand", "Device", "Machine", "Plan", "Seat", "State", "demands", "make_plan"]

@@ -1,0 +1,184 @@
+"""The whole plan: who is resident, asleep or on disk, with how much memory, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from motet.errors import ConfigError
+from motet.planner.demand import Demand
+from motet.planner.devices import Device, Machine
+from motet.planner.first_fit import first_fit
+from motet.planner.placement import Placement, expected_wait, place
+
+
+class State(StrEnum):
+    """Where an expert waits for requests."""
+
+    RESIDENT = "resident"
+    ASLEEP = "asleep"
+    ON_DISK = "on disk"
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One expert of a plan.
+
+    Attributes
+    ----------
+    devices
+        Names of the devices that it is resident on.
+    kv
+        Bytes for keys and values over all its devices: what it asked for and its share of what was
+        left.
+    share
+        Part of each device's whole memory, which is vLLM's `gpu_memory_utilization`.
+    wait_s
+        Expected seconds before it answers a request that finds nobody else waiting.
+    """
+
+    demand: Demand
+    state: State
+    devices: tuple[str, ...]
+    kv: int
+    share: float
+    wait_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Seats for all experts.
+
+    Attributes
+    ----------
+    wait_s, first_fit_wait_s
+        Expected seconds that a request waits for its expert, and by first-fit decreasing.
+    gap
+        How far, as a share, `wait_s` may lie above the best possible; 0 when proven the best.
+    seconds
+        How long planning took.
+    """
+
+    machine: Machine
+    seats: tuple[Seat, ...]
+    wait_s: float
+    first_fit_wait_s: float | None
+    gap: float
+    seconds: float
+
+    def on(self, device: str) -> list[Seat]:
+        """Return who is resident on a device."""
+        return [seat for seat in self.seats if device in seat.devices]
+
+
+def make_plan(demands: Sequence[Demand], machine: Machine, *, seconds: float = 2.5) -> Plan:
+    """Return the plan for experts on a machine.
+
+    Raises
+    ------
+    ConfigError
+        An expert fits nowhere, or the pinned ones do not fit together; says the smallest change
+        that would make it fit.
+    """
+    began = time.monotonic()
+    problems = [text for d in demands if (text := _too_large(d, machine))]
+    if problems:
+        raise ConfigError(problems)
+    placement = place(demands, machine, seconds)
+    if placement is None:
+        raise ConfigError(_too_many_pinned(demands, machine))
+    greedy = first_fit(demands, machine)
+    control = None
+    if all(d.expert in greedy for d in demands if d.pinned):
+        control = expected_wait(demands, machine, greedy, placement.asleep - greedy.keys())
+    seats = tuple(_seat(d, placement, demands, machine) for d in demands)
+    spent = time.monotonic() - began
+    return Plan(machine, seats, placement.wait_s, control, placement.gap, spent)
+
+
+def _seat(
+    demand: Demand, placement: Placement, demands: Sequence[Demand], machine: Machine
+) -> Seat:
+    home = placement.homes.get(demand.expert)
+    if home is None:
+        asleep = demand.expert in placement.asleep
+        wait = machine.wake_s(demand.weights) if asleep else machine.load_s(demand.weights)
+        why = (
+            f"{demand.traffic:.1%} of requests, ready in {wait:.2g} s"
+            if demand.traffic
+            else "nobody asks for it"
+        )
+        state = State.ASLEEP if asleep else State.ON_DISK
+        return Seat(demand, state, (), 0, 0.0, wait, why)
+    extra = min(_left(number, demand, placement, demands, machine) for number in home)
+    part = demand.part + extra
+    devices = [machine.devices[number] for number in home]
+    share = min(part / device.total for device in devices)
+    why = "pinned" if demand.pinned else f"{demand.traffic:.1%} of requests"
+    names = tuple(device.name for device in devices)
+    kv = demand.kv + extra * demand.parts
+    return Seat(demand, State.RESIDENT, names, kv, round(share, 4), 0.0, why)
+
+
+def _left(
+    number: int,
+    demand: Demand,
+    placement: Placement,
+    demands: Sequence[Demand],
+    machine: Machine,
+) -> int:
+    """Return an expert's share, by traffic, of what nobody asked for on a device, in bytes."""
+    there = [d for d in demands if number in placement.homes.get(d.expert, ())]
+    free = machine.devices[number].memory - sum(d.part for d in there)
+    traffic = sum(d.traffic for d in there)
+    return int(free * (demand.traffic / traffic if traffic else 1 / len(there)))
+
+
+def _too_large(demand: Demand, machine: Machine) -> str | None:
+    """Return why an expert fits nowhere and what would help; None when it fits."""
+    if _fits(demand, machine.devices):
+        return None
+    largest = sorted((d.memory for d in machine.devices), reverse=True)
+    room = largest[min(demand.parts, len(largest)) - 1]
+    ways = []
+    shrunk = (room - demand.engine) * demand.parts - demand.weights
+    if shrunk > 0 and demand.parts <= len(largest):
+        ways.append(
+            f"keys and values of {gib(shrunk)} instead of {gib(demand.kv)} (a lower context, "
+            "--concurrency or resources.memory)"
+        )
+    for parts in range(demand.parts + 1, len(largest) + 1):
+        if _fits(replace(demand, parts=parts), machine.devices):
+            ways.append(f"{parts} devices instead of {demand.parts} (resources.gpus: {parts})")
+            break
+    ways.append(f"a device with {gib(demand.part)} to give")
+    spread = "" if demand.parts == 1 else f" on each of {demand.parts} devices"
+    return (
+        f"expert {demand.expert!r} needs {gib(demand.part)}{spread} (weights "
+        f"{gib(demand.weights)}, keys and values {gib(demand.kv)} for {demand.about}), and "
+        f"the largest has {gib(largest[0])} to give. It would fit with " + ", or ".join(ways) + "."
+    )
+
+
+def _fits(demand: Demand, devices: Sequence[Device]) -> bool:
+    return sum(device.memory >= demand.part for device in devices) >= demand.parts
+
+
+def _too_many_pinned(demands: Sequence[Demand], machine: Machine) -> str:
+    pinned = [d for d in demands if d.pinned]
+    needed = gib(sum(d.size for d in pinned))
+    has = gib(sum(device.memory for device in machine.devices))
+    text = f"the pinned experts need {needed} together, and the devices have {has} to give."
+    for least in sorted(pinned, key=lambda d: (d.traffic, d.size)):
+        others = [d for d in pinned if d is not least]
+        if place(others, machine, 1.0) is not None:
+            return f"{text} Without pinning {least.expert!r} the others fit."
+    return f"{text} No single one less is enough."
+
+
+def gib(size: float) -> str:
+    """Return bytes for people."""
+    return f"{size / 2**30:.3g} GiB" if size >= 0.1 * 2**30 else f"{size / 2**20:.3g} MiB"

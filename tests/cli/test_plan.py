@@ -1,0 +1,86 @@
+"""`motet plan` on models whose files are made here: a head of safetensors and a configuration."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from typer.testing import CliRunner
+
+from motet.cli.main import app
+
+CONFIG = """
+version: 1
+experts:
+  - {id: small, engine: transformers, model: small, context: 1000}
+  - {id: large, engine: vllm, model: large, context: 1000}
+  - {id: tuned, engine: vllm, base: large, adapter: tuned}
+  - {id: remote, engine: openai, url: "http://127.0.0.1:9/v1", model: x}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, numbers in (("small", 1 << 20), ("large", 4 << 20)):
+        (tmp_path / name).mkdir()
+        save_file({"w": np.zeros(numbers, np.float16)}, tmp_path / name / "model.safetensors")
+        (tmp_path / name / "config.json").write_text(
+            json.dumps(
+                {
+                    "num_hidden_layers": 2,
+                    "num_attention_heads": 4,
+                    "hidden_size": 64,
+                    "dtype": "float16",
+                }
+            )
+        )
+    (tmp_path / "tuned").mkdir()
+    (tmp_path / "tuned" / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "r": 8, "base_model_name_or_path": "large"})
+    )
+    save_file({"a": np.zeros(1, np.float16)}, tmp_path / "tuned" / "adapter_model.safetensors")
+    (tmp_path / "experts.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def plan(folder, *options):
+    return CliRunner().invoke(app, ["plan", str(folder / "experts.yaml"), *options])
+
+
+def test_sizes_come_from_files(folder):
+    done = plan(folder, "--devices", "cpu:8GiB", "--traffic", "tuned=3,small=1", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    small, large = found["experts"]
+    assert (small["id"], small["weight_bytes"]) == ("small", 2 << 20)
+    assert (large["id"], large["weight_bytes"]) == ("large", 8 << 20)
+    assert large["traffic"] == 0.75  # its adapter's
+    assert small["kv_bytes"] >= 8 * 1000 * 2 * 2 * 64 * 2
+    assert found["gap"] == 0 and found["wait_s"] == 0
+
+
+def test_a_table_and_a_picture(folder, tmp_path):
+    done = plan(folder, "--devices", "cpu:1.5GiB", "--png", str(tmp_path / "plan.png"))
+    assert done.exit_code == 0, done.output
+    assert "resident" in done.stdout and "on disk" in done.stdout and "first-fit" in done.stdout
+    assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_this_machine_by_default(folder):
+    assert plan(folder).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--devices", "cpu:1GiB"], "expert 'small' needs"),
+        (["--traffic", "smal=1"], "Did you mean 'small'"),
+        (["--traffic", "small"], "not of the form expert=weight"),
+        (["--traffic", "remote=1"], "any traffic"),
+        (["--pin", "larg"], "Did you mean 'large'"),
+        (["--host-memory", "much"], "no size such as"),
+    ],
+)
+def test_bad_input(folder, options, said):
+    done = plan(folder, *options)
+    assert done.exit_code != 0 and said in done.output.replace("\n", " ")
