@@ -69,8 +69,8 @@ def main() -> None:
         low, high = wilson(own, count)
         write(
             task,
-            f"{100 * own:.1f}% on unseen prompts (95% interval {100 * low:.1f} to {100 * high:.1f}, {count} "
-            f"prompts); its base without it {100 * base:.1f}%.",
+            f"{100 * own:.1f}% on {count} unseen prompts (95% interval {100 * low:.1f} to "
+            f"{100 * high:.1f}); its base without it {100 * base:.1f}%.",
         )
     tested = json.loads((FOLDER.parent / "skills.json").read_text(encoding="utf-8"))["synthesis"]
     right, asked = tested["editor"]
