@@ -1,0 +1,52 @@
+"""Panels and votes in a batch: each expert loaded once, one at a time, the strategies unchanged."""
+
+from tests.batch.helpers import line, run_batch
+
+FLEET = """
+version: 1
+experts:
+  - {id: red, engine: fake, tokens: ["The answer is 4"]}
+  - {id: blue, engine: fake, tokens: ["The answer is 5"]}
+  - {id: rose, engine: fake, tokens: ["It is 2 + 2, so the answer is 4"]}
+  - {id: editor, engine: fake}
+  - {id: dead, engine: fake, fail_after: 0, error: rejected}
+routers:
+  three: {kind: constant, expert: red, fallbacks: [blue, rose]}
+  hurt: {kind: constant, expert: dead, fallbacks: [blue, rose]}
+compositions:
+  council: {router: three, strategy: {kind: aggregate, aggregator: editor}}
+  wounded: {router: hurt, strategy: {kind: aggregate, aggregator: editor}}
+  layered: {router: three, strategy: {kind: aggregate, aggregator: red, layers: 2}}
+  jury: {router: three, strategy: {kind: vote}}
+"""
+
+
+def lines(model, count=6):
+    return [line(f"q{n}", f"2+2? ({n})", model=model) for n in range(count)]
+
+
+async def test_a_panel_and_its_aggregator_are_loaded_once_each(tmp_path):
+    done = await run_batch(tmp_path, lines("council"), fleet=FLEET)
+    assert done.loader.loads.count("editor") == 1 and done.loader.loads[-1] == "editor"
+    assert sorted(done.loader.loads) == ["blue", "editor", "red", "rose"]
+    assert done.loader.most == 1
+    assert all(text.startswith("2+2? (") and "Answer 3" in text for text in done.texts.values())
+    assert done.out[0]["response"]["body"]["model"] == "editor"
+
+
+async def test_a_failed_draft_leaves_the_panel(tmp_path):
+    done = await run_batch(tmp_path, lines("wounded"), fleet=FLEET)
+    assert len(done.texts) == 6 and not done.errors
+    assert all("Answer 2" in text and "Answer 3" not in text for text in done.texts.values())
+
+
+async def test_layers(tmp_path):
+    done = await run_batch(tmp_path, lines("layered"), fleet=FLEET)
+    assert set(done.texts.values()) == {"The answer is 4"}
+    assert done.loader.calls["red"] == 18 and done.loader.calls["blue"] == 12
+
+
+async def test_a_vote(tmp_path):
+    done = await run_batch(tmp_path, lines("jury"), fleet=FLEET)
+    assert set(done.texts.values()) == {"The answer is 4"}
+    assert len(done.loader.loads) <= 3
