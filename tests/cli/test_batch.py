@@ -83,7 +83,7 @@ def test_ctrl_c_says_how_to_go_on(folder):
     process = subprocess.Popen(command(), cwd=folder, stderr=subprocess.PIPE, text=True)
     _wait_for_calls(folder, 8)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=100)
     assert process.returncode == 130 and "goes on from here" in said
 
 
