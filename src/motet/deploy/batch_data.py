@@ -123,7 +123,8 @@ class Group(Asked):
         try:
             await asyncio.to_thread(work)
         except Exception as error:  # Ray Data raises errors of every kind
-            fault = f"its Ray Data job failed: {str(error).strip().splitlines()[-1:]}"
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            fault = f"its Ray Data job failed: {said[-1]}"
         await asyncio.sleep(0)  # rows that the thread has just handed over come first
         for number in range(len(group)):
             settle(number, Answer(error=ExpertError(self.card.id, fault)))
