@@ -181,7 +181,7 @@ def ask_expert(table: Table, arguments: argparse.Namespace) -> Words:
         annotator = ExpertAnnotator(arguments.expert, ask)
         file = Path(f"{table.name.replace('/', '-')}.{arguments.expert}.annotations.jsonl")
         with AnnotationLog(arguments.kept / file, annotator.digest) as log, progress_bar() as bar:
-            found = await annotate_all(table.queries or (), annotator, log, bar)
+            found = await annotate_all(table.queries or (), annotator, log, bar, 2)
         return [annotation.keywords for annotation in found]
 
     client = httpx.AsyncClient(base_url=arguments.url, headers=headers, timeout=600)
