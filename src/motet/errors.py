@@ -311,3 +311,12 @@ class ExpertRejected(ExpertError):
     type = "invalid_request_error"
     code = "expert_rejected"
     retryable = False
+
+
+def first_of(errors: BaseExceptionGroup[MotetError]) -> MotetError:
+    """Return the first error of a group, however deep it stands."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, MotetError)
+    return error

@@ -22,7 +22,7 @@ from motet.batch.results import Job
 from motet.batch.scheduler import Action, Load, Scheduler, Start, Ticket, Unload
 from motet.batch.store import Row, Store
 from motet.composer.pipeline import Pipeline, Plan
-from motet.errors import ExpertError, ExpertUnavailable, MotetError
+from motet.errors import ExpertError, ExpertUnavailable, MotetError, first_of
 from motet.types import Chunk, Decision
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ class Batch:
                         assert self._under_way, "lines are left, and nothing is under way"
                         await self._changed.wait()
         except* MotetError as errors:
-            raise _first(errors) from None
+            raise first_of(errors) from None
         finally:
             await self._loader.close()
             loads = len(self._scheduler.loads)
@@ -279,12 +279,3 @@ def _later(plan: Plan, decision: Decision, answered: int) -> tuple[tuple[str, ..
         if answered < 0:
             return stages[number + 1 :]
     return ()
-
-
-def _first(errors: BaseExceptionGroup[MotetError]) -> MotetError:
-    """Return the first error of a group, however deep it stands."""
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, MotetError)
-    return error

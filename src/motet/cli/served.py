@@ -8,11 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from motet.errors import DeployError, did_you_mean
+from motet.errors import ConfigError, DeployError, did_you_mean
 
 if TYPE_CHECKING:
     from motet.config import Document
@@ -21,6 +21,32 @@ if TYPE_CHECKING:
 _DOWN_S = 60.0
 """How long an expert may be down before nobody waits for it any more; an engine that is replaced
 is down for a moment."""
+
+
+def chosen(document: Document, names: str | None) -> list[str]:
+    """Return the experts that an option names, parted by commas; all of them without it.
+
+    Raises
+    ------
+    ConfigError
+        The config has no such expert.
+    """
+    known = [entry.id for entry in document.config.experts]
+    found = names.split(",") if names else known
+    for name in found:
+        if name not in known:
+            raise ConfigError(f"no expert {name!r} in {document.name}. {did_you_mean(name, known)}")
+    return found
+
+
+@asynccontextmanager
+async def started(experts: Iterable[Expert]) -> AsyncIterator[None]:
+    """Start experts, and close them with the block."""
+    async with AsyncExitStack() as stack:
+        for expert in experts:
+            await expert.start()
+            stack.push_async_callback(expert.close)
+        yield
 
 
 def caller(document: Document, name: str, url: str, key: str | None) -> Expert:

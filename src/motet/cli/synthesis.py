@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,6 @@ import typer
 
 from motet.cli.bars import progress_bars
 from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, command, print_json, run
-from motet.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from motet.config import Document
@@ -40,7 +38,7 @@ def synthesis(
     graders judge what it makes of them. The strategy `aggregate` takes the best as aggregator.
     Answers are kept beside the profile: after an interruption only what is missing is asked.
     """
-    from motet.cli.served import caller, served
+    from motet.cli.served import caller, chosen, served
     from motet.composer.assembly import Assembly
     from motet.config import load
     from motet.routers.skill.profile import Profile
@@ -49,14 +47,10 @@ def synthesis(
     document = load(config)
     Assembly(document)
     known = Profile.load(profile)
-    names = [entry.id for entry in document.config.experts]
-    chosen = experts.split(",") if experts else names
-    for name in chosen:
-        if name not in names:
-            raise ConfigError(f"no expert {name!r} in {config}. {did_you_mean(name, names)}")
+    names = chosen(document, experts)
     asked = synthesis_prompts(read_prompts(prompts), table, count=count, seed=seed)
-    with served(document, url, chosen, key) as there:
-        remote = {name: caller(document, name, there, key) for name in chosen}
+    with served(document, url, names, key) as there:
+        remote = {name: caller(document, name, there, key) for name in names}
         found = run(_ask(document, asked, remote, profile.with_suffix(".answers.jsonl")))
     known.model_copy(update={"synthesis": known.synthesis | found}).save(profile)
     if json:
@@ -69,18 +63,16 @@ async def _ask(
     document: Document, prompts: Sequence[Prompt], experts: Mapping[str, Expert], kept: Path
 ) -> dict[str, tuple[int, int]]:
     """Return expert -> how many it wrote rightly, of how many."""
+    from motet.cli.served import started
     from motet.tabulation import AnswerLog, Tabulation, state_of
 
     entries = {entry.id: entry for entry in document.config.experts}
     states = {name: state_of(entries[name], document.folder) for name in experts}
-    async with AsyncExitStack() as stack:
-        for expert in experts.values():
-            await expert.start()
-            stack.push_async_callback(expert.close)
-        tabulation = Tabulation(prompts, experts, states, stack.enter_context(AnswerLog(kept)))
-        report = stack.enter_context(progress_bars())
-        await tabulation.run(report)
-        scores = await tabulation.grade(report)
+    async with started(experts.values()):
+        with AnswerLog(kept) as log, progress_bars() as report:
+            tabulation = Tabulation(prompts, experts, states, log)
+            await tabulation.run(report)
+            scores = await tabulation.grade(report)
     return {name: (sum(s >= 1 for s in own), len(own)) for name, own in scores.items()}
 
 

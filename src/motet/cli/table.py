@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 
 from motet.cli.bars import progress_bars
 from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, command, print_json, run
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
 
 if TYPE_CHECKING:
     from motet.config import Document
@@ -54,26 +53,22 @@ def build(
     interruption, a new expert or a changed one, and only what is missing is asked. Without --url
     the config is served for the time of the build.
     """
-    from motet.cli.served import caller, served
+    from motet.cli.served import caller, chosen, served
     from motet.composer.assembly import Assembly
     from motet.config import load
     from motet.tabulation import read_prompts
 
     document = load(config)
     Assembly(document)  # every problem is told before anything starts
-    known = [entry.id for entry in document.config.experts]
-    chosen = experts.split(",") if experts else known
-    for name in [*chosen, *([judge] if judge else [])]:
-        if name not in known:
-            raise ConfigError(f"no expert {name!r} in {config}. {did_you_mean(name, known)}")
+    names = chosen(document, experts)
+    asked = {*names, *(chosen(document, judge) if judge else ())}
     if out.suffix != ".parquet":
         raise ConfigError(f"--out {out}: a table is written as Parquet, in a .parquet file.")
 
     rows = read_prompts(prompts, grader=grader, max_tokens=max_tokens, judge=judge is not None)
-    asked = {*chosen, judge} if judge else {*chosen}
     with served(document, url, asked, key) as there:
         remote = {name: caller(document, name, there, key) for name in asked}
-        totals = run(_build(document, rows, chosen, remote, judge, out, concurrency))
+        totals = run(_build(document, rows, names, remote, judge, out, concurrency))
     if json:
         print_json({"table": str(out), "totals": [asdict(total) for total in totals]})
     else:
@@ -83,31 +78,29 @@ def build(
 async def _build(
     document: Document,
     prompts: Sequence[Prompt],
-    chosen: Sequence[str],
+    names: Sequence[str],
     remote: Mapping[str, Expert],
     judge: str | None,
     out: Path,
     concurrency: int,
 ) -> list[Totals]:
     """Ask, grade and write, with progress on standard error."""
+    from motet.cli.served import started
     from motet.tabulation import AnswerLog, Tabulation, state_of
 
     entries = {entry.id: entry for entry in document.config.experts}
-    async with AsyncExitStack() as stack:
-        for expert in remote.values():
-            await expert.start()
-            stack.push_async_callback(expert.close)
-        tabulation = Tabulation(
-            prompts,
-            {name: remote[name] for name in chosen},
-            {name: state_of(entries[name], document.folder) for name in chosen},
-            stack.enter_context(AnswerLog(out.with_suffix(".answers.jsonl"))),
-            concurrency=concurrency,
-            judge=remote[judge] if judge else None,
-        )
-        report = stack.enter_context(progress_bars())
-        await tabulation.run(report)
-        return tabulation.write(out, await tabulation.grade(report))
+    async with started(remote.values()):
+        with AnswerLog(out.with_suffix(".answers.jsonl")) as log, progress_bars() as report:
+            tabulation = Tabulation(
+                prompts,
+                {name: remote[name] for name in names},
+                {name: state_of(entries[name], document.folder) for name in names},
+                log,
+                concurrency=concurrency,
+                judge=remote[judge] if judge else None,
+            )
+            await tabulation.run(report)
+            return tabulation.write(out, await tabulation.grade(report))
 
 
 def _show(totals: Sequence[Totals], out: Path) -> None:

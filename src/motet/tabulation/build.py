@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from motet.errors import MotetError, TableError
+from motet.errors import MotetError, TableError, first_of
 from motet.experts import Expert
 from motet.grading import GRADERS
 from motet.tabulation.answers import Answer, AnswerLog
@@ -113,7 +113,7 @@ class Tabulation:
                 for _ in range(self._concurrency):
                     group.create_task(work())
         except* MotetError as errors:
-            raise errors.exceptions[0] from None
+            raise first_of(errors) from None
 
     async def grade(self, report: Progress) -> dict[str, list[float]]:
         """Return expert -> a score for each prompt, in their order."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from motet.config import Options
-from motet.errors import ArtifactError, ConfigError, MotetError, did_you_mean
+from motet.errors import ArtifactError, ConfigError, did_you_mean
 from motet.routers.base import Router, Surroundings
 from motet.routers.learned.encoders import Backend
 from motet.routers.learned.store import Manifest, read_manifest
 from motet.routers.learned.text import TextConfig, text_form
+from motet.routers.loading import Loading, fall_back
 from motet.types import Choice, Decision, Fleet, Request
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from motet.routers.learned.decide import Ranking, Terms
 
 log = logging.getLogger(__name__)
-
-_RETRY_S = 10.0
-"""Seconds before loading is tried again after it failed."""
 
 
 class LearnedConfig(Options):
@@ -81,10 +78,7 @@ class LearnedRouter(Router):
         absent = [e for e in manifest.names if e not in around.experts]
         if absent:
             log.info("router %s: %s are not in the config", name, ", ".join(absent))
-        self._artifact: Artifact | None = None
-        self._batcher: Batcher | None = None
-        self._starting = asyncio.Lock()
-        self._failed: tuple[float, MotetError] | None = None
+        self._loading = Loading(lambda: asyncio.to_thread(self._load))
 
     def _check(self, manifest: Manifest, kind: str | None) -> None:
         known = self._around.experts
@@ -110,17 +104,7 @@ class LearnedRouter(Router):
         SourceError
             The encoder cannot be had.
         """
-        async with self._starting:
-            if self._artifact is not None:
-                return
-            now = time.monotonic()
-            if self._failed is not None and now < self._failed[0] + _RETRY_S:
-                raise self._failed[1]
-            try:
-                self._artifact, self._batcher = await asyncio.to_thread(self._load)
-            except MotetError as error:
-                self._failed = now, error
-                raise
+        await self._loading.get()
 
     def _load(self) -> tuple[Artifact, Batcher | None]:
         from motet.routers.learned.artifact import Artifact
@@ -138,12 +122,11 @@ class LearnedRouter(Router):
         """Return the fleet's experts by utility; None when none of them may be chosen."""
         from motet.routers.learned.base import Queries
 
-        await self.start()
-        assert self._artifact is not None
+        artifact, batcher = await self._loading.get()
         text = text_form(request, self.options.text)
-        vectors = None if self._batcher is None else (await self._batcher.embed(text))[None]
+        vectors = None if batcher is None else (await batcher.embed(text))[None]
         queries = Queries(embeddings=vectors, texts=(text,))
-        return self._decide(self._artifact, queries, fleet)
+        return self._decide(artifact, queries, fleet)
 
     def _decide(self, artifact: Artifact, queries: Queries, fleet: Fleet) -> Decision | None:
         import numpy as np
@@ -197,16 +180,7 @@ class LearnedRouter(Router):
         return "; ".join(parts)
 
     def _fall_back(self, fleet: Fleet, why: str, others: tuple[Choice, ...]) -> Decision | None:
-        """Return the fallback with the others behind it, when there is one and it is here."""
-        fallback = self.options.fallback
-        if fallback is None or fallback not in fleet:
-            return None
-        return Decision(
-            choices=(Choice(fallback), *(c for c in others if c.expert != fallback)),
-            router=self.name,
-            reason=f"fallback {fallback!r}: {why}",
-            confidence=0.0,
-        )
+        return fall_back(self.name, self.options.fallback, fleet, why, others)
 
 
 def _worth(choice: Choice) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from motet.errors import ArtifactError, MotetError
+from motet.errors import ArtifactError, MotetError, first_of
 from motet.routers.skill.annotation import Annotation, ExpertAnnotator
 from motet.weights.store import Report
 
@@ -103,12 +103,7 @@ async def annotate_all(
             for _ in range(concurrency):
                 group.create_task(work())
     except* MotetError as failures:
-        failure = _first(failures)
+        failure = first_of(failures)
     else:
         return [found for text in texts if (found := log.get(text)) is not None]
     raise failure
-
-
-def _first(failures: BaseExceptionGroup[MotetError]) -> MotetError:
-    first = failures.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

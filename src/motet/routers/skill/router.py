@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -18,6 +17,7 @@ from motet.errors import ArtifactError, ConfigError, MotetError, did_you_mean
 from motet.routers.base import Router, Surroundings
 from motet.routers.learned.encoders import Backend
 from motet.routers.learned.text import TextConfig, text_form
+from motet.routers.loading import Loading, fall_back
 from motet.routers.skill import lexical
 from motet.routers.skill.annotation import Annotation, ExpertAnnotator, by_lexicon
 from motet.routers.skill.matching import Match, Matcher
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEXICAL = "lexical"
-_RETRY_S = 10.0
-"""Seconds before loading is tried again after it failed."""
 
 
 class SkillConfig(Options):
@@ -98,9 +96,7 @@ class SkillRouter(Router):
         self._unknown = tuple(e for e in around.experts if e not in self.profile.experts)
         self._trimmed = trimmed(self.profile, options.trim)
         self._overall = self.profile.global_scores("published")
-        self._matcher: Matcher | None = None
-        self._starting = asyncio.Lock()
-        self._failed: tuple[float, MotetError] | None = None
+        self._loading = Loading(self._start_matcher)
 
     def _check_experts(self) -> None:
         known, profiled = self._around.experts, self.profile.experts
@@ -153,22 +149,15 @@ class SkillRouter(Router):
         SourceError
             The encoder cannot be had.
         """
-        async with self._starting:
-            if self._matcher is not None:
-                return
-            now = time.monotonic()
-            if self._failed is not None and now < self._failed[0] + _RETRY_S:
-                raise self._failed[1]
-            try:
-                live = await asyncio.to_thread(self._load)
-                embed = None if live is None else live.batcher.embed
-                by_words = self._annotator is None
-                matcher = Matcher(self.profile, embed, self.options.floor, sparing=by_words)
-                await matcher.start()
-            except MotetError as error:
-                self._failed = now, error
-                raise
-            self._matcher = matcher
+        await self._loading.get()
+
+    async def _start_matcher(self) -> Matcher:
+        live = await asyncio.to_thread(self._load)
+        embed = None if live is None else live.batcher.embed
+        by_words = self._annotator is None
+        matcher = Matcher(self.profile, embed, self.options.floor, sparing=by_words)
+        await matcher.start()
+        return matcher
 
     def _load(self) -> Live | None:
         record = self.profile.encoder
@@ -186,11 +175,10 @@ class SkillRouter(Router):
 
     async def route(self, request: Request, fleet: Fleet) -> Decision | None:
         """Return the recruited experts, then others who may do; None when no skill is known."""
-        await self.start()
-        assert self._matcher is not None
+        matcher = await self._loading.get()
         text = text_form(request, self.options.text)
         annotation = await self._annotate(text, fleet)
-        matches = await self._matcher.match(annotation.keywords)
+        matches = await matcher.match(annotation.keywords)
         present = [expert for expert in self.profile.experts if expert in fleet]
         if not matches or not present:
             what = ", ".join(annotation.keywords) or "no keyword at all"
@@ -271,16 +259,7 @@ class SkillRouter(Router):
         return f"{match}: {right - wrong:+.3g} of {right + wrong:.3g}"
 
     def _fall_back(self, fleet: Fleet, why: str, others: tuple[Choice, ...]) -> Decision | None:
-        """Return the fallback with the others behind it, when there is one and it is here."""
-        fallback = self.options.fallback
-        if fallback is None or fallback not in fleet:
-            return None
-        return Decision(
-            choices=(Choice(fallback), *(c for c in others if c.expert != fallback)),
-            router=self.name,
-            reason=f"fallback {fallback!r}: {why}",
-            confidence=0.0,
-        )
+        return fall_back(self.name, self.options.fallback, fleet, why, others)
 
 
 def _led_by(first: str, ranked: list[Standing]) -> list[Standing]:
