@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -112,6 +113,26 @@ def test_sampling_fields(client):
     assert stopped.choices[0].finish_reason == "stop"
     short = client.chat.completions.create(model="smollm", messages=ASK, max_tokens=2, top_p=0.9)
     assert short.choices[0].finish_reason == "length"
+
+
+def test_seeded_prompts_read_in_pieces(client):
+    """More tokens than the engine reads in a step: some prompts are cut, and their seed stands."""
+    story = " ".join(f"On day {day} a traveller met {day + 1} others." for day in range(14))
+
+    def ask(number):
+        answer = client.chat.completions.create(
+            model="smollm",
+            messages=[{"role": "user", "content": f"{number}. {story} Continue."}],
+            max_tokens=4,
+            temperature=1.0,
+            seed=number,
+        )
+        return answer.usage.prompt_tokens, answer.choices[0].finish_reason
+
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(ask, range(32)))
+    assert sum(tokens for tokens, _ in answers) > 4096
+    assert all(reason in ("length", "stop") for _, reason in answers)
 
 
 def test_json_schema(client):

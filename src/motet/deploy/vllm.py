@@ -161,8 +161,6 @@ def _engine_args(entry: ExpertEntry, options: VllmConfig, setting: Setting) -> d
             "max_cpu_loras": _ADAPTERS_AT_HAND * options.adapter_slots,
             "max_lora_rank": options.max_lora_rank,
         }
-        if entry.resources.gpus == 0:
-            args["worker_extension_cls"] = "motet.deploy.vllm_lora.WorkerExtension"
     if entry.resources.memory is not None:
         args["kv_cache_memory_bytes"] = int(entry.resources.memory)
     elif entry.resources.gpus == 0:
@@ -174,6 +172,7 @@ def _engine_args(entry: ExpertEntry, options: VllmConfig, setting: Setting) -> d
     if entry.resources.gpus == 0:
         # Compiling takes minutes of a small machine and wins little on a CPU.
         args["enforce_eager"] = True
+        args["worker_extension_cls"] = "motet.deploy.vllm_cpu.WorkerExtension"
     return args | options.engine_args
 
 

@@ -1,8 +1,7 @@
 """Many adapters on one vLLM engine of a CPU, with Motet's kernel instead of vLLM's gather.
 
 vLLM 0.32 gathers each token's adapter in float32 on a CPU, and gives tokens without an adapter
-that of the last slot. An engine takes this module over its `worker_extension_cls`, which its
-worker process imports before it loads the model.
+that of the last slot.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from typing import Any
 
 import torch
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
-from vllm.platforms.cpu import CpuPlatform
 
 from motet.kernels.multi_lora import Stack, add, stack
 
@@ -86,12 +84,3 @@ class StackedAdapters(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM is not ty
         if found is not None:
             x = x.view(-1, x.shape[-1])
             add(y.view(-1, y.shape[-1]), x, found, slots[: x.shape[0]], widths, scale)
-
-
-class WorkerExtension:
-    """What an engine names as its `worker_extension_cls`; importing its module is what counts."""
-
-
-CpuPlatform.get_punica_wrapper = classmethod(
-    lambda cls: f"{__name__}.{StackedAdapters.__qualname__}"
-)
