@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from motet.planner.plan import Plan, State, gib
+from motet.planner.plan import Plan, Seat, State, gib
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _COLOURS = ("#3b6fb6", "#d9822b", "#3f9d6d", "#a5508f", "#b8473d", "#6c63b5", "#2f9aa0", "#8a7340")
 _FREE = "#e8e8e8"
+_HEIGHT = 0.62
+_GIB = 2**30
 
 
 def draw(plan: Plan, path: Path) -> None:
@@ -24,44 +31,51 @@ def draw(plan: Plan, path: Path) -> None:
     figure = Figure(figsize=(10, 1.4 + 0.62 * len(devices) + 0.22 * len(waiting)))
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    ordered = [seat.demand.expert for seat in plan.seats]
+    colours = dict(zip((s.demand.expert for s in plan.seats), cycle(_COLOURS), strict=False))
+    # Names are written where there is room for them.
+    least = 0.07 * max(device.total for device in devices) / _GIB
     for row, device in enumerate(devices):
-        axes.barh(row, device.total / 2**30, color=_FREE, height=0.62)
+        axes.barh(row, device.total / _GIB, color=_FREE, height=_HEIGHT)
         left = 0.0
         for seat in sorted(plan.on(device.name), key=lambda s: -s.demand.traffic):
-            demand = seat.demand
-            colour = _COLOURS[ordered.index(demand.expert) % len(_COLOURS)]
-            start = left
-            pieces = (
-                (demand.weights / demand.parts, 1.0, ""),
-                (seat.kv / demand.parts, 0.45, ""),
-                (demand.engine, 0.45, "////"),
-            )
-            for size, alpha, hatch in pieces:
-                width = size / 2**30
-                axes.barh(
-                    row,
-                    width,
-                    left=left,
-                    color=colour,
-                    alpha=alpha,
-                    hatch=hatch,
-                    height=0.62,
-                    edgecolor="white",
-                    linewidth=0.5,
-                )
-                left += width
-            if left - start > 0.07 * max(d.total for d in devices) / 2**30:
-                axes.text(
-                    (start + left) / 2,
-                    row,
-                    demand.expert,
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                    color="black",
-                    bbox={"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1.5},
-                )
+            start, left = left, _stack(axes, row, left, seat, colours[seat.demand.expert])
+            if left - start > least:
+                _name(axes, row, (start + left) / 2, seat.demand.expert)
+    _furnish(axes, plan)
+    if waiting:
+        figure.text(0.08, 0.02, "\n".join(map(_line, waiting)), fontsize=8, va="bottom")
+    figure.subplots_adjust(
+        left=0.1,
+        right=0.97,
+        top=1 - 0.45 / figure.get_figheight(),
+        bottom=(0.65 + 0.19 * len(waiting)) / figure.get_figheight(),
+    )
+    figure.savefig(path, dpi=130)
+
+
+def _stack(axes: Axes, row: int, left: float, seat: Seat, colour: str) -> float:
+    """Draw what an expert takes of a device, from `left` on; return where it ends."""
+    demand = seat.demand
+    pieces = (
+        (demand.weights / demand.parts, 1.0, ""),
+        (seat.kv / demand.parts, 0.45, ""),
+        (demand.engine, 0.45, "////"),
+    )
+    look: dict[str, Any] = {"color": colour, "height": _HEIGHT, "edgecolor": "white", "lw": 0.5}
+    for size, alpha, hatch in pieces:
+        axes.barh(row, size / _GIB, left=left, alpha=alpha, hatch=hatch, **look)
+        left += size / _GIB
+    return left
+
+
+def _name(axes: Axes, row: int, middle: float, expert: str) -> None:
+    box = {"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1.5}
+    axes.text(middle, row, expert, ha="center", va="center", fontsize=8, color="black", bbox=box)
+
+
+def _furnish(axes: Axes, plan: Plan) -> None:
+    """Name the devices and the axis, and say how good the plan is."""
+    devices = plan.machine.devices
     axes.set_yticks(range(len(devices)), [device.name for device in devices])
     axes.invert_yaxis()
     axes.set_xlabel("GiB: weights full, keys and values light, engine hatched, grey is free")
@@ -73,17 +87,11 @@ def draw(plan: Plan, path: Path) -> None:
         loc="left",
         fontsize=10,
     )
-    if waiting:
-        lines = [
-            f"{seat.state.value}: {seat.demand.expert} ({gib(seat.demand.weights)}, "
-            f"{seat.demand.traffic:.1%} of requests, ready in {seat.wait_s:.2g} s)"
-            for seat in waiting
-        ]
-        figure.text(0.08, 0.02, "\n".join(lines), fontsize=8, va="bottom")
-    figure.subplots_adjust(
-        left=0.1,
-        right=0.97,
-        top=1 - 0.45 / figure.get_figheight(),
-        bottom=(0.65 + 0.19 * len(waiting)) / figure.get_figheight(),
+
+
+def _line(seat: Seat) -> str:
+    demand = seat.demand
+    return (
+        f"{seat.state.value}: {demand.expert} ({gib(demand.weights)}, "
+        f"{demand.traffic:.1%} of requests, ready in {seat.wait_s:.2g} s)"
     )
-    figure.savefig(path, dpi=130)

@@ -13,7 +13,7 @@ with the gap that is left (Huangfu and Hall, 2018, doi:10.1007/s12532-017-0130-5
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,15 @@ class Placement:
         Expected seconds that a request waits for its expert.
     gap
         How far, as a share, `wait_s` may lie above the best possible; 0 when proven the best.
+    first_fit_wait_s
+        The same wait by first-fit decreasing; None where its pinned experts do not fit.
     """
 
     homes: Homes
     asleep: frozenset[str]
     wait_s: float
     gap: float
+    first_fit_wait_s: float | None = None
 
 
 def place(demands: Sequence[Demand], machine: Machine, seconds: float = 2.5) -> Placement | None:
@@ -55,12 +58,12 @@ def place(demands: Sequence[Demand], machine: Machine, seconds: float = 2.5) -> 
     solved = _solve(demands, machine, seconds)
     if solved is None:
         return greedy
-    if greedy is not None and greedy.wait_s < solved.wait_s - 1e-12:
-        bound = solved.wait_s * (1 - solved.gap)
-        return Placement(greedy.homes, greedy.asleep, greedy.wait_s, _gap(greedy.wait_s, bound))
-    return Placement(
-        _level(demands, machine, solved.homes), solved.asleep, solved.wait_s, solved.gap
-    )
+    if greedy is None:
+        return replace(solved, homes=_level(demands, machine, solved.homes))
+    if greedy.wait_s < solved.wait_s - 1e-12:
+        return replace(greedy, gap=_gap(greedy.wait_s, solved.wait_s * (1 - solved.gap)))
+    homes = _level(demands, machine, solved.homes)
+    return replace(solved, homes=homes, first_fit_wait_s=greedy.wait_s)
 
 
 def expected_wait(
@@ -84,7 +87,8 @@ def _greedy(demands: Sequence[Demand], machine: Machine) -> Placement | None:
             asleep.add(d.expert)
             left -= d.weights
     sleeping = frozenset(asleep)
-    return Placement(homes, sleeping, expected_wait(demands, machine, homes, sleeping), 1.0)
+    wait = expected_wait(demands, machine, homes, sleeping)
+    return Placement(homes, sleeping, wait, gap=1.0, first_fit_wait_s=wait)
 
 
 def _solve(demands: Sequence[Demand], machine: Machine, seconds: float) -> Placement | None:

@@ -10,8 +10,7 @@ from enum import StrEnum
 from motet.errors import ConfigError
 from motet.planner.demand import Demand
 from motet.planner.devices import Device, Machine
-from motet.planner.first_fit import first_fit
-from motet.planner.placement import Placement, expected_wait, place
+from motet.planner.placement import Placement, place
 
 
 class State(StrEnum):
@@ -90,13 +89,14 @@ def make_plan(demands: Sequence[Demand], machine: Machine, *, seconds: float = 2
     placement = place(demands, machine, seconds)
     if placement is None:
         raise ConfigError(_too_many_pinned(demands, machine))
-    greedy = first_fit(demands, machine)
-    control = None
-    if all(d.expert in greedy for d in demands if d.pinned):
-        control = expected_wait(demands, machine, greedy, placement.asleep - greedy.keys())
-    seats = tuple(_seat(d, placement, demands, machine) for d in demands)
-    spent = time.monotonic() - began
-    return Plan(machine, seats, placement.wait_s, control, placement.gap, spent)
+    return Plan(
+        machine,
+        seats=tuple(_seat(d, placement, demands, machine) for d in demands),
+        wait_s=placement.wait_s,
+        first_fit_wait_s=placement.first_fit_wait_s,
+        gap=placement.gap,
+        seconds=time.monotonic() - began,
+    )
 
 
 def _seat(
