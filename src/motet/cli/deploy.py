@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from motet.cli.console import ConfigPath, command, setup_logs
+from motet.errors import ConfigError
 
 
 @command
@@ -18,16 +20,27 @@ def deploy(
     address: Annotated[
         str | None, typer.Option(help="Apply it to the Ray at this address, or 'auto'.")
     ] = None,
+    values: Annotated[
+        Path | None,
+        typer.Option(help="Write a RayService for KubeRay, on the cluster that this file says."),
+    ] = None,
 ) -> None:
     """Write a Ray Serve config for a cluster, or apply it to a running one."""
     from motet.composer.assembly import Assembly
-    from motet.config import load
-    from motet.deploy import serve_config
+    from motet.config import load, load_as
+    from motet.deploy import kuberay, serve_config
 
     setup_logs(verbose=False)
     document = load(config)
     Assembly(document)
-    content = serve_config.of(document)
+    if values is not None and address is not None:
+        raise ConfigError("--values writes a file for Kubernetes; --address applies to a Ray.")
+    apply = "serve deploy"
+    if values is None:
+        content = serve_config.of(document)
+    else:
+        cluster = load_as(values, kuberay.Values, "a values file, such as deploy/values.yaml")
+        content, apply = kuberay.of(document, cluster), "kubectl apply -f"
     if address is not None:
         serve_config.apply(content, document, address)
         typer.echo(f"Applied {len(content['applications'])} applications to Ray at {address}.")
@@ -36,4 +49,4 @@ def deploy(
         typer.echo(serve_config.text(content), nl=False)
     else:
         path = serve_config.write(content, str(output))
-        typer.echo(f"Wrote {path}. Apply it with: serve deploy {path}")
+        typer.echo(f"Wrote {path}. Apply it with: {apply} {path}")

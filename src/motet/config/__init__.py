@@ -1,6 +1,6 @@
 """`experts.yaml`: its schema and how it is read."""
 
-from motet.config.load import Document, load, parse
+from motet.config.load import Document, load, load_as, parse
 from motet.config.schema import (
     Batches,
     Component,
@@ -23,5 +23,6 @@ __all__ = [
     "Options",
     "Service",
     "load",
+    "load_as",
     "parse",
 ]

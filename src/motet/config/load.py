@@ -83,6 +83,12 @@ class Document:
         )
         return copy
 
+    def with_folder(self, folder: Path) -> Document:
+        """Return a copy whose relative paths start from `folder`, such as on another machine."""
+        copy = replace(self, folder=folder)
+        copy.config = self.config
+        return copy
+
     def problem(self, at: Field, message: str) -> str:
         """Return `message` with the file, line and field in front."""
         where = f"{self.name}:{self._line(at)}"
@@ -137,15 +143,29 @@ def load(path: str | Path, env: Mapping[str, str] | None = None) -> Document:
         The file is missing, not YAML, or wrong; every problem is listed.
     """
     path = Path(path)
+    text = _read(path, "a config file, such as experts.yaml")
+    return parse(text, name=str(path), folder=path.resolve().parent, env=env)
+
+
+def load_as(path: Path, model: type[Model], what: str) -> Model:
+    """Read another YAML file than a config, with the same care; `${ENV}` stays as it is.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, not YAML, or wrong; every problem is listed.
+    """
+    document = Document(name=str(path), text=_read(path, what), folder=path.resolve().parent)
+    _read_yaml(document, document.text)
+    return document.validate(model, document.written, ())
+
+
+def _read(path: Path, what: str) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(
-            f"{path}: cannot be read: {reason}.",
-            hint="Name a config file, such as experts.yaml.",
-        ) from None
-    return parse(text, name=str(path), folder=path.resolve().parent, env=env)
+        raise ConfigError(f"{path}: cannot be read: {reason}.", hint=f"Name {what}.") from None
 
 
 def parse(

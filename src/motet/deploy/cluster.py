@@ -16,16 +16,17 @@ from motet.config import Document
 from motet.deploy.names import INGRESS
 from motet.errors import DeployError
 
-_SETTINGS = {
+NODE_SETTINGS = {
     # A hop through Serve costs a third with these, and throughput is five times as high
     # (benchmarks/overhead.py measures the whole way).
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     # Nothing is reported to anybody, and logs stay in Ray's session folder.
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Ray's own ports listen on every interface: only who has this user's token gets in.
-    "RAY_AUTH_MODE": "token",
 }
+"""What every node of a Ray that serves Motet has in its environment before it starts."""
+# Ray's own ports listen on every interface: only who has this user's token gets in.
+_SETTINGS = NODE_SETTINGS | {"RAY_AUTH_MODE": "token"}
 _HAPROXY_FILES = {
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
     "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",

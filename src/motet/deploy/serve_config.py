@@ -14,6 +14,19 @@ from motet.deploy.names import INGRESS, pool_of
 from motet.errors import DeployError
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as they stand, so that a config inside a config can be read."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Return the node of a string."""
+        return self.represent_scalar(
+            "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+        )
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
 def of(document: Document) -> dict[str, Any]:
     """Return the Serve config of `document`, as plain values.
 
@@ -34,7 +47,7 @@ def of(document: Document) -> dict[str, Any]:
 
 def text(content: dict[str, Any]) -> str:
     """Return a Serve config as YAML."""
-    return yaml.safe_dump(content, sort_keys=False, width=100)
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=100)
 
 
 def write(content: dict[str, Any], path: str) -> Path:
