@@ -7,7 +7,7 @@ import pytest
 import yaml
 from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
-from ray.serve.schema import ServeDeploySchema
+from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from motet.composer.assembly import Assembly
 from motet.config import load, parse
@@ -107,9 +107,9 @@ def test_shipped_example_deploys():
 class Replica:
     """A Serve handle that plays parcels or raises."""
 
-    def __init__(self, *parcels, error=None, delay_s=0.0):
+    def __init__(self, *parcels, error=None, delay_s=0.0, deaths=0):
         self.parcels, self.error, self.cancelled = list(parcels), error, False
-        self.delay_s = delay_s
+        self.delay_s, self.deaths = delay_s, deaths
         self.asked = []
 
     def options(self, **_):
@@ -129,6 +129,8 @@ class Replica:
 
     async def play(self):
         await asyncio.sleep(self.delay_s)
+        if len(self.asked) <= self.deaths:
+            raise ActorDiedError
         for parcel in self.parcels:
             yield parcel
         if self.error:
@@ -185,6 +187,26 @@ async def test_failures_of_a_pool(document, monkeypatch, error, kind):
     assert type(caught.value) is kind
 
 
+async def test_a_replica_that_dies_in_silence_is_replaced(document, monkeypatch):
+    replica = Replica([Chunk(text="a")], deaths=2)
+    chunks = [chunk async for chunk in caller(document, monkeypatch, replica).stream(ASK)]
+    assert [chunk.text for chunk in chunks] == ["a"]
+    assert len(replica.asked) == 3
+    replica = Replica([Chunk(text="a")], deaths=3)
+    with pytest.raises(ExpertError, match="its replica failed"):
+        await anext(caller(document, monkeypatch, replica).stream(ASK))
+    assert len(replica.asked) == 3
+
+
+async def test_a_replica_that_dies_in_its_answer_is_not(document, monkeypatch):
+    replica = Replica([Chunk(text="a")], error=ActorDiedError())
+    stream = caller(document, monkeypatch, replica).stream(ASK)
+    await anext(stream)
+    with pytest.raises(ExpertError, match="its replica failed"):
+        await anext(stream)
+    assert len(replica.asked) == 1
+
+
 async def test_waiting_for_a_pool_that_died_is_given_up(document, monkeypatch):
     replica = Replica([Chunk(text="late")], delay_s=60)
     controller(monkeypatch, "RUNNING", {"STARTING": 1})
@@ -215,6 +237,7 @@ async def test_errors_travel_as_parcels(document, monkeypatch):
         ("DEPLOYING", {"STARTING": 1}, State.STARTING, "starting"),
         ("RUNNING", {"RUNNING": 1}, State.READY, ""),
         ("RUNNING", {"STARTING": 1}, State.STARTING, "starting"),
+        ("DEPLOYING", {"RECOVERING": 1}, State.READY, ""),
         ("UNHEALTHY", {"RUNNING": 1, "STARTING": 1}, State.READY, ""),
         ("DEPLOY_FAILED", {}, State.DOWN, "no weights"),
         ("UNHEALTHY", {}, State.DOWN, "no weights"),
@@ -224,3 +247,17 @@ async def test_health_of_a_pool(document, monkeypatch, status, replicas, state, 
     controller(monkeypatch, status, replicas)
     health = await caller(document, monkeypatch, Replica()).health()
     assert health.state is state and reason in health.reason
+
+
+async def test_a_pool_stays_ready_while_a_new_config_is_built(document, monkeypatch):
+    """Serve lists no deployment of an application while it builds another version of it."""
+    monkeypatch.setattr(handles, "_FRESH_S", 0.0)
+    controller(monkeypatch, "RUNNING", {"RUNNING": 1})
+    expert = caller(document, monkeypatch, Replica())
+    assert (await expert.health()).ready
+    built = SimpleNamespace(status=ApplicationStatus.DEPLOYING, message="", deployments={})
+    known = SimpleNamespace(applications={"motet-pool-here": built})
+    monkeypatch.setattr(handles.serve, "status", lambda: known)
+    assert (await expert.health()).ready
+    known.applications.clear()
+    assert not (await expert.health()).ready

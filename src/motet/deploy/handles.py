@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray import serve
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import (
     BackPressureError,
     DeploymentUnavailableError,
@@ -27,6 +27,11 @@ from motet.types import READY, Chunk, ExpertCard, Health, Request, State
 from motet.weights import Setting
 
 _FRESH_S = 0.5
+_TRIES = 3
+_TAKING = (
+    ReplicaState.RUNNING,
+    ReplicaState.RECOVERING,  # the controller restarted and finds it again; it never stopped
+)
 _STARTING = (
     ApplicationStatus.NOT_STARTED,
     ApplicationStatus.DEPLOYING,
@@ -61,10 +66,7 @@ class PoolExpert(Expert):
         name = self.card.id
         answer: Any = None
         try:
-            if self._handle is None:
-                self._handle = serve.get_deployment_handle(self._pool, app_name=self._pool)
-            answer = self._handle.options(stream=True).stream.remote(name, request, self._adapter)
-            parcel = await self._first(answer)
+            answer, parcel = await self._begin(request)
             while parcel is not None:
                 if isinstance(parcel, MotetError):
                     raise parcel
@@ -83,6 +85,26 @@ class PoolExpert(Expert):
             # Reached with an answer under way when the client left: the engine must stop too.
             if answer is not None:
                 answer.cancel()
+
+    async def _begin(self, request: Request) -> tuple[Any, Parcel | None]:
+        """Return an answer under way and its first parcel.
+
+        A replica that dies before that has said nothing, so another one is asked.
+        """
+        if self._handle is None:
+            self._handle = serve.get_deployment_handle(self._pool, app_name=self._pool)
+        for left in reversed(range(_TRIES)):
+            stream = self._handle.options(stream=True).stream
+            answer = stream.remote(self.card.id, request, self._adapter)
+            try:
+                return answer, await self._first(answer)
+            except RayActorError:
+                if not left:
+                    raise
+            except BaseException:
+                answer.cancel()
+                raise
+        raise AssertionError("the last try returns or raises")
 
     async def _first(self, answer: Any) -> Parcel | None:
         """Return the first parcel, or give up when the pool has lost its last replica.
@@ -137,14 +159,20 @@ class _Pools:
                     status = await asyncio.to_thread(serve.status)
                 except (RayError, RayServeException):
                     return self._known  # the controller is restarting; pools live on without it
-                self._known = {name: _pool(app) for name, app in status.applications.items()}
+                self._known = {
+                    name: _pool(app, self._known.get(name))
+                    for name, app in status.applications.items()
+                }
                 self._read_at = time.monotonic()
         return self._known
 
 
-def _pool(app: ApplicationStatusOverview) -> _Pool:
+def _pool(app: ApplicationStatusOverview, before: _Pool | None) -> _Pool:
+    if before and app.status is ApplicationStatus.DEPLOYING and not app.deployments:
+        # A changed config is being built: the controller lists nothing, and the replicas go on.
+        return before
     deployments = app.deployments.values()
-    running = sum(d.replica_states.get(ReplicaState.RUNNING, 0) for d in deployments)
+    running = sum(d.replica_states.get(state, 0) for d in deployments for state in _TAKING)
     words = [app.message, *(deployment.message for deployment in deployments)]
     text = next((word for word in words if word), "")
     return _Pool(app.status, running, text.strip().splitlines()[-1][:300] if text else "")

@@ -113,6 +113,12 @@ class FakeExpert(Expert):
             raise ContextLengthExceeded(limit=limit, wanted=wanted, expert=self.card.id)
 
 
+class PooledFake(FakeExpert):
+    """The same in replicas of a pool on Ray, where a model would be."""
+
+    home = "pool"
+
+
 def _echo(request: Request) -> tuple[str, ...]:
     """Return the prompt's or last message's words, each with the space that follows it."""
     text = request.prompt or " ".join(
