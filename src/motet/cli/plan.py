@@ -12,6 +12,7 @@ from motet.cli.console import ConfigPath, Json, command, print_json
 from motet.errors import ConfigError
 
 if TYPE_CHECKING:
+    from motet.config import Document
     from motet.planner import Machine, Plan
 
 
@@ -28,7 +29,9 @@ def plan(
     traffic: Annotated[
         str | None, typer.Option(help="Weights such as sql=3,units=1; else all alike.")
     ] = None,
-    pin: Annotated[str | None, typer.Option(help="Experts that never leave, by commas.")] = None,
+    pin: Annotated[
+        str | None, typer.Option(help="Further experts that never leave, by commas.")
+    ] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, help="Requests of full context that an engine holds at once.")
     ] = 8,
@@ -52,7 +55,7 @@ def plan(
         document,
         concurrency=concurrency,
         traffic=_weights(traffic),
-        pinned=frozenset(pin.split(",")) if pin else frozenset(),
+        pinned=_pinned(document, pin),
     )
     if not wanted:
         raise ConfigError(f"{config}: no expert of this config holds a model here.")
@@ -81,6 +84,12 @@ def _machine(devices: str | None, host_memory: str) -> Machine:
         return parse_machine(devices, host)
     free = available_memory()
     return Machine((Device("cpu", int(0.9 * free), free),))
+
+
+def _pinned(document: Document, more: str | None) -> frozenset[str]:
+    """Return the experts that the config pins, and `more`; an adapter pins its base."""
+    pinned = [e.options.get("base", e.id) for e in document.config.experts if e.pinned]
+    return frozenset([*pinned, *(more.split(",") if more else [])])
 
 
 def _weights(text: str | None) -> dict[str, float] | None:
