@@ -47,8 +47,14 @@ class Memory:
         self._leaving: list[Engine] = []
         self._pinned: list[Engine] = []
 
-    def next(self, now: float, wanted: Sequence[Engine]) -> Load | Unload | None:
-        """Return the next step of bringing in one of `wanted`, which are absent, best first."""
+    def next(self, now: float, wanted: Callable[[], Sequence[Engine]]) -> Load | Unload | None:
+        """Return the next step of bringing an engine in; None when there is none now.
+
+        Parameters
+        ----------
+        wanted
+            Returns the absent engines to bring in, best first; asked only when one can be chosen.
+        """
         self.look_at = math.inf
         for engine in self._leaving:
             if engine.idle:
@@ -58,7 +64,7 @@ class Memory:
             return None
         target, self._target = self._target, None
         if target is not None:
-            if target not in wanted:
+            if not (target.waiting or target.pinned):
                 self._stay()  # nobody waits for it any more
             elif self._fits(target):
                 self._stay()
@@ -68,7 +74,7 @@ class Memory:
                 return None
         if any(engine.state is State.UNLOADING for engine in self._leaving):
             return None
-        return self._choose(now, wanted)
+        return self._choose(now, wanted())
 
     def add(self, engine: Engine) -> None:
         """Admit an engine."""
@@ -129,7 +135,7 @@ class Memory:
                 self._target = engine
                 for each in leaving:
                     self.send_away(each)
-                return self.next(now, wanted)
+                return self.next(now, lambda: ())
             if not leaving:
                 self._look_again(now)
             if engine.overdue(now, self._rules.max_wait_s):

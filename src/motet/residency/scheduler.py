@@ -103,6 +103,8 @@ class Scheduler:
         rest = min(_LONGEST_REST_S, _FIRST_REST_S * 2**engine.failures)
         engine.failures, engine.error = engine.failures + 1, error
         engine.retry_at = now + rest
+        if engine.pinned:
+            self._rest_ends_at = min(self._rest_ends_at, engine.retry_at)
         while engine.waiting:
             ticket = engine.head()
             self._drop(ticket, Stage.OVER)
@@ -132,9 +134,10 @@ class Scheduler:
             return self._start(ticket, now)
         if not self._changed and now < min(self.memory.look_at, self._rest_ends_at):
             return None
-        wanted = self._wanted(now)
-        action: Action | None = self.memory.next(now, wanted)
-        if action is None and not wanted:
+        if now >= self._rest_ends_at:
+            self._rest_ends_at = math.inf
+        action: Action | None = self.memory.next(now, lambda: self._wanted(now))
+        if action is None and self._ahead and not self.memory.busy and not self._wanted(now):
             action = self._load_ahead()
         if self.memory.freed:
             for engine in self.memory.freed:
@@ -228,9 +231,12 @@ class Scheduler:
         pinned = [e for e in pinned if self.memory.excess(e) is None]
         self._rest_ends_at = min((e.retry_at for e in pinned if e.retry_at > now), default=math.inf)
 
+        overdue_since = now - self.rules.max_wait_s / 2
+
         def rank(engine: Engine) -> tuple[bool, float]:
-            if engine.overdue(now, self.rules.max_wait_s):
-                return (False, engine.head().asked_at)
+            asked_at = engine.head().asked_at
+            if asked_at < overdue_since:
+                return (False, asked_at)
             return (True, -self._policy.gain(engine, now))
 
         unpinned = sorted((e for e in absent if not e.pinned), key=rank)
