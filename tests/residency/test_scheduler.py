@@ -254,16 +254,13 @@ def test_a_request_that_leaves_calls_off_the_swap():
     assert len(played.waits) == 40 and len(played.left) == 1
 
 
-def test_one_rare_request_does_not_thrash_what_is_busy():
-    """The service's policy lets one rare request wait rather than pay two loads for it at once."""
-    engines, rules = two(turn_s=10.0)
-    busy = [(10 + n * 1.0, "a", 0.2, None) for n in range(100)]
-    rare = [(at, "b", 0.2, None) for at in (30.5, 34.5, 38.5, 70.5, 74.5, 78.5)]
-    requests = sorted([*busy, *rare])
-    worth = Play(engines, requests, rules, "worth").run()
-    lru = Play(two()[0], requests, rules, "lru").run()
-    assert len(worth.loads) < len(lru.loads)
-    assert not worth.refused and not lru.refused
+def test_the_load_that_serves_most_comes_first():
+    engines = [Engine(name, 1, 2.0) for name in ("held", "few", "many")]
+    requests = [(10.0, "held", 5.0, None), (11.0, "few", 0.1, None)]
+    requests += [(11.5 + n / 10, "many", 0.1, None) for n in range(5)]
+    assert Play(engines, requests, Rules(1), "worth").run().loads == ["held", "many", "few"]
+    engines = [Engine(name, 1, 2.0) for name in ("held", "few", "many")]
+    assert Play(engines, requests, Rules(1), "lru").run().loads == ["held", "few", "many"]
 
 
 def test_the_engine_of_least_worth_leaves():

@@ -50,11 +50,11 @@ def plan(
 
     document = load(config)
     Assembly(document)
-    machine = _machine(devices, host_memory)
+    machine = machine_of(devices, host_memory)
     wanted = demands(
         document,
         concurrency=concurrency,
-        traffic=_weights(traffic),
+        traffic=weights_of(traffic),
         pinned=_pinned(document, pin),
     )
     if not wanted:
@@ -70,7 +70,8 @@ def plan(
             typer.echo(f"Wrote {png}.")
 
 
-def _machine(devices: str | None, host_memory: str) -> Machine:
+def machine_of(devices: str | None, host_memory: str) -> Machine:
+    """Return the machine that `--devices` and `--host-memory` say; without them this one."""
     from pydantic import ByteSize, TypeAdapter, ValidationError
 
     from motet.planner.devices import Device, Machine, parse_machine
@@ -92,7 +93,8 @@ def _pinned(document: Document, more: str | None) -> frozenset[str]:
     return frozenset([*pinned, *(more.split(",") if more else [])])
 
 
-def _weights(text: str | None) -> dict[str, float] | None:
+def weights_of(text: str | None) -> dict[str, float] | None:
+    """Return the weights that `--traffic` says, such as `sql=3,units=1`."""
     if text is None:
         return None
     weights: dict[str, float] = {}

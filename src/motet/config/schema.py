@@ -199,8 +199,8 @@ class Residency(Options):
     """Memory that loaded experts may take together, such as `4GiB`: weights as they are counted in
     memory, and each expert's `resources.memory` for keys and values."""
     policy: Literal["worth", "lru", "in-order"] = "worth"
-    """Who leaves, and when. `worth` weighs seconds of loading, recent requests and bytes, and swaps
-    when waiting has cost what the swap will; `lru` and `in-order` are there to compare."""
+    """Who comes and who leaves. `worth` weighs seconds of loading, recent requests and who waits;
+    `lru` and `in-order` are there to compare."""
     max_wait_s: PositiveFloat = 45.0
     """Seconds a request waits for its expert to be loaded, or for its turn on it, before it is
     refused or goes to the next expert. Below `first_chunk_s` of the strategy, so that it is told

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-RECENT_S = 60.0
+RECENT_S = 300.0
 """Seconds after which a request counts as recent by 1/e still."""
 
 
@@ -58,8 +58,8 @@ class Engine:
         Requests that run on it at once.
     pinned
         Whether it is loaded at once and never leaves.
-    waiting, asked_sum
-        Requests that wait for it, and the sum of the times at which they came.
+    waiting
+        Requests that wait for it.
     leaving
         Whether it starts nothing new, because it is to go once it is idle.
     retry_at
@@ -74,7 +74,6 @@ class Engine:
     state: State = State.ABSENT
     queue: deque[Ticket] = field(default_factory=deque)
     waiting: int = 0
-    asked_sum: float = 0.0
     running: int = 0
     leaving: bool = False
     used_at: float = -math.inf
@@ -100,23 +99,17 @@ class Engine:
         """Let a request wait."""
         self.queue.append(ticket)
         self.waiting += 1
-        self.asked_sum += ticket.asked_at
 
     def drop(self, ticket: Ticket, stage: Stage) -> None:
         """Let a request wait no longer; the queue forgets it once it comes to it."""
         ticket.stage = stage
         self.waiting -= 1
-        self.asked_sum = self.asked_sum - ticket.asked_at if self.waiting else 0.0
 
     def head(self) -> Ticket:
         """Return the request that has waited longest; some must wait."""
         while self.queue[0].stage is not Stage.WAITING:
             self.queue.popleft()
         return self.queue[0]
-
-    def waited(self, now: float) -> float:
-        """Return the seconds that those who wait have waited, together."""
-        return self.waiting * now - self.asked_sum
 
     def overdue(self, now: float, max_wait_s: float) -> bool:
         """Return whether its first request has spent half of its bound: then it goes first."""

@@ -143,9 +143,10 @@ class Memory:
         return None
 
     def _due(self, wanted: Engine, leaving: Sequence[Engine], now: float) -> bool:
-        if not wanted.waiting:
-            return True  # it is pinned
-        at = self._policy.due(wanted, leaving, now, self._rules.turn_s)
+        """Return whether `leaving` shall go: idle ones at once, busy ones after a turn's wait."""
+        if not wanted.waiting or all(engine.idle for engine in leaving):
+            return True
+        at = wanted.head().asked_at + self._rules.turn_s
         self.look_at = min(self.look_at, at)
         return at <= now
 

@@ -1,8 +1,7 @@
-"""Who is loaded next, who leaves for it, and when: the policies, the service's and two controls."""
+"""Who is loaded next and who leaves for it: the service's policy, and two controls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from motet.residency.engine import Engine
@@ -25,12 +24,9 @@ class Policy(Protocol):
     def gain(self, wanted: Engine, now: float) -> float:
         """Return how much an absent engine is worth loading; the most is loaded first."""
 
-    def due(self, wanted: Engine, leaving: Sequence[Engine], now: float, turn_s: float) -> float:
-        """Return the time from which `leaving` should go for `wanted`."""
-
 
 class Lru:
-    """The engine unused for longest leaves, at once: the control."""
+    """The engine unused for longest leaves, and who has waited longest comes: the control."""
 
     strict: ClassVar[bool] = False
 
@@ -42,12 +38,6 @@ class Lru:
         """Return how long its first request has waited."""
         return now - wanted.head().asked_at
 
-    def due(self, wanted: Engine, leaving: Sequence[Engine], now: float, turn_s: float) -> float:
-        """Return now for idle engines; busy ones stay until a request has waited for a turn."""
-        if all(engine.idle for engine in leaving):
-            return now
-        return wanted.head().asked_at + turn_s
-
 
 class InOrder(Lru):
     """One request after the other as they came, least recently used out: the other control."""
@@ -58,12 +48,9 @@ class InOrder(Lru):
 class Worth:
     """By what a load costs, how often it is asked for, and what it takes.
 
-    An engine is worth keeping by `load seconds x recent requests / bytes`, as GreedyDual-Size with
-    frequency weighs what a cache holds (Cherkasova, HP Labs HPL-98-69). A swap is due when those
-    who wait for it have together waited as long as it is going to cost the others: the
-    rent-or-buy rule of ski rental (Karlin et al., Algorithmica 3, 1988), so a swap is never made
-    for less than it costs and no cost is paid much more than twice. Requests that wait in the queue
-    are the look-ahead: they hasten a swap, and one load serves all of them.
+    An engine is worth keeping by `load seconds x recent requests / bytes`: GreedyDual-Size with
+    frequency (Cherkasova, HP Labs HPL-98-69), with requests that age in place of its clock. The
+    queue is the look-ahead: the engine is loaded whose load serves most waiting requests a second.
     """
 
     strict: ClassVar[bool] = False
@@ -73,14 +60,8 @@ class Worth:
         return engine.load_s * engine.recent(now) / max(1, engine.size)
 
     def gain(self, wanted: Engine, now: float) -> float:
-        """Return the seconds waited for each second of loading."""
-        return wanted.waited(now) / max(1e-3, wanted.load_s)
-
-    def due(self, wanted: Engine, leaving: Sequence[Engine], now: float, turn_s: float) -> float:
-        """Return when waiting has cost what the swap costs, at the latest after a turn."""
-        cost = sum(engine.load_s * engine.recent(now) for engine in leaving)
-        paid_at = (cost + wanted.asked_sum) / wanted.waiting
-        return min(paid_at, wanted.head().asked_at + turn_s)
+        """Return the requests that a second of loading serves."""
+        return wanted.waiting / max(1e-3, wanted.load_s)
 
 
 POLICIES: dict[str, type[Policy]] = {"worth": Worth, "lru": Lru, "in-order": InOrder}

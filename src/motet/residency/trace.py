@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,12 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self.at)
+
+    def of(self, names: Collection[str]) -> tuple[Trace, npt.NDArray[np.int64]]:
+        """Return the requests for some experts, and their numbers in this trace."""
+        wanted = np.array([name in names for name in self.names])
+        rows = np.flatnonzero(wanted[self.expert])
+        return Trace(self.names, self.at[rows], self.expert[rows], self.seconds[rows]), rows
 
 
 def make_trace(
