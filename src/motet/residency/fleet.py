@@ -9,6 +9,7 @@ from motet.config import Document
 from motet.errors import ConfigError
 from motet.experts import Expert
 from motet.planner import Machine, Plan, State, demands, make_plan
+from motet.residency.memory import mib
 from motet.residency.pace import Pace
 from motet.residency.simulate import Place
 from motet.residency.sizes import sizes_of
@@ -51,9 +52,15 @@ def here(experts: Mapping[str, Expert], memory: int, pace: Pace) -> list[Home]:
     sizes = sizes_of(experts)
     for name, size in sizes.items():
         if size is None:
-            raise ConfigError(f"expert {name!r}: its size is not known before it is fetched.")
+            raise ConfigError(
+                f"expert {name!r}: its weights are not on this machine, so its size is not known.",
+                hint="Fetch them once (`motet serve`), or set resources.memory.",
+            )
         if size > memory:
-            raise ConfigError(f"expert {name!r} takes {size} bytes, and the memory is {memory}.")
+            raise ConfigError(
+                f"expert {name!r} takes {mib(size)}, and the memory is {mib(memory)}.",
+                hint="Give more (--memory, or residency.memory).",
+            )
     places = tuple(
         Place(
             name,

@@ -86,7 +86,10 @@ def simulate(
     pace: Pace,
     report: Callable[[float], None] = lambda done: None,
 ) -> Outcome:
-    """Return what `policy` makes of a trace on one device whose memory is `rules.budget`."""
+    """Return what `policy` makes of a trace on one device whose memory is `rules.budget`.
+
+    What fits is loaded before the trace begins, as it is when a service starts.
+    """
     return _Device(places, trace, rules, policy, pace).run(report)
 
 
@@ -117,7 +120,8 @@ class _Device:
         self._load_s = {place.expert: place.load_s for place in places}
         for p in places:
             self._scheduler.add(Engine(p.expert, p.size, p.load_s, p.slots, p.pinned))
-        self._now = 0.0
+        # The service is up before the first request: what fits beside one another is loaded.
+        self._now = -sum(place.load_s + 1.0 for place in places) * pace.beside_answers
         self._work = 0.0  # the clock of work: seconds of a request that has the device to itself
         self._running: list[tuple[float, int, Ticket]] = []
         self._active = 0
@@ -167,7 +171,8 @@ class _Device:
                 if arrived % _REPORT_EVERY == 0:
                     report(arrived)
             self._act()
-        return Outcome(self._wait_s, self._served, self._hit, self._loads, self._ended)
+        seconds = self._ended - float(trace.at[0]) if requests else 0.0
+        return Outcome(self._wait_s, self._served, self._hit, self._loads, seconds)
 
     def _speeds(self) -> tuple[float, float]:
         """Return how fast the clock of work and the load advance now."""
