@@ -26,12 +26,14 @@ import numpy as np
 from rich.table import Table as Shown
 
 from _common import console, finish, machine, markdown, parser, versions
+from motet.composer.assembly import Assembly
+from motet.config import load
 from motet.residency.actions import Rules
 from motet.residency.pace import Pace
 from motet.residency.simulate import Place, simulate
+from motet.residency.sizes import sizes_of
 from motet.residency.trace import Trace, make_trace
 from motet.weights import Setting, default_cache, fetch
-from motet.weights.sizes import weight_bytes
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent
@@ -132,7 +134,7 @@ def predict(
     trace: Trace, found: dict[str, Any], pace: dict[str, float], size: int, memory: int, policy: str
 ) -> dict[str, float]:
     """Return throughput and p95 wait of a run as the simulator says, from pace and answers."""
-    places = [Place(e, size, Pace(**_known(pace)).load_s(size - _KV), _SLOTS) for e in _EXPERTS]
+    places = [Place(e, size, Pace(**_known(pace)).load_s(size), _SLOTS) for e in _EXPERTS]
     seconds = np.maximum(1, np.array(found["tokens"])) * pace["token_s"]
     asked = Trace(trace.names, trace.at, trace.expert, seconds)
     rules = Rules(memory, _PATIENCE_S, 10_000, _TURN_S)
@@ -155,9 +157,8 @@ def measure(
     count = arguments.requests or (24 if arguments.quick else 100)
     rounds = 1 if arguments.quick else arguments.rounds
     merge(folder)
-    weights = weight_bytes(str(folder / _EXPERTS[0]), Setting(folder, default_cache()), width=4)
-    assert weights is not None
-    size = weights + _KV
+    size = sizes_of(Assembly(load(configure(folder, 1))).experts)[_EXPERTS[0]]
+    assert size is not None
     memory = arguments.resident * size
     config = configure(folder, memory)
     file, trace = ask(folder, count, arguments.rate, arguments.seed)

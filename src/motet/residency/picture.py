@@ -69,8 +69,12 @@ def _bars(axes: Any, outcomes: Mapping[str, Outcome]) -> None:
         for number, (policy, value) in enumerate(zip(outcomes, values, strict=True)):
             y = row + (number - (len(outcomes) - 1) / 2) * height
             axes.barh(y, value / most, height * 0.9, color=_COLOURS[policy])
-            axes.text(value / most + 0.02, y, f"{value:,.3g}", va="center", fontsize=8)
+            axes.text(value / most + 0.02, y, _short(value), va="center", fontsize=8)
     axes.set_yticks(range(len(measures)), list(measures))
     axes.invert_yaxis()
     axes.set_xlim(0, 1.25)
     axes.set_xticks([])
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
