@@ -18,15 +18,32 @@ def deploy(
     address: Annotated[
         str | None, typer.Option(help="Apply it to the Ray at this address, or 'auto'.")
     ] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            help="Plan for devices such as 2xh100: see `motet plan`; pools get its shares."
+        ),
+    ] = None,
+    host_memory: Annotated[
+        str, typer.Option(help="Memory of the host for experts that sleep (with --plan).")
+    ] = "0GiB",
+    traffic: Annotated[
+        str | None, typer.Option(help="Weights such as sql=3,units=1 (with --plan).")
+    ] = None,
 ) -> None:
     """Write a Ray Serve config for a cluster, or apply it to a running one."""
+    from motet.cli.plan import plan_of
     from motet.composer.assembly import Assembly
     from motet.config import load
-    from motet.deploy import serve_config
+    from motet.deploy import graph, serve_config
+    from motet.planner import apply
 
     setup_logs(verbose=False)
     document = load(config)
     Assembly(document)
+    graph.check(document)
+    if plan is not None:
+        document = apply(document, plan_of(document, plan, host_memory, traffic))
     content = serve_config.of(document)
     if address is not None:
         serve_config.apply(content, document, address)

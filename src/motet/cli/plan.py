@@ -45,21 +45,19 @@ def plan(
     """
     from motet.composer.assembly import Assembly
     from motet.config import load
-    from motet.planner import demands, make_plan
     from motet.planner.picture import draw
 
     document = load(config)
     Assembly(document)
-    machine = machine_of(devices, host_memory)
-    wanted = demands(
+    made = plan_of(
         document,
+        devices,
+        host_memory,
+        traffic,
+        pin=pin,
         concurrency=concurrency,
-        traffic=weights_of(traffic),
-        pinned=_pinned(document, pin),
+        seconds=seconds,
     )
-    if not wanted:
-        raise ConfigError(f"{config}: no expert of this config holds a model here.")
-    made = make_plan(wanted, machine, seconds=seconds)
     if png is not None:
         draw(made, png)
     if json:
@@ -68,6 +66,37 @@ def plan(
         _show(made)
         if png is not None:
             typer.echo(f"Wrote {png}.")
+
+
+def plan_of(
+    document: Document,
+    devices: str | None,
+    host_memory: str,
+    traffic: str | None,
+    *,
+    pin: str | None = None,
+    concurrency: int = 8,
+    seconds: float = 2.5,
+) -> Plan:
+    """Return the plan of a config for what the options of `motet plan` say.
+
+    Raises
+    ------
+    ConfigError
+        An option is wrong, nobody holds a model, or the experts do not fit.
+    """
+    from motet.planner import demands, make_plan
+
+    machine = machine_of(devices, host_memory)
+    wanted = demands(
+        document,
+        concurrency=concurrency,
+        traffic=weights_of(traffic),
+        pinned=_pinned(document, pin),
+    )
+    if not wanted:
+        raise ConfigError(f"{document.name}: no expert of this config holds a model here.")
+    return make_plan(wanted, machine, seconds=seconds)
 
 
 def machine_of(devices: str | None, host_memory: str) -> Machine:

@@ -52,7 +52,7 @@ class Replicas(Options):
     """How many replicas a pool may have."""
 
     min: NonNegativeInt = 1
-    """Replicas kept at all times; 0 lets an idle pool leave."""
+    """Replicas kept at all times; with 0 the pool sleeps until it is asked, and again when idle."""
     max: PositiveInt = 1
     """Replicas under load."""
 
