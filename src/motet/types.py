@@ -179,6 +179,7 @@ class State(StrEnum):
 
     STARTING = "starting"
     READY = "ready"
+    ASLEEP = "asleep"
     DOWN = "down"
 
 
@@ -191,8 +192,8 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether the expert can take a request now."""
-        return self.state is State.READY
+        """Whether the expert can take a request now; one that sleeps is woken by it."""
+        return self.state in (State.READY, State.ASLEEP)
 
 
 READY = Health(State.READY)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
@@ -45,6 +46,30 @@ def folder(tmp_path):
 
 def plan(folder, *options):
     return CliRunner().invoke(app, ["plan", str(folder / "experts.yaml"), *options])
+
+
+def test_a_deployment_can_follow_the_plan(folder):
+    done = CliRunner().invoke(
+        app,
+        ["deploy", str(folder / "experts.yaml"), "--plan", "8GiB", "--traffic", "tuned=3,small=1"],
+    )
+    assert done.exit_code == 0, done.output
+    apps = {each["name"]: each["args"] for each in yaml.safe_load(done.stdout)["applications"]}
+    small, large = (
+        json.loads(apps[f"motet-pool-{name}"]["config"])["experts"][0]["resources"]
+        for name in ("small", "large")
+    )
+    assert 0 < small["gpus"] < large["gpus"] and small["gpus"] + large["gpus"] <= 1
+    assert large["memory"] > small["memory"] > 2**20
+    told = CliRunner().invoke(app, ["deploy", str(folder / "experts.yaml"), "--plan", "h1000"])
+    assert told.exit_code == 1 and "no device 'h1000'" in told.output
+
+
+def test_what_the_config_pins_is_pinned(folder):
+    text = CONFIG.replace("model: small,", "model: small, pinned: true,")
+    (folder / "experts.yaml").write_text(text)
+    found = json.loads(plan(folder, "--devices", "cpu:8GiB", "--json").stdout)
+    assert found["experts"][0]["why"] == "pinned"
 
 
 def test_sizes_come_from_files(folder):

@@ -13,6 +13,7 @@ from motet.composer.assembly import Assembly
 from motet.config import load, parse
 from motet.deploy import cluster, graph, handles, serve_config
 from motet.errors import (
+    ConfigError,
     DeployError,
     ExpertError,
     ExpertOverloaded,
@@ -80,6 +81,39 @@ def test_builders(document, monkeypatch):
     assert 0 < pool.max_queued_requests < 10_000 and 0 < pool.max_ongoing_requests < 10_000
     with pytest.raises(UnknownModel):
         graph.pool({**args, "expert": "lora"})
+
+
+def test_a_pool_that_sleeps_begins_without_a_replica():
+    text = TEXT.replace("{min: 1, max: 3}", "{min: 0, max: 3}")
+    document = parse(text, env={"KEY": "s3cret"})
+    pool = graph.pool(graph.pool_arguments(document, "here"))._bound_deployment
+    scaling = pool._deployment_config.autoscaling_config
+    assert (scaling.min_replicas, scaling.initial_replicas, scaling.max_replicas) == (0, 0, 3)
+
+
+def test_residency_is_of_one_process(document):
+    graph.check(document)
+    text = TEXT + "residency: {memory: 1GiB}\n"
+    with pytest.raises(ConfigError, match="experts.yaml:9: residency: .*replicas.min: 0"):
+        graph.check(parse(text, env={"KEY": "s3cret"}))
+
+
+@pytest.mark.engine
+def test_a_share_of_a_gpu_is_told_to_vllm(document):
+    """Its check at start asks for a share of the whole GPU, however the cache is sized."""
+    from motet.deploy.vllm import _engine_args
+
+    def told(**resources):
+        text = TEXT.replace("model: org/name}", f"model: org/name, resources: {resources}}}")
+        made = parse(text, env={"KEY": "s3cret"})
+        expert = Assembly(made, graph.builder(made)).experts["org/base"]
+        return _engine_args(expert.entry, expert.options, expert.setting)
+
+    shared = told(gpus=0.5, memory=2**30)
+    assert (shared["kv_cache_memory_bytes"], shared["gpu_memory_utilization"]) == (2**30, 0.46)
+    assert "gpu_memory_utilization" not in told(gpus=2)
+    assert told(gpus=2)["tensor_parallel_size"] == 2
+    assert "gpu_memory_utilization" not in told(memory=2**30)
 
 
 def test_a_new_adapter_or_expert_restarts_no_pool(document):
@@ -152,7 +186,7 @@ def controller(monkeypatch, status, replicas):
 
 def caller(document, monkeypatch, replica, expert="here"):
     monkeypatch.setattr(handles.serve, "get_deployment_handle", lambda *_, **__: replica)
-    return Assembly(document, graph._in_graph).experts[expert]
+    return Assembly(document, graph.builder(document)).experts[expert]
 
 
 async def test_pool_answers(document, monkeypatch):
@@ -214,6 +248,45 @@ async def test_waiting_for_a_pool_that_died_is_given_up(document, monkeypatch):
         async for _ in caller(document, monkeypatch, replica).stream(ASK):
             pass
     assert replica.cancelled
+
+
+ASLEEP = TEXT.replace("{min: 1, max: 3}", "{min: 0, max: 3}").replace(
+    "model: org/name}", "model: org/name, resources: {replicas: {min: 0}}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "replicas", "state", "reason"),
+    [
+        ("RUNNING", {}, State.ASLEEP, "a request starts a replica"),
+        ("DEPLOYING", {"STARTING": 1}, State.ASLEEP, "is being started"),
+        ("RUNNING", {"RUNNING": 1, "STARTING": 1}, State.READY, ""),
+        ("UNHEALTHY", {}, State.DOWN, "no weights"),
+        (None, {}, State.STARTING, "not deployed yet"),
+    ],
+)
+async def test_health_of_a_pool_that_sleeps(monkeypatch, status, replicas, state, reason):
+    controller(monkeypatch, status, replicas)
+    document = parse(ASLEEP, env={"KEY": "s3cret"})
+    health = await caller(document, monkeypatch, Replica()).health()
+    assert health.state is state and reason in health.reason
+
+
+async def test_a_request_waits_until_a_sleeping_pool_is_up(monkeypatch):
+    replica = Replica([Chunk(text="awake")], delay_s=1.2)
+    controller(monkeypatch, "RUNNING", {"STARTING": 1})
+    document = parse(ASLEEP, env={"KEY": "s3cret"})
+    asked = caller(document, monkeypatch, replica)
+    assert [chunk.text async for chunk in asked.stream(ASK)] == ["awake"]
+
+
+async def test_an_adapter_sleeps_with_its_base(monkeypatch):
+    controller(monkeypatch, "RUNNING", {})
+    apps = handles.serve.status().applications
+    apps["motet-pool-org--base"] = apps["motet-pool-here"]
+    document = parse(ASLEEP, env={"KEY": "s3cret"})
+    asked = caller(document, monkeypatch, Replica(), "lora")
+    assert (await asked.health()).state is State.ASLEEP
 
 
 async def test_waiting_for_a_slow_pool_goes_on(document, monkeypatch):

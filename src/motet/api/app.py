@@ -23,7 +23,7 @@ from motet.api.errors import (
     on_unexpected_error,
 )
 from motet.api.guard import KeyCheck, read_body
-from motet.api.metrics import Metrics
+from motet.api.metrics import Metrics, SwapMetrics
 from motet.batch.service import BatchService
 from motet.composer.service import Motet
 from motet.errors import MotetError, UnknownModel
@@ -59,6 +59,8 @@ def create_app(service: Motet) -> FastAPI:
     app.add_middleware(KeyCheck, service=service.config.service)
     app.state.created = int(time.time())
     metrics = Metrics()
+    if service.swapper is not None:
+        service.swapper.watcher = SwapMetrics(metrics.registry)
     _add_answers(app, service, metrics)
     _add_listings(app, service)
     add_files(app, batches, service.config.service)
@@ -98,9 +100,11 @@ def _add_listings(app: FastAPI, service: Motet) -> None:
         plan = service.pipeline.plans[name]
         about: dict[str, Any] = {"kind": "composition", "description": plan.description}
         if name in service.fleet.view:
-            card = service.fleet.view[name].card
+            member = service.fleet.view[name]
+            card = member.card
             about = {
                 "kind": "expert",
+                "state": member.health.state,
                 "description": card.description,
                 "engine": card.engine,
                 "context": card.context,

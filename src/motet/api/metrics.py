@@ -30,7 +30,7 @@ class Metrics:
         # Sharing between processes works through files; a registry of its own keeps the values of
         # a lone process apart from those of other services in it, such as in tests.
         self._shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
-        self._registry = registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "motet_requests", "Requests by outcome.", ["composition", "status"], registry=registry
         )
@@ -88,8 +88,71 @@ class Metrics:
         """Return the text that Prometheus scrapes."""
         for name, member in fleet.items():
             self.ready.labels(name).set(1 if member.health.ready else 0)
-        registry = self._registry
+        registry = self.registry
         if self._shared:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+class SwapMetrics:
+    """What `residency` does; a `Watcher` of the swapper."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._leases = Counter(
+            "motet_residency_leases",
+            "Requests for experts that come and go: hit, waited, refused, or left while waiting.",
+            ["expert", "outcome"],
+            registry=registry,
+        )
+        self._wait_seconds = Histogram(
+            "motet_residency_wait_seconds",
+            "From asking to a place on a loaded engine.",
+            ["expert"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._loads = Counter(
+            "motet_residency_loads",
+            "Loads by outcome.",
+            ["engine", "outcome"],
+            registry=registry,
+        )
+        self._load_seconds = Histogram(
+            "motet_residency_load_seconds",
+            "How long loading takes.",
+            ["engine"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._evictions = Counter(
+            "motet_residency_evictions", "Engines that left.", ["engine"], registry=registry
+        )
+        self._bytes = Gauge(
+            "motet_residency_bytes",
+            "Memory that engines take, of the budget.",
+            ["of"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+
+    def leased(self, expert: str, outcome: str, seconds: float) -> None:
+        """Count the end of waiting; see `Watcher`."""
+        self._leases.labels(expert, outcome).inc()
+        if outcome in ("hit", "waited"):
+            self._wait_seconds.labels(expert).observe(seconds)
+
+    def loaded(self, engine: str, outcome: str, seconds: float) -> None:
+        """Count a load."""
+        self._loads.labels(engine, outcome).inc()
+        if outcome == "ok":
+            self._load_seconds.labels(engine).observe(seconds)
+
+    def unloaded(self, engine: str) -> None:
+        """Count an engine that has left."""
+        self._evictions.labels(engine).inc()
+
+    def holds(self, used: int, budget: int) -> None:
+        """Show what is taken, and what may be."""
+        self._bytes.labels("used").set(used)
+        self._bytes.labels("budget").set(budget)

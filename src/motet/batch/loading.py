@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from motet.batch.scheduler import Engine
-from motet.batch.sizes import default_budget, sizes_of
 from motet.composer.calls import Asked
 from motet.errors import BatchError, ExpertUnavailable
 from motet.experts import Expert
 from motet.experts.fleet import LiveFleet
+from motet.residency.engines import LocalEngines
 
 
 class Loader(Protocol):
@@ -58,14 +57,8 @@ class Loader(Protocol):
         """Give back everything."""
 
 
-class LocalLoader:
-    """Experts as objects in this process; those that hold a model are made anew for each load.
-
-    Parameters
-    ----------
-    experts
-        Built, and not started.
-    """
+class LocalLoader(LocalEngines):
+    """Experts as objects in this process; see `LocalEngines`."""
 
     at_once = 16
 
@@ -76,23 +69,11 @@ class LocalLoader:
                     f"Expert {name!r}: the engine {expert.entry.engine!r} runs on Ray.",
                     hint="Run the batch without --local.",
                 )
-        self._built = experts
-        self._up: dict[str, Expert] = {}
-        # transformers cannot be imported by two threads at once, and loads would share the disk.
-        self._loading = asyncio.Lock()
+        super().__init__(experts)
 
     def engine(self, expert: str) -> Engine:
         """Return the expert's own engine: none is shared in one process."""
         return Engine(expert, always=self._built[expert].home == "ingress")
-
-    async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
-        """Read the sizes from the files of the weights, which are fetched if need be."""
-        held = {e: self._built[e] for e in engines if self._built[e].home != "ingress"}
-        return await asyncio.to_thread(sizes_of, held)
-
-    def room(self) -> int | None:
-        """Return a share of the memory that is free now."""
-        return default_budget()
 
     async def open(self) -> None:
         """Start what holds no model."""
@@ -100,36 +81,6 @@ class LocalLoader:
             if expert.home == "ingress":
                 await expert.start()
                 self._up[name] = expert
-
-    async def load(self, engine: str) -> None:
-        """Start the expert, as a new object: closing ends one for good."""
-        built = self._built[engine]
-        expert = type(built)(built.entry, built.options, built.setting)
-        async with self._loading:
-            try:
-                await expert.start()
-            except BaseException:
-                await expert.close()
-                raise
-        self._up[engine] = expert
-
-    def expert(self, expert: str) -> Expert:
-        """Return a started expert."""
-        return self._up[expert]
-
-    async def unload(self, engine: str) -> None:
-        """Close the expert, and have its weights freed before the next is loaded."""
-        expert = self._up.pop(engine)
-        await expert.close()
-        if expert.home != "ingress":
-            del expert
-            await asyncio.to_thread(gc.collect)  # models hold themselves in circles
-
-    async def close(self) -> None:
-        """Close every expert that is up."""
-        while self._up:
-            _, expert = self._up.popitem()
-            await expert.close()
 
 
 class LiveLoader:

@@ -24,23 +24,39 @@ def deploy(
         Path | None,
         typer.Option(help="Write a RayService for KubeRay, on the cluster that this file says."),
     ] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            help="Plan for devices such as 2xh100: see `motet plan`; pools get its shares."
+        ),
+    ] = None,
+    host_memory: Annotated[
+        str, typer.Option(help="Memory of the host for experts that sleep (with --plan).")
+    ] = "0GiB",
+    traffic: Annotated[
+        str | None, typer.Option(help="Weights such as sql=3,units=1 (with --plan).")
+    ] = None,
 ) -> None:
     """Write a Ray Serve config for a cluster, or apply it to a running one."""
+    from motet.cli.plan import plan_of
     from motet.composer.assembly import Assembly
     from motet.config import load, load_as
-    from motet.deploy import kuberay, serve_config
+    from motet.deploy import graph, kuberay, serve_config
+    from motet.planner import apply
 
     setup_logs(verbose=False)
     document = load(config)
     Assembly(document)
     if values is not None and address is not None:
         raise ConfigError("--values writes a file for Kubernetes; --address applies to a Ray.")
-    apply = "serve deploy"
+    graph.check(document)
+    if plan is not None:
+        document = apply(document, plan_of(document, plan, host_memory, traffic))
     if values is None:
-        content = serve_config.of(document)
+        content, then = serve_config.of(document), "serve deploy"
     else:
         cluster = load_as(values, kuberay.Values, "a values file, such as deploy/values.yaml")
-        content, apply = kuberay.of(document, cluster), "kubectl apply -f"
+        content, then = kuberay.of(document, cluster), "kubectl apply -f"
     if address is not None:
         serve_config.apply(content, document, address)
         typer.echo(f"Applied {len(content['applications'])} applications to Ray at {address}.")
@@ -49,4 +65,4 @@ def deploy(
         typer.echo(serve_config.text(content), nl=False)
     else:
         path = serve_config.write(content, str(output))
-        typer.echo(f"Wrote {path}. Apply it with: {apply} {path}")
+        typer.echo(f"Wrote {path}. Apply it with: {then} {path}")

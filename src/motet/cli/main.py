@@ -15,6 +15,7 @@ from motet.cli import (
     route,
     router,
     serve,
+    simulate,
     table,
 )
 
@@ -29,6 +30,7 @@ app.command("serve")(serve.serve)
 app.command("deploy")(deploy.deploy)
 app.command("check")(check.check)
 app.command("plan")(plan.plan)
+app.command("simulate")(simulate.simulate)
 app.command("chat")(chat.chat)
 app.command("batch")(batch.batch)
 app.command("route")(route.route)

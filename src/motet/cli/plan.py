@@ -12,6 +12,7 @@ from motet.cli.console import ConfigPath, Json, command, print_json
 from motet.errors import ConfigError
 
 if TYPE_CHECKING:
+    from motet.config import Document
     from motet.planner import Machine, Plan
 
 
@@ -28,7 +29,9 @@ def plan(
     traffic: Annotated[
         str | None, typer.Option(help="Weights such as sql=3,units=1; else all alike.")
     ] = None,
-    pin: Annotated[str | None, typer.Option(help="Experts that never leave, by commas.")] = None,
+    pin: Annotated[
+        str | None, typer.Option(help="Further experts that never leave, by commas.")
+    ] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, help="Requests of full context that an engine holds at once.")
     ] = 8,
@@ -42,21 +45,19 @@ def plan(
     """
     from motet.composer.assembly import Assembly
     from motet.config import load
-    from motet.planner import demands, make_plan
     from motet.planner.picture import draw
 
     document = load(config)
     Assembly(document)
-    machine = _machine(devices, host_memory)
-    wanted = demands(
+    made = plan_of(
         document,
+        devices,
+        host_memory,
+        traffic,
+        pin=pin,
         concurrency=concurrency,
-        traffic=_weights(traffic),
-        pinned=frozenset(pin.split(",")) if pin else frozenset(),
+        seconds=seconds,
     )
-    if not wanted:
-        raise ConfigError(f"{config}: no expert of this config holds a model here.")
-    made = make_plan(wanted, machine, seconds=seconds)
     if png is not None:
         draw(made, png)
     if json:
@@ -67,7 +68,39 @@ def plan(
             typer.echo(f"Wrote {png}.")
 
 
-def _machine(devices: str | None, host_memory: str) -> Machine:
+def plan_of(
+    document: Document,
+    devices: str | None,
+    host_memory: str,
+    traffic: str | None,
+    *,
+    pin: str | None = None,
+    concurrency: int = 8,
+    seconds: float = 2.5,
+) -> Plan:
+    """Return the plan of a config for what the options of `motet plan` say.
+
+    Raises
+    ------
+    ConfigError
+        An option is wrong, nobody holds a model, or the experts do not fit.
+    """
+    from motet.planner import demands, make_plan
+
+    machine = machine_of(devices, host_memory)
+    wanted = demands(
+        document,
+        concurrency=concurrency,
+        traffic=weights_of(traffic),
+        pinned=_pinned(document, pin),
+    )
+    if not wanted:
+        raise ConfigError(f"{document.name}: no expert of this config holds a model here.")
+    return make_plan(wanted, machine, seconds=seconds)
+
+
+def machine_of(devices: str | None, host_memory: str) -> Machine:
+    """Return the machine that `--devices` and `--host-memory` say; without them this one."""
     from pydantic import ByteSize, TypeAdapter, ValidationError
 
     from motet.planner.devices import Device, Machine, parse_machine
@@ -83,7 +116,14 @@ def _machine(devices: str | None, host_memory: str) -> Machine:
     return Machine((Device("cpu", int(0.9 * free), free),))
 
 
-def _weights(text: str | None) -> dict[str, float] | None:
+def _pinned(document: Document, more: str | None) -> frozenset[str]:
+    """Return the experts that the config pins, and `more`; an adapter pins its base."""
+    pinned = [e.options.get("base", e.id) for e in document.config.experts if e.pinned]
+    return frozenset([*pinned, *(more.split(",") if more else [])])
+
+
+def weights_of(text: str | None) -> dict[str, float] | None:
+    """Return the weights that `--traffic` says, such as `sql=3,units=1`."""
     if text is None:
         return None
     weights: dict[str, float] = {}

@@ -14,7 +14,7 @@ from rich.table import Table
 from motet.config import Document, ExpertEntry
 from motet.weights import Setting, default_cache, fetch
 
-_STYLES = {"ready": "green", "starting": "yellow", "failed": "red", "down": "red"}
+_STYLES = {"ready": "green", "asleep": "cyan", "starting": "yellow", "failed": "red", "down": "red"}
 
 
 class Step:
@@ -73,7 +73,7 @@ class Screen:
         """Show expert states; the first time with the compositions and how to ask."""
         config, service = self._document.config, self._document.config.service
         if self._shown:
-            up = sum(state == "ready" for state in states.values())
+            up = sum(state in ("ready", "asleep") for state in states.values())
             self._console.print(f"  {up} of {len(states)} experts answer now.")
             return
         self._shown = True

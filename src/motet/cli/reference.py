@@ -21,7 +21,7 @@ from motet.config import (
     Options,
     Service,
 )
-from motet.config.schema import PriceEntry, Replicas, Resources
+from motet.config.schema import PriceEntry, Replicas, Residency, Resources
 from motet.experts import ENGINES
 from motet.registry import Registry
 from motet.routers import ROUTERS
@@ -45,6 +45,7 @@ _SECTIONS: tuple[tuple[str, type[Options], str], ...] = (
     ("experts[].resources.replicas", Replicas, ""),
     ("routers", Component, "One entry a router, by name. Its kind adds the fields listed below."),
     ("compositions", Composition, "One entry a composition, by name, which is a model name."),
+    ("residency", Residency, ""),
     ("service", Service, ""),
     ("service.limits and compositions.*.limits", Limits, ""),
     ("service.batches", Batches, ""),

@@ -14,6 +14,8 @@ from motet.composer.pipeline import Answer, Pipeline
 from motet.config import Document, load
 from motet.errors import MotetError
 from motet.experts.fleet import LiveFleet
+from motet.residency.expert import swap
+from motet.residency.swapper import Swapper
 from motet.routers import Router
 from motet.types import Decision, Message, Request, Usage
 
@@ -52,6 +54,9 @@ class Motet:
         self.document = document
         self.config = document.config
         assembly = Assembly(document, build)
+        self.swapper: Swapper | None = None
+        if self.config.residency is not None:
+            self.swapper = swap(assembly.experts, self.config.residency)
         self.fleet = LiveFleet(
             assembly.experts.values(), health_interval_s=self.config.service.health_interval_s
         )
@@ -86,6 +91,8 @@ class Motet:
         await asyncio.gather(*self._starting, return_exceptions=True)
         self._encoders.close()
         await self.fleet.close()
+        if self.swapper is not None:
+            await self.swapper.close()
 
     async def route(self, request: Request) -> Decision:
         """Decide without answering; see `Pipeline.decide`."""

@@ -9,6 +9,7 @@ from motet.config.schema import (
     ExpertEntry,
     Limits,
     Options,
+    Residency,
     Service,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "ExpertEntry",
     "Limits",
     "Options",
+    "Residency",
     "Service",
     "load",
     "load_as",

@@ -52,7 +52,7 @@ class Replicas(Options):
     """How many replicas a pool may have."""
 
     min: NonNegativeInt = 1
-    """Replicas kept at all times; 0 lets an idle pool leave."""
+    """Replicas kept at all times; with 0 the pool sleeps until it is asked, and again when idle."""
     max: PositiveInt = 1
     """Replicas under load."""
 
@@ -99,6 +99,8 @@ class ExpertEntry(Options):
     """Whether the service is whole without it."""
     resources: Resources = Resources()
     """What a replica of its pool takes (engines that run here)."""
+    pinned: bool = False
+    """Whether it stays in memory whatever others need (with `residency`, and in `motet plan`)."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -190,6 +192,25 @@ class Service(Options):
     """Batches over HTTP."""
 
 
+class Residency(Options):
+    """More experts than memory: they are loaded when they are asked for, and leave for others."""
+
+    memory: ByteSize
+    """Memory that loaded experts may take together, such as `4GiB`: weights as they are counted in
+    memory, and each expert's `resources.memory` for keys and values."""
+    policy: Literal["worth", "lru", "in-order"] = "worth"
+    """Who comes and who leaves. `worth` weighs seconds of loading, recent requests and who waits;
+    `lru` and `in-order` are there to compare."""
+    max_wait_s: PositiveFloat = 45.0
+    """Seconds a request waits for its expert to be loaded, or for its turn on it, before it is
+    refused or goes to the next expert. Below `first_chunk_s` of the strategy, so that it is told
+    why."""
+    max_waiting: PositiveInt = 256
+    """Requests that may wait at once; more are refused as overload."""
+    turn_s: PositiveFloat = 10.0
+    """Seconds a busy expert keeps its place while requests wait for one that does not fit."""
+
+
 class Config(Options):
     """The whole file."""
 
@@ -199,6 +220,9 @@ class Config(Options):
     """The fleet, at least one."""
     routers: dict[Name, Component] = {}
     """Routers by name."""
+    residency: Residency | None = None
+    """Loading experts on demand within a bound of memory (`motet serve --local`); without it every
+    expert is loaded at start."""
     compositions: dict[Name, Composition] = {}
     """Compositions by name."""
     service: Service = Service()

@@ -7,12 +7,12 @@ import socket
 from collections.abc import Iterable, Mapping
 
 from motet.batch.scheduler import Engine
-from motet.batch.sizes import default_budget, sizes_of
 from motet.config import Document
 from motet.deploy import cluster
 from motet.deploy.names import pool_of
 from motet.errors import DeployError
 from motet.experts import Expert
+from motet.residency.sizes import default_budget, sizes_of
 
 _CPU_CACHE_BYTES = 1024**3  # what a vLLM pool on a CPU takes for keys and values by default
 

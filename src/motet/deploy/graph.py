@@ -15,11 +15,12 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.deployment import Application
 
+from motet.composer.assembly import Build
 from motet.composer.service import Motet
 from motet.config import Document, ExpertEntry, Options, parse
 from motet.deploy.handles import PoolExpert
 from motet.deploy.names import INGRESS, pool_of
-from motet.errors import UnknownModel
+from motet.errors import ConfigError, UnknownModel
 from motet.experts import ENGINES, Expert
 from motet.experts.vllm import DEFAULT_SLOTS
 from motet.weights import Setting, default_cache
@@ -146,16 +147,43 @@ def _ingress_app(args: GraphArgs) -> Any:
     """Build the ASGI app inside an ingress replica."""
     from motet.api import create_app
 
-    return create_app(Motet(_document(args), build=_in_graph))
+    document = _document(args)
+    return create_app(Motet(document, build=builder(document)))
 
 
-def _in_graph(entry: ExpertEntry, options: Options, setting: Setting) -> Expert:
-    """Make an expert for the ingress: the engine itself, or a caller of its pool."""
-    engine = ENGINES.load(entry.engine)
-    expert = engine(entry, options, setting)
-    if engine.home == "ingress":
-        return expert
-    return PoolExpert(entry, options, setting, expert.card)
+def builder(document: Document) -> Build:
+    """Return what makes the ingress's experts: the engine itself, or a caller of its pool."""
+    entries = {entry.id: entry for entry in document.config.experts}
+
+    def build(entry: ExpertEntry, options: Options, setting: Setting) -> Expert:
+        engine = ENGINES.load(entry.engine)
+        expert = engine(entry, options, setting)
+        if engine.home == "ingress":
+            return expert
+        home = entries.get(str(entry.options.get("base", entry.id)), entry)
+        sleeps = home.resources.replicas.min == 0
+        return PoolExpert(entry, options, setting, expert.card, sleeps=sleeps)
+
+    return build
+
+
+def check(document: Document) -> None:
+    """Refuse what only one process can do.
+
+    Raises
+    ------
+    ConfigError
+        The config has a `residency` section.
+    """
+    if document.config.residency is not None:
+        raise ConfigError(
+            [
+                document.problem(
+                    ("residency",), "loads experts of one process (--local), not pools."
+                )
+            ],
+            hint="Give pools that may sleep resources.replicas.min: 0, and leave the section out.",
+        )
 
 
 def _document(args: GraphArgs) -> Document:

@@ -40,11 +40,26 @@ _STARTING = (
 
 
 class PoolExpert(Expert):
-    """Calls the pool of an expert, or of its base, through a Serve handle."""
+    """Calls the pool of an expert, or of its base, through a Serve handle.
 
-    def __init__(self, entry: ExpertEntry, options: Any, setting: Setting, card: ExpertCard):
+    Parameters
+    ----------
+    sleeps
+        Whether the pool may have no replica, until a request makes Serve start one.
+    """
+
+    def __init__(
+        self,
+        entry: ExpertEntry,
+        options: Any,
+        setting: Setting,
+        card: ExpertCard,
+        *,
+        sleeps: bool = False,
+    ) -> None:
         super().__init__(entry, options, setting)
         self.card = card
+        self._sleeps = sleeps
         self._pool = pool_of(getattr(options, "base", None) or entry.id)
         self._adapter: str | None = getattr(options, "adapter", None)
         self._handle: DeploymentHandle | None = None
@@ -57,6 +72,9 @@ class PoolExpert(Expert):
             return Health(State.STARTING, "its pool is not deployed yet")
         if pool.running:
             return READY
+        if self._sleeps and pool.status in _STARTING:
+            reason = "a replica is being started" if pool.starting else "a request starts a replica"
+            return Health(State.ASLEEP, reason)
         if pool.status in _STARTING:
             return Health(State.STARTING, pool.message or "its pool is starting")
         return Health(State.DOWN, pool.message or f"its pool is {pool.status.lower()}")
@@ -136,10 +154,13 @@ class _Pool:
     running
         Replicas that take requests. The application's own status stays RUNNING while a replica
         that died is replaced, and a request would wait for that.
+    starting
+        Replicas on their way.
     """
 
     status: ApplicationStatus
     running: int
+    starting: int
     message: str
 
 
@@ -172,10 +193,14 @@ def _pool(app: ApplicationStatusOverview, before: _Pool | None) -> _Pool:
         # A changed config is being built: the controller lists nothing, and the replicas go on.
         return before
     deployments = app.deployments.values()
-    running = sum(d.replica_states.get(state, 0) for d in deployments for state in _TAKING)
+
+    def count(*states: ReplicaState) -> int:
+        return sum(d.replica_states.get(state, 0) for d in deployments for state in states)
+
     words = [app.message, *(deployment.message for deployment in deployments)]
     text = next((word for word in words if word), "")
-    return _Pool(app.status, running, text.strip().splitlines()[-1][:300] if text else "")
+    running, starting = count(*_TAKING), count(ReplicaState.STARTING)
+    return _Pool(app.status, running, starting, text.strip().splitlines()[-1][:300] if text else "")
 
 
 _POOLS = _Pools()

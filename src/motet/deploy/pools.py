@@ -98,7 +98,7 @@ def autoscaling(entry: ExpertEntry, target: int) -> dict[str, Any]:
     replicas = entry.resources.replicas
     return {
         "min_replicas": replicas.min,
-        "initial_replicas": max(1, replicas.min),
+        "initial_replicas": replicas.min,
         "max_replicas": replicas.max,
         "target_ongoing_requests": target,
     }

@@ -31,6 +31,7 @@ from motet.deploy.pools import HEALTH_OPTIONS, autoscaling, engine_start
 from motet.errors import ExpertRejected, ExpertUnavailable, MotetError
 from motet.experts.vllm import VllmConfig
 from motet.experts.wire import DONE, body_of, chunks_of, error_from, error_in, event_data
+from motet.planner.devices import USABLE
 from motet.types import Request
 from motet.weights import Setting, fetch
 
@@ -165,8 +166,9 @@ def _engine_args(entry: ExpertEntry, options: VllmConfig, setting: Setting) -> d
         args["kv_cache_memory_bytes"] = int(entry.resources.memory)
     elif entry.resources.gpus == 0:
         args["kv_cache_memory_bytes"] = _CPU_CACHE_BYTES
-    elif entry.resources.gpus < 1:
-        args["gpu_memory_utilization"] = round(0.9 * entry.resources.gpus, 3)
+    if 0 < entry.resources.gpus < 1:
+        # Even with its cache sized, vLLM refuses to start where less than this share is free.
+        args["gpu_memory_utilization"] = round(USABLE * entry.resources.gpus, 4)
     if entry.resources.gpus > 1:
         args["tensor_parallel_size"] = int(entry.resources.gpus)
     if entry.resources.gpus == 0:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import floor
 
 from motet.errors import ConfigError
 from motet.planner.demand import Demand
@@ -120,7 +121,8 @@ def _seat(
     why = "pinned" if demand.pinned else f"{demand.traffic:.1%} of requests"
     names = tuple(device.name for device in devices)
     kv = demand.kv + extra * demand.parts
-    return Seat(demand, State.RESIDENT, names, kv, round(share, 4), 0.0, why)
+    share = floor(10_000 * share) / 10_000  # never up: the shares of a device fit it together
+    return Seat(demand, State.RESIDENT, names, kv, share, 0.0, why)
 
 
 def _left(

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from motet.config import ExpertEntry
 from motet.experts import ENGINES, Expert
-from motet.weights import Setting
+from motet.weights import Setting, fetch
 from motet.weights.sizes import available_memory, weight_bytes
 
 _WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
+_TOKENIZER = 10
+"""Bytes in memory of a byte of `tokenizer.json`: 8 were measured for SmolLM2 and for Gemma 3."""
 _SHARE = 0.7
-"""Part of the free memory that a batch takes when nobody says: the rest is for keys and values of
+"""Part of the free memory that is taken when nobody says: the rest is for keys and values of
 engines without a configured bound, and for other programs."""
 
 
 def sizes_of(experts: Mapping[str, Expert]) -> dict[str, int | None]:
     """Return the bytes of experts that hold a model of their own; None where it is unknown.
 
-    Weights, as they are counted in memory, and the configured memory for keys and values. Blocks
-    while weights are fetched.
+    Weights, as they are counted in memory, the tokenizer, and the configured memory for keys and
+    values, which is all there is of an engine without a `model`. Blocks while weights are fetched.
 
     Raises
     ------
@@ -30,16 +33,20 @@ def sizes_of(experts: Mapping[str, Expert]) -> dict[str, int | None]:
 
 
 def default_budget() -> int:
-    """Return the bytes that a batch may take on this machine when nobody says."""
+    """Return the bytes that experts may take on this machine when nobody says."""
     return int(available_memory() * _SHARE)
 
 
 def _size(entry: ExpertEntry, setting: Setting) -> int | None:
     model = entry.options.get("model")
-    if not model:
-        return None
+    if not model:  # a plug-in's engine: what the config says is all that is known
+        return int(entry.resources.memory) if entry.resources.memory else None
     on_cpu = ENGINES.load(entry.engine).home == "pool" and not entry.resources.gpus
     # `auto` may choose 32 bits on a CPU, so those are counted.
     width = _WIDTHS.get(str(entry.options.get("dtype", "auto")), 4 if on_cpu else None)
     weights = weight_bytes(str(model), setting, width=width)
-    return None if weights is None else weights + int(entry.resources.memory or 0)
+    if weights is None:
+        return None
+    tokenizer = Path(fetch(str(model), setting)) / "tokenizer.json"
+    beside = _TOKENIZER * tokenizer.stat().st_size if tokenizer.is_file() else 0
+    return weights + beside + int(entry.resources.memory or 0)

@@ -1,0 +1,53 @@
+"""A config with a plan written into it: what each pool takes, and who sleeps until it is asked."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import orjson
+
+from motet.config import Document, parse
+from motet.planner.devices import USABLE
+from motet.planner.plan import Plan, Seat, State
+
+_STEPS = 10_000  # Ray counts GPUs in parts of this size
+
+
+def apply(document: Document, plan: Plan) -> Document:
+    """Return `document` with the resources of every planned expert as the plan has them.
+
+    A resident gets its keys and values as `memory`, and its share of a GPU as `gpus`: the shares of
+    a device add up to one at most. Others keep no replica: their pools sleep until they are asked.
+    Experts of several GPUs keep their number.
+    """
+    written = copy.deepcopy(document.written)
+    seats = {seat.demand.expert: seat for seat in plan.seats}
+    for entry in written["experts"]:
+        seat = seats.get(entry["id"])
+        if seat is not None:
+            entry["resources"] = entry.get("resources", {}) | _resources(seat, plan, entry)
+    text = orjson.dumps(written, option=orjson.OPT_INDENT_2).decode()
+    return parse(text, name=document.name, folder=document.folder)
+
+
+def _resources(seat: Seat, plan: Plan, entry: dict[str, Any]) -> dict[str, Any]:
+    demand = seat.demand
+    resident = seat.state is State.RESIDENT
+    kv = seat.kv if resident else demand.kv
+    found: dict[str, Any] = {"memory": kv // demand.parts}
+    if demand.parts == 1 and not _on_cpu(plan):
+        share = seat.share
+        if not resident:
+            room = min(d.total for d in plan.machine.devices if d.memory >= demand.part)
+            share = demand.part / room
+        found["gpus"] = min(1.0, math.floor(share / USABLE * _STEPS) / _STEPS)
+    if not resident:
+        replicas = entry.get("resources", {}).get("replicas", {})
+        found["replicas"] = {**replicas, "min": 0}
+    return found
+
+
+def _on_cpu(plan: Plan) -> bool:
+    return all(device.name == "cpu" for device in plan.machine.devices)

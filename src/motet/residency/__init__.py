@@ -1,0 +1,1 @@
+"""Which experts are in memory now: loaded when they are asked for, sent away for others."""

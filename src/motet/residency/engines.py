@@ -1,0 +1,115 @@
+"""The seam to what is loaded and unloaded, and the engines of this process behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from motet.experts import Expert
+from motet.residency.sizes import default_budget, sizes_of
+from motet.weights.sizes import available_memory
+
+
+class Engines(Protocol):
+    """Loads and unloads engines; knows nothing of who waits for them."""
+
+    async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
+        """Return the bytes that engines take once loaded; None where that is unknown.
+
+        Raises
+        ------
+        SourceError
+            Weights cannot be had.
+        """
+
+    async def load(self, engine: str) -> None:
+        """Load an engine; its expert can be asked afterwards.
+
+        Raises
+        ------
+        MotetError
+            It cannot be loaded; nothing is left of it in memory.
+        """
+
+    async def unload(self, engine: str) -> None:
+        """Give back what `load` took."""
+
+    def expert(self, expert: str) -> Expert:
+        """Return an expert whose engine is loaded."""
+
+    def free(self) -> int | None:
+        """Return the bytes that the device has left, as measured now; None where nobody can say."""
+
+    async def close(self) -> None:
+        """Give back everything."""
+
+
+class LocalEngines:
+    """Experts as objects in this process; those that hold a model are made anew for each load.
+
+    Parameters
+    ----------
+    experts
+        Built, and not started.
+    """
+
+    def __init__(self, experts: Mapping[str, Expert]) -> None:
+        self._built = experts
+        self._up: dict[str, Expert] = {}
+        # transformers cannot be imported by two threads at once, and loads would share the disk.
+        self._loading = asyncio.Lock()
+
+    async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
+        """Read the sizes from the files of the weights, which are fetched if need be."""
+        held = {e: self._built[e] for e in engines if self._built[e].home != "ingress"}
+        return await asyncio.to_thread(sizes_of, held)
+
+    def room(self) -> int | None:
+        """Return the bytes to take when nobody says: a share of the memory that is free now."""
+        return default_budget()
+
+    def free(self) -> int | None:
+        """Return the memory that this machine can give to programs now."""
+        return available_memory()
+
+    async def load(self, engine: str) -> None:
+        """Start the expert, as a new object: closing ends one for good."""
+        built = self._built[engine]
+        expert = type(built)(built.entry, built.options, built.setting)
+        async with self._loading:
+            try:
+                await expert.start()
+            except BaseException:
+                await expert.close()
+                raise
+        self._up[engine] = expert
+
+    def expert(self, expert: str) -> Expert:
+        """Return a started expert."""
+        return self._up[expert]
+
+    async def unload(self, engine: str) -> None:
+        """Close the expert, and have its weights freed before the next is loaded."""
+        expert = self._up.pop(engine)
+        await expert.close()
+        if expert.home != "ingress":
+            del expert
+            await asyncio.to_thread(_free)
+
+    async def close(self) -> None:
+        """Close every expert that is up."""
+        while self._up:
+            _, expert = self._up.popitem()
+            await expert.close()
+
+
+def _free() -> None:
+    """Give the memory of a closed model back to the system."""
+    gc.collect()  # models hold themselves in circles
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # what is freed stays with the process otherwise
+    except (AttributeError, OSError):
+        pass  # not glibc

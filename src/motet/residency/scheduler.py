@@ -1,0 +1,256 @@
+"""What to load, start, unload and refuse next: plain decisions, the time given, no waiting in here.
+
+The service drives it with real engines and a clock, the simulator with events. A ticket is a
+request that wants an engine. `Scheduler.next` says one thing to do at a time; `policy.py` holds
+the ways to choose, `memory.py` who is there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+from motet.residency.actions import Action, Refuse, Rules, Start
+from motet.residency.engine import Engine, Stage, State, Ticket
+from motet.residency.memory import Memory, mib
+from motet.residency.policy import Policy
+
+_FIRST_REST_S, _LONGEST_REST_S = 2.0, 120.0
+
+
+class Scheduler:
+    """The engines, and who waits for them.
+
+    Whatever changes something is given the time, which never goes back.
+
+    Parameters
+    ----------
+    measure
+        Returns the bytes that the device has left now; None where nobody can say.
+
+    Attributes
+    ----------
+    waiting
+        Requests that wait.
+    """
+
+    def __init__(
+        self, rules: Rules, policy: Policy, measure: Callable[[], int | None] = lambda: None
+    ) -> None:
+        self.rules = rules
+        self.memory = Memory(rules, policy, measure)
+        self.engines = self.memory.engines
+        self.waiting = 0
+        self._policy = policy
+        self._arrivals: deque[Ticket] = deque()
+        self._ready: deque[Engine] = deque()
+        self._refusals: deque[Refuse] = deque()
+        self._ahead: deque[Engine] = deque()
+        self._rest_ends_at = math.inf
+        self._changed = False
+
+    def add(self, engine: Engine) -> None:
+        """Admit an engine; it is loaded at once if it is pinned, or fits while nobody waits."""
+        self.memory.add(engine)
+        self._ahead.append(engine)
+        self._changed = True
+
+    def ask(self, name: str, now: float) -> Ticket:
+        """Queue a request for an engine; `next` starts or refuses it."""
+        engine = self.engines[name]
+        engine.note_request(now)
+        ticket = Ticket(name, now, engine.state is State.LOADED and not engine.leaving)
+        refusal = self._cannot_wait(engine, ticket, now)
+        if refusal is not None:
+            ticket.stage = Stage.OVER
+            self._refusals.append(refusal)
+            return ticket
+        engine.push(ticket)
+        self.waiting += 1
+        self._arrivals.append(ticket)
+        self._offer(engine)
+        self._changed |= engine.state is State.ABSENT
+        return ticket
+
+    def leave(self, ticket: Ticket, now: float) -> None:
+        """Note that a request is served, or has given up."""
+        engine = self.engines[ticket.engine]
+        if ticket.stage is Stage.WAITING:
+            self._drop(ticket, Stage.OVER)
+            self._changed = True
+        elif ticket.stage is Stage.RUNNING:
+            ticket.stage = Stage.OVER
+            engine.running -= 1
+            engine.used_at = now
+            self._offer(engine)
+            self._changed |= not engine.running
+
+    def loaded(self, name: str, now: float, seconds: float) -> None:
+        """Note that an engine is loaded, and how long that took."""
+        engine = self.engines[name]
+        self.memory.landed(engine, loaded=True)
+        engine.loaded_at = engine.used_at = now
+        engine.load_s = seconds
+        engine.failures, engine.error = 0, None
+        self._offer(engine)
+        self._changed = True
+
+    def failed(self, name: str, now: float, error: Exception) -> None:
+        """Note that an engine could not be loaded; who waits for it is told, and it rests."""
+        engine = self.engines[name]
+        self.memory.landed(engine, loaded=False)
+        rest = min(_LONGEST_REST_S, _FIRST_REST_S * 2**engine.failures)
+        engine.failures, engine.error = engine.failures + 1, error
+        engine.retry_at = now + rest
+        if engine.pinned:
+            self._rest_ends_at = min(self._rest_ends_at, engine.retry_at)
+        while engine.waiting:
+            ticket = engine.head()
+            self._drop(ticket, Stage.OVER)
+            self._refusals.append(Refuse(ticket, f"it cannot be loaded: {error}", rest))
+        self._changed = True
+
+    def unloaded(self, name: str) -> None:
+        """Note that an engine is gone."""
+        self.memory.gone(self.engines[name])
+        self._changed = True
+
+    def dismiss(self, name: str) -> None:
+        """Have a loaded engine that is broken leave as soon as nothing runs on it."""
+        engine = self.engines[name]
+        if engine.state is State.LOADED and not engine.leaving:
+            self.memory.send_away(engine)
+            self._changed = True
+
+    def next(self, now: float) -> Action | None:
+        """Return what to do now, taken as begun; None when only waiting is left."""
+        if not self._refusals:
+            self._expire(now)
+        if self._refusals:
+            return self._refusals.popleft()
+        ticket = self._startable()
+        if ticket is not None:
+            return self._start(ticket, now)
+        if not self._changed and now < min(self.memory.look_at, self._rest_ends_at):
+            return None
+        if now >= self._rest_ends_at:
+            self._rest_ends_at = math.inf
+        action: Action | None = self.memory.next(now, lambda: self._wanted(now))
+        if action is None and self._ahead and not self.memory.busy and not self._wanted(now):
+            action = self._load_ahead()
+        if self.memory.freed:
+            for engine in self.memory.freed:
+                self._offer(engine)
+            self.memory.freed.clear()
+            return action or self.next(now)
+        self._changed = action is not None
+        return action
+
+    @property
+    def wake_at(self) -> float:
+        """When to ask `next` again though nothing has happened; infinity for never."""
+        head = self._head()
+        bound = math.inf if head is None else head.asked_at + self.rules.max_wait_s
+        return min(bound, self.memory.look_at, self._rest_ends_at)
+
+    def _cannot_wait(self, engine: Engine, ticket: Ticket, now: float) -> Refuse | None:
+        """Return why a request is refused on arrival; None when it may wait."""
+        if engine.state is State.ABSENT:
+            if now < engine.retry_at:
+                reason = f"it could not be loaded: {engine.error}"
+                return Refuse(ticket, reason, engine.retry_at - now)
+            if (excess := self.memory.excess(engine)) is not None:
+                return Refuse(ticket, excess, self.rules.max_wait_s)
+        if self.waiting >= self.rules.max_waiting:
+            reason = f"{self.waiting} requests wait for experts to be loaded already"
+            return Refuse(ticket, reason, self.rules.turn_s, full=True)
+        return None
+
+    def _drop(self, ticket: Ticket, stage: Stage) -> None:
+        self.engines[ticket.engine].drop(ticket, stage)
+        self.waiting -= 1
+
+    def _offer(self, engine: Engine) -> None:
+        """Have an engine looked at that may have something to start."""
+        if engine.startable and not self._policy.strict:
+            self._ready.append(engine)
+
+    def _head(self) -> Ticket | None:
+        """Return who has waited longest of all."""
+        arrivals = self._arrivals
+        while arrivals and arrivals[0].stage is not Stage.WAITING:
+            arrivals.popleft()
+        return arrivals[0] if arrivals else None
+
+    def _expire(self, now: float) -> None:
+        """Refuse those whose bound is over."""
+        while (ticket := self._head()) and ticket.asked_at + self.rules.max_wait_s <= now:
+            self._drop(ticket, Stage.OVER)
+            self._changed = True
+            reason = self._why(self.engines[ticket.engine])
+            self._refusals.append(Refuse(ticket, reason, self.rules.turn_s))
+
+    def _why(self, engine: Engine) -> str:
+        """Say why a request has waited too long."""
+        waited = f"it had no turn within {self.rules.max_wait_s:g} s"
+        if engine.state is State.ABSENT:
+            budget = mib(self.rules.budget)
+            return f"{waited}: the memory ({budget}) is held by {self.memory.holders()}"
+        return f"{waited}: it is {engine.state.name.lower()}, {engine.running} answers under way"
+
+    def _startable(self) -> Ticket | None:
+        """Return the request that is to start now; None when none may."""
+        if self._policy.strict:
+            head = self._head()
+            return head if head is not None and self.engines[head.engine].startable else None
+        while self._ready:
+            if self._ready[0].startable:
+                return self._ready[0].head()
+            self._ready.popleft()
+        return None
+
+    def _start(self, ticket: Ticket, now: float) -> Start:
+        engine = self.engines[ticket.engine]
+        self._drop(ticket, Stage.RUNNING)
+        engine.running += 1
+        engine.used_at = now
+        self._changed |= self._policy.strict  # the next in line may want another engine
+        return Start(ticket)
+
+    def _wanted(self, now: float) -> list[Engine]:
+        """Return the absent engines to load: pinned ones, then overdue ones, then by gain."""
+        engines = list(self.engines.values())
+        if self._policy.strict:
+            head = self._head()
+            asked = [self.engines[head.engine]] if head else []
+        else:
+            asked = [e for e in engines if e.waiting]
+        absent = [e for e in asked if e.state is State.ABSENT]
+        pinned = [e for e in engines if e.pinned and e.state is State.ABSENT]
+        pinned = [e for e in pinned if self.memory.excess(e) is None]
+        self._rest_ends_at = min((e.retry_at for e in pinned if e.retry_at > now), default=math.inf)
+
+        overdue_since = now - self.rules.max_wait_s / 2
+
+        def rank(engine: Engine) -> tuple[bool, float]:
+            asked_at = engine.head().asked_at
+            if asked_at < overdue_since:
+                return (False, asked_at)
+            return (True, -self._policy.gain(engine, now))
+
+        unpinned = sorted((e for e in absent if not e.pinned), key=rank)
+        return [*(e for e in pinned if e.retry_at <= now), *unpinned]
+
+    def _load_ahead(self) -> Action | None:
+        """Load an engine that nobody has asked for yet, while there is room for it."""
+        while self._ahead:
+            engine = self._ahead[0]
+            fresh = engine.state is State.ABSENT and not engine.pinned
+            action = self.memory.load_if_it_fits(engine) if fresh else None
+            if action is None and fresh and self.memory.busy:
+                return None
+            self._ahead.popleft()
+            if action is not None:
+                return action
+        return None

@@ -1,0 +1,227 @@
+"""Leases on engines that come and go: does what the scheduler says, with real loads and a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from motet.errors import ExpertOverloaded, ExpertUnavailable, MotetError
+from motet.experts import Expert
+from motet.residency.actions import Load, Refuse, Rules, Start, Unload
+from motet.residency.engine import Engine, Ticket
+from motet.residency.engine import State as EngineState
+from motet.residency.engines import Engines
+from motet.residency.policy import POLICIES
+from motet.residency.scheduler import Scheduler
+from motet.types import READY, Health, State
+
+log = logging.getLogger(__name__)
+
+_START_S, _LOAD_RATE = 1.0, 500e6
+"""What loading is taken to cost before the first load: seconds, and bytes a second."""
+
+
+class Watcher(Protocol):
+    """Is told what happens, for metrics."""
+
+    def leased(self, expert: str, outcome: str, seconds: float) -> None:
+        """Note the end of waiting: `hit`, `waited`, `refused` or `left`."""
+
+    def loaded(self, engine: str, outcome: str, seconds: float) -> None:
+        """Note the end of a load: `ok` or `failed`."""
+
+    def unloaded(self, engine: str) -> None:
+        """Note that an engine has left."""
+
+    def holds(self, used: int, budget: int) -> None:
+        """Note the bytes that engines take, of those they may."""
+
+
+class Swapper:
+    """Keeps engines within a bound of memory, and lets requests wait for theirs.
+
+    Everything happens on one event loop. A request holds a lease while it runs; an engine is
+    unloaded only when nobody holds one.
+
+    Attributes
+    ----------
+    watcher
+        Told of hits, waits, loads and evictions, if there is one.
+    """
+
+    def __init__(self, engines: Engines, rules: Rules, policy: str = "worth") -> None:
+        self.engines = engines
+        self.watcher: Watcher | None = None
+        self._scheduler = Scheduler(rules, POLICIES[policy](), engines.free)
+        self._granted: dict[Ticket, asyncio.Future[Start | Refuse]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def admit(self, engine: str, *, slots: int, pinned: bool) -> None:
+        """Make an engine known; from then on it can be leased.
+
+        Raises
+        ------
+        SourceError
+            Its weights cannot be had.
+        """
+        size = (await self.engines.sizes([engine]))[engine]
+        rules = self._scheduler.rules
+        # Of unknown size, it is loaded alone.
+        taken = rules.budget if size is None else size
+        load_s = _START_S + taken / _LOAD_RATE
+        self._scheduler.add(Engine(engine, taken, load_s, slots, pinned))
+        self._pump()
+
+    @asynccontextmanager
+    async def lease(self, engine: str, expert: str) -> AsyncIterator[None]:
+        """Wait until `engine` is loaded and has room, and keep it so for the block.
+
+        Raises
+        ------
+        ExpertUnavailable
+            It cannot be loaded, or not within the bound; says why, and who holds the memory.
+        ExpertOverloaded
+            Too many requests wait already.
+        """
+        began = self._now()
+        if engine not in self._scheduler.engines:
+            raise ExpertUnavailable(expert, "it is not known yet what it takes.", retry_after=5.0)
+        ticket = self._scheduler.ask(engine, began)
+        outcome = "left"
+        try:
+            match await self._decision(ticket):
+                case Refuse(_, reason, retry_after, full):
+                    outcome = "refused"
+                    kind = ExpertOverloaded if full else ExpertUnavailable
+                    raise kind(expert, f"{reason}.", retry_after=retry_after)
+                case Start():
+                    outcome = "hit" if ticket.hit and self._now() - began < 1e-2 else "waited"
+            if self.watcher:
+                self.watcher.leased(expert, outcome, self._now() - began)
+            yield
+        finally:
+            if self.watcher and outcome in ("left", "refused"):
+                self.watcher.leased(expert, outcome, self._now() - began)
+            self._scheduler.leave(ticket, self._now())
+            self._pump()
+
+    async def health(self, engine: str) -> Health:
+        """Return whether requests for an engine are served, and what they wait for."""
+        now = self._now()
+        found = self._scheduler.engines[engine]
+        match found.state:
+            case EngineState.LOADED:
+                health = await self.engines.expert(engine).health()
+                if not health.ready:  # it is made anew on the next request
+                    log.warning("engine %s is %s (%s)", engine, health.state, health.reason)
+                    self._scheduler.dismiss(engine)
+                    self._pump()
+                    return health
+                return READY
+            case EngineState.LOADING:
+                return Health(State.ASLEEP, f"loading; {found.waiting} requests wait")
+            case EngineState.UNLOADING:
+                return Health(State.ASLEEP, "leaving for another expert")
+        if (excess := self._scheduler.memory.excess(found)) is not None:
+            return Health(State.DOWN, excess)
+        if now < found.retry_at:
+            return Health(State.DOWN, f"it could not be loaded: {found.error}")
+        return Health(State.ASLEEP, f"loads in about {found.load_s:.2g} s when it is asked")
+
+    def loaded(self, engine: str) -> Expert | None:
+        """Return the expert of an engine that is loaded now."""
+        found = self._scheduler.engines.get(engine)
+        there = found is not None and found.state is EngineState.LOADED
+        return self.engines.expert(engine) if there else None
+
+    async def close(self) -> None:
+        """Refuse who waits, and unload everything."""
+        if self._timer:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for ticket, granted in self._granted.items():
+            if not granted.done():
+                granted.set_result(Refuse(ticket, "the service is stopping", 5.0))
+        await self.engines.close()
+
+    async def _decision(self, ticket: Ticket) -> Start | Refuse:
+        """Return how a request's waiting ended."""
+        granted: asyncio.Future[Start | Refuse] = asyncio.get_running_loop().create_future()
+        self._granted[ticket] = granted
+        try:
+            self._pump()
+            return await granted
+        finally:
+            del self._granted[ticket]
+
+    def _pump(self) -> None:
+        """Do all that can be done now, and come back when time alone changes that."""
+        while action := self._scheduler.next(self._now()):
+            match action:
+                case Start(ticket) | Refuse(ticket):
+                    granted = self._granted[ticket]
+                    if not granted.done():
+                        granted.set_result(action)
+                case Load(engine):
+                    self._run(self._load(engine), f"load {engine}")
+                case Unload(engine):
+                    self._run(self._unload(engine), f"unload {engine}")
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        wake_at = self._scheduler.wake_at
+        if wake_at < math.inf:
+            self._timer = asyncio.get_running_loop().call_at(wake_at, self._pump)
+        self._tell()
+
+    async def _load(self, engine: str) -> None:
+        began = self._now()
+        try:
+            await self.engines.load(engine)
+        except Exception as error:
+            # An engine may fail in ways of its own; one bad expert must not stop the others.
+            log.log(
+                logging.WARNING if isinstance(error, MotetError) else logging.ERROR,
+                "engine %s cannot be loaded: %s",
+                engine,
+                error,
+                exc_info=not isinstance(error, MotetError),
+            )
+            self._scheduler.failed(engine, self._now(), error)
+            outcome = "failed"
+        else:
+            self._scheduler.loaded(engine, self._now(), self._now() - began)
+            outcome = "ok"
+        if self.watcher:
+            self.watcher.loaded(engine, outcome, self._now() - began)
+        self._pump()
+
+    async def _unload(self, engine: str) -> None:
+        try:
+            await self.engines.unload(engine)
+        except Exception:
+            log.exception("engine %s did not close cleanly", engine)
+        self._scheduler.unloaded(engine)
+        if self.watcher:
+            self.watcher.unloaded(engine)
+        self._pump()
+
+    def _run(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _tell(self) -> None:
+        if self.watcher:
+            self.watcher.holds(self._scheduler.memory.used, self._scheduler.rules.budget)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

