@@ -109,3 +109,28 @@ def test_this_machine_by_default(folder):
 def test_bad_input(folder, options, said):
     done = plan(folder, *options)
     assert done.exit_code != 0 and said in done.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("devices", "traffic", "best"),
+    [
+        ("8GiB", "tuned=3,large=1", (False, None, "no idle device has")),
+        ("8GiB", "tuned=1,small=9", (True, None, "nobody else uses the engine")),
+        ("8GiB,8GiB", "tuned=1,large=9", (False, None, "10% of the engine")),
+        ("8GiB,8GiB,8GiB", "tuned=3,large=1,small=1", (True, "gpu-", "is idle")),
+        ("8GiB,8GiB,1GiB", "tuned=3,large=1,small=1", (False, None, "no idle device")),
+    ],
+)
+def test_adapters_are_merged_where_that_pays(folder, devices, traffic, best):
+    merge, device, why = best
+    done = plan(folder, "--devices", devices, "--traffic", traffic, "--json")
+    (advice,) = json.loads(done.stdout)["adapters"]
+    assert advice["adapter"] == "tuned" and advice["base"] == "large"
+    assert advice["merge"] is merge and why in advice["why"]
+    if device is None:
+        assert advice["device"] is None
+    else:
+        seated = {name for e in json.loads(done.stdout)["experts"] for name in e["devices"]}
+        assert advice["device"] not in seated
+    shown = plan(folder, "--devices", devices, "--traffic", traffic).stdout
+    assert ("merge" in shown) is merge

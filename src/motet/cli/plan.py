@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from motet.errors import ConfigError
 
 if TYPE_CHECKING:
     from motet.config import Document
-    from motet.planner import Machine, Plan
+    from motet.planner import Advice, Machine, Plan
 
 
 @command
@@ -45,6 +46,7 @@ def plan(
     """
     from motet.composer.assembly import Assembly
     from motet.config import load
+    from motet.planner import advise
     from motet.planner.picture import draw
 
     document = load(config)
@@ -58,12 +60,14 @@ def plan(
         concurrency=concurrency,
         seconds=seconds,
     )
+    advice = advise(document, made, weights_of(traffic))
     if png is not None:
         draw(made, png)
     if json:
-        print_json(_plain(made))
+        print_json(_plain(made) | {"adapters": [asdict(each) for each in advice]})
     else:
         _show(made)
+        _show_adapters(advice)
         if png is not None:
             typer.echo(f"Wrote {png}.")
 
@@ -191,3 +195,23 @@ def _show(made: Plan) -> None:
     if made.first_fit_wait_s is not None:
         text += f"; first-fit decreasing {made.first_fit_wait_s:.3g} s"
     console.print(f"{text}). Planned in {made.seconds:.2f} s.")
+
+
+def _show_adapters(advice: Sequence[Advice]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not advice:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("adapter", "of", "best"):
+        table.add_column(title, overflow="fold")
+    table.add_column("why", style="dim")
+    for each in advice:
+        best = "share the engine"
+        if each.merge:
+            best = f"merge, on {each.device}" if each.device else "merge into the base"
+        table.add_row(each.adapter, each.base, best, each.why)
+    console = Console()
+    console.print()
+    console.print(table)

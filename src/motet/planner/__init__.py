@@ -1,8 +1,21 @@
 """Which expert lives where: weights, keys and values against the memory of devices."""
 
+from motet.planner.adapters import Advice, advise
 from motet.planner.apply import apply
 from motet.planner.demand import Demand, demands
 from motet.planner.devices import Device, Machine
 from motet.planner.plan import Plan, Seat, State, make_plan
 
-__all__ = ["Demand", "Device", "Machine", "Plan", "Seat", "State", "apply", "demands", "make_plan"]
+__all__ = [
+    "Advice",
+    "Demand",
+    "Device",
+    "Machine",
+    "Plan",
+    "Seat",
+    "State",
+    "advise",
+    "apply",
+    "demands",
+    "make_plan",
+]
