@@ -35,13 +35,13 @@ def deploy(
     from motet.cli.plan import plan_of
     from motet.composer.assembly import Assembly
     from motet.config import load
-    from motet.deploy import graph, serve_config
+    from motet.deploy import cluster, serve_config
     from motet.planner import apply
 
     setup_logs(verbose=False)
     document = load(config)
     Assembly(document)
-    graph.check(document)
+    cluster.check(document)
     if plan is not None:
         document = apply(document, plan_of(document, plan, host_memory, traffic))
     content = serve_config.of(document)
