@@ -92,10 +92,10 @@ def test_a_pool_that_sleeps_begins_without_a_replica():
 
 
 def test_residency_is_of_one_process(document):
-    graph.check(document)
+    cluster.check(document)
     text = TEXT + "residency: {memory: 1GiB}\n"
     with pytest.raises(ConfigError, match="experts.yaml:9: residency: .*replicas.min: 0"):
-        graph.check(parse(text, env={"KEY": "s3cret"}))
+        cluster.check(parse(text, env={"KEY": "s3cret"}))
 
 
 @pytest.mark.engine

@@ -156,6 +156,30 @@ def test_a_failed_load_is_told_to_all_and_tried_again_later(error):
     virtually(work())
 
 
+def test_an_engine_of_unknown_size_is_alone_until_it_is_known():
+    async def work():
+        engines = Scripted({"a": 1, "hub": 2}, {"a": 1.0, "hub": 1.0}, 4)
+        known = engines.sizes
+
+        async def sizes(names):  # a model of a hub, whose files come with its first load
+            return {
+                n: s if n in engines.loads or n == "a" else None
+                for n, s in (await known(names)).items()
+            }
+
+        engines.sizes = sizes
+        swapper = await started(engines, "a", "hub", budget=4)
+        await asyncio.sleep(3)
+        assert engines.up == {"a"}
+        await use(swapper, "hub")
+        assert engines.up == {"hub"}
+        assert swapper.watcher.most == 4
+        await use(swapper, "a")
+        assert engines.up == {"a", "hub"}, "now there is room for both"
+
+    virtually(work())
+
+
 def test_closing_refuses_who_waits():
     async def work():
         engines = Scripted({"a": 1, "b": 1}, {"a": 1.0, "b": 1.0}, 1)

@@ -41,7 +41,7 @@ def deploy(
     from motet.cli.plan import plan_of
     from motet.composer.assembly import Assembly
     from motet.config import load, load_as
-    from motet.deploy import graph, kuberay, serve_config
+    from motet.deploy import cluster, kuberay, serve_config
     from motet.planner import apply
 
     setup_logs(verbose=False)
@@ -49,14 +49,14 @@ def deploy(
     Assembly(document)
     if values is not None and address is not None:
         raise ConfigError("--values writes a file for Kubernetes; --address applies to a Ray.")
-    graph.check(document)
+    cluster.check(document)
     if plan is not None:
         document = apply(document, plan_of(document, plan, host_memory, traffic))
     if values is None:
         content, then = serve_config.of(document), "serve deploy"
     else:
-        cluster = load_as(values, kuberay.Values, "a values file, such as deploy/values.yaml")
-        content, then = kuberay.of(document, cluster), "kubectl apply -f"
+        nodes = load_as(values, kuberay.Values, "a values file, such as deploy/values.yaml")
+        content, then = kuberay.of(document, nodes), "kubectl apply -f"
     if address is not None:
         serve_config.apply(content, document, address)
         typer.echo(f"Applied {len(content['applications'])} applications to Ray at {address}.")

@@ -84,10 +84,10 @@ async def _announce(motet: Any, screen: Screen) -> None:
 def _serve_on_ray(document: Document, screen: Screen, address: str | None) -> None:
     """Start or join Ray, run the graph on it, and wait."""
     from motet.api.address import check_port
-    from motet.deploy import cluster, graph
+    from motet.deploy import cluster
 
     service = document.config.service
-    graph.check(document)
+    cluster.check(document)
     if address is None:
         check_port(service.host, service.port)
         cluster.prepare_environment()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from motet.config import Document
 from motet.deploy.names import INGRESS
-from motet.errors import DeployError
+from motet.errors import ConfigError, DeployError
 
 NODE_SETTINGS = {
     # A hop through Serve costs a third with these, and throughput is five times as high
@@ -70,6 +70,25 @@ def prepare_environment() -> None:
     first = _free_ports(_PORTS)
     for name, offset in _PORT_SETTINGS.items():
         os.environ.setdefault(name, str(first + offset))
+
+
+def check(document: Document) -> None:
+    """Refuse what only one process can do.
+
+    Raises
+    ------
+    ConfigError
+        The config has a `residency` section.
+    """
+    if document.config.residency is not None:
+        raise ConfigError(
+            [
+                document.problem(
+                    ("residency",), "loads experts of one process (--local), not pools."
+                )
+            ],
+            hint="Give pools that may sleep resources.replicas.min: 0, and leave the section out.",
+        )
 
 
 def start(document: Document, address: str | None = None, *, with_serve: bool = True) -> None:

@@ -20,7 +20,7 @@ from motet.composer.service import Motet
 from motet.config import Document, ExpertEntry, Options, parse
 from motet.deploy.handles import PoolExpert
 from motet.deploy.names import INGRESS, pool_of
-from motet.errors import ConfigError, UnknownModel
+from motet.errors import UnknownModel
 from motet.experts import ENGINES, Expert
 from motet.experts.vllm import DEFAULT_SLOTS
 from motet.weights import Setting, default_cache
@@ -165,25 +165,6 @@ def builder(document: Document) -> Build:
         return PoolExpert(entry, options, setting, expert.card, sleeps=sleeps)
 
     return build
-
-
-def check(document: Document) -> None:
-    """Refuse what only one process can do.
-
-    Raises
-    ------
-    ConfigError
-        The config has a `residency` section.
-    """
-    if document.config.residency is not None:
-        raise ConfigError(
-            [
-                document.problem(
-                    ("residency",), "loads experts of one process (--local), not pools."
-                )
-            ],
-            hint="Give pools that may sleep resources.replicas.min: 0, and leave the section out.",
-        )
 
 
 def _document(args: GraphArgs) -> Document:

