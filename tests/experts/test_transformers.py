@@ -161,7 +161,7 @@ async def test_a_late_request_joins_and_an_early_one_leaves(llama):
 
 async def test_a_long_prompt_is_read_in_parts(llama, monkeypatch):
     whole = await answer(llama, ask("abcdefgh" * 10))
-    monkeypatch.setattr("motet.experts._batching._PREFILL", 7)
+    monkeypatch.setattr("motet.experts._rows._PREFILL", 7)
     assert (await answer(llama, ask("abcdefgh" * 10)))[0] == whole[0]
 
 
@@ -287,32 +287,32 @@ async def test_a_full_queue_is_overload(tiny):
 async def test_closing_the_generator_frees_the_row(llama):
     stream = llama.stream(ask(max_tokens=200))
     await anext(stream)
-    assert len(llama._worker._rows) == 1
+    assert len(llama._batch.rows) == 1
     await stream.aclose()
     for _ in range(100):
-        if not llama._worker._rows:
+        if not llama._batch.rows:
             break
         await asyncio.sleep(0.01)
-    assert not llama._worker._rows
+    assert not llama._batch.rows
     await answer(llama, ask())
 
 
 async def test_a_failing_model_fails_the_batch_and_the_engine_lives_on(llama, monkeypatch):
-    worker = llama._worker
-    healthy = worker._forward
+    batch = llama._batch
+    healthy = batch._forward
 
     def broken(*arguments, **options):
         raise RuntimeError("out of luck")
 
     stream = llama.stream(ask(max_tokens=200))
     await anext(stream)
-    monkeypatch.setattr(worker, "_forward", broken)
+    monkeypatch.setattr(batch, "_forward", broken)
     with pytest.raises(ExpertError, match="out of luck"):
         async for _ in stream:
             pass
     with pytest.raises(ExpertError, match="out of luck"):
         await answer(llama, ask())
-    monkeypatch.setattr(worker, "_forward", healthy)
+    monkeypatch.setattr(batch, "_forward", healthy)
     assert (await llama.health()).ready
     await answer(llama, ask())
 
