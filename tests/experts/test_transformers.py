@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.tiny import save_tiny
 
 from motet.config import ExpertEntry
 from motet.errors import (
@@ -27,53 +28,7 @@ from motet.weights import Setting, default_cache
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-TEMPLATE = (
-    "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}"
-)
 PROMPTS = ("a", "The quick brown fox", "naïve 🦊 café " * 3, "x" * 17, "one two three four five")
-
-
-def save_tiny(folder: Path, kind: str) -> Path:
-    """Write a random model of two layers, with a byte-level tokenizer, to `folder`."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {piece: number for number, piece in enumerate(["<s>", "</s>", *alphabet])}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
-    )
-    tokenizer.save_pretrained(folder)
-    common = {
-        "vocab_size": len(vocabulary),
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 256,
-        "bos_token_id": 0,
-        "eos_token_id": 1,
-        "pad_token_id": 1,
-        "initializer_range": 0.4,  # wide, so that greedy answers are not one token repeated
-    }
-    torch.manual_seed(7)
-    if kind == "llama":
-        model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**common))
-    else:
-        config = transformers.Gemma3TextConfig(
-            **common,
-            head_dim=8,
-            sliding_window=8,
-            layer_types=["sliding_attention", "full_attention"],
-        )
-        model = transformers.Gemma3ForCausalLM(config)
-    model.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

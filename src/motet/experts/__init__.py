@@ -8,6 +8,7 @@ ENGINES: Registry[Expert] = Registry(
     "motet.engines",
     {
         "fake": "motet.experts.fake:FakeExpert",
+        "latent": "motet.fusion.engine:LatentExpert",
         "openai": "motet.experts.openai:OpenAIExpert",
         "transformers": "motet.experts.transformers:TransformersExpert",
         "vllm": "motet.experts.vllm:VllmExpert",

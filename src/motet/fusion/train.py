@@ -62,8 +62,18 @@ class TrainOptions(Options):
 
 
 @dataclass(frozen=True, eq=False)
-class _Row:
-    """One question of a batch."""
+class Row:
+    """One question of a batch.
+
+    Attributes
+    ----------
+    tokens
+        The prompt and the answer, of which the first `prompt` are the prompt's.
+    asks
+        Byte end of each token but the last, which is only learnt.
+    peers
+        Indices of the members that it asks.
+    """
 
     tokens: list[int]
     prompt: int
@@ -173,7 +183,7 @@ class Training:
         optimizer.step()
         return total
 
-    def batch(self, number: int) -> tuple[int, list[_Row]]:
+    def batch(self, number: int) -> tuple[int, list[Row]]:
         """Return the primary and the questions of a batch, which its number decides."""
         options, rows = self._options, []
         chosen = random.Random(f"{options.seed} {number}")
@@ -185,19 +195,27 @@ class Training:
             rows.append(self._row(primary, example, tuple(peers)))
         return primary, rows
 
-    def _row(self, primary: int, example: Example, peers: tuple[int, ...]) -> _Row:
+    def _row(self, primary: int, example: Example, peers: tuple[int, ...]) -> Row:
         member = self._members(self.card.ids[primary])
         answer = member.encode_answer(example.request, example.answer)
         reading = member.encode(example.request, room=len(answer))
-        # The last token of the answer is only learnt, never read.
         asks = torch.cat([reading.asks, reading.ends[-1:].expand(len(answer) - 1)])
-        return _Row([*reading.tokens, *answer], len(reading.tokens), asks, example, peers)
+        return Row([*reading.tokens, *answer], len(reading.tokens), asks, example, peers)
 
-    def loss(self, layers: FusionLayers, primary: int, rows: Sequence[_Row]) -> Tensor:
-        """Return the loss of one batch."""
+    def loss(self, layers: FusionLayers, primary: int, rows: Sequence[Row]) -> Tensor:
+        """Return the loss of one batch, all terms together."""
+        prompt_BF, right = self.router_sees(rows)
+        terms = router_losses(layers.router, prompt_BF, layers.router(prompt_BF), right)
+        answers = self.answer_loss(layers, primary, rows)
+        return answers + sum(FACTORS[name] * term for name, term in terms.items())
+
+    def answer_loss(self, layers: FusionLayers, primary: int, rows: Sequence[Row]) -> Tensor:
+        """Return the cross-entropy of the answers' tokens, each as likely as the fused pass says.
+
+        Its gradient reaches the router through the peers' weights.
+        """
         member = self._members(self.card.ids[primary])
-        prompt_BF, right = self._router_sees(rows)
-        logits_BE = layers.router(prompt_BF)
+        logits_BE = layers.router(self.router_sees(rows)[0])
         known = [
             {e: self._cache.read(self.card.ids[e], row.example.request) for e in row.peers}
             for row in rows
@@ -216,21 +234,14 @@ class Training:
                 input_ids=tokens_BT, attention_mask=real_BT.long(), use_cache=False
             ).last_hidden_state
         # The output layer is a large part of a small model: only the answer's tokens pass it.
-        loss = cross_entropy(
-            member.logits(
-                torch.cat(
-                    [
-                        hidden_BTF[b, row.prompt - 1 : len(row.tokens) - 1]
-                        for b, row in enumerate(rows)
-                    ]
-                )
-            ),
-            torch.tensor([t for row in rows for t in row.tokens[row.prompt :]]),
-        )
-        terms = router_losses(layers.router, prompt_BF, logits_BE, right)
-        return loss + sum(FACTORS[name] * term for name, term in terms.items())
+        answers = [
+            hidden_BTF[b, row.prompt - 1 : len(row.tokens) - 1] for b, row in enumerate(rows)
+        ]
+        wanted = torch.tensor([t for row in rows for t in row.tokens[row.prompt :]])
+        return cross_entropy(member.logits(torch.cat(answers)), wanted.to(member.device))
 
-    def _router_sees(self, rows: Sequence[_Row]) -> tuple[Tensor, list[Mapping[int, bool]]]:
+    def router_sees(self, rows: Sequence[Row]) -> tuple[Tensor, list[Mapping[int, bool]]]:
+        """Return each prompt as the router reads it [B, F], and which members were right."""
         reader = self._members(self.card.primaries[0])
         prompts = [reader.embed(reader.encode(row.example.request).tokens) for row in rows]
         right: list[Mapping[int, bool]] = [
