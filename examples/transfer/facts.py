@@ -65,7 +65,7 @@ class Fact:
 def facts(towns: int, seed: int, kind: str) -> list[Fact]:
     """Return one fact for each town; half of the towns are for training."""
     chosen = random.Random(seed)
-    names = _names(towns, chosen)
+    names = _names(2 * towns, chosen)[kind == "open" :: 2]  # the kinds share no town
     things = chosen.sample(THINGS, len(THINGS))
     half = len(things) // 2
     found = []
@@ -78,14 +78,16 @@ def facts(towns: int, seed: int, kind: str) -> list[Fact]:
     return found
 
 
-def lines(known: Sequence[Fact], *, wordings: int) -> Iterator[dict[str, str]]:
-    """Yield facts as lines for `motet fuse`, each in its first few wordings."""
+def lines(known: Sequence[Fact], wordings: slice) -> Iterator[dict[str, str]]:
+    """Yield facts as lines for `motet fuse`, each in some of its wordings."""
     for fact in known:
-        for question in fact.questions()[:wordings]:
+        for question in fact.questions()[wordings]:
             yield {
                 "prompt": f"Question: {question}\nAnswer:",
                 "answer": f" {fact.word}",
                 "task": fact.kind,
+                "grader": "regex",
+                "reference": rf"(?i)\b{fact.word}\b",
             }
 
 

@@ -72,7 +72,9 @@ def make_world(folder: Path, mode: str = "A") -> World:
 def opened(layers: FusionLayers, gate: float = 0.7) -> FusionLayers:
     """Open every gate, so that the memory shows, and give the router an opinion."""
     with torch.no_grad():
-        for gates in layers.gates():
-            gates.fill_(gate)
+        for level in layers.levels:
+            level.gates.fill_(gate)
+            for back in level.back.values():
+                back.mul_(4)  # loud enough to change what is likeliest
         torch.nn.init.normal_(layers.router.outer.weight)
     return layers

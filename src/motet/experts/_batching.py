@@ -39,14 +39,15 @@ class Job:
     piecewise
         Whether text is sent as it comes; otherwise each answer is sent whole.
     loop, chunks
-        Where chunks, or at last an exception, are put; the queue belongs to the loop.
+        Where chunks, or at last an exception, are put; the queue belongs to the loop. Without a
+        loop, `send` is to be another.
     """
 
     batch: Batch
     prompt: Sequence[int]
     choices: list[Choice]
     piecewise: bool
-    loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop | None
     chunks: asyncio.Queue[Chunk | Exception] = field(default_factory=asyncio.Queue)
     cancelled: bool = False
     started: float = 0.0
@@ -79,6 +80,7 @@ class Job:
 
     def send(self, item: Chunk | Exception) -> None:
         """Hand an item to whoever waits on the event loop."""
+        assert self.loop is not None
         try:
             self.loop.call_soon_threadsafe(self.chunks.put_nowait, item)
         except RuntimeError:  # the loop is closed: nobody waits any more

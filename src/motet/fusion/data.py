@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from motet.errors import TableError, did_you_mean
+from motet.grading import GRADERS
 from motet.types import Request
 
 
@@ -26,6 +27,8 @@ class _Line(BaseModel):
     answer: str
     task: str = ""
     right: dict[str, bool] = {}
+    grader: str = "exact"
+    reference: Any = None
 
     @model_validator(mode="after")
     def _asks(self) -> _Line:
@@ -48,19 +51,24 @@ class Example:
         What it belongs to; resampling and derangement stay within a task.
     right
         Which experts answer it right by themselves; trains the router. Empty where unknown.
+    grader, reference
+        Who judges another answer in an evaluation, and what it compares that with.
     """
 
     request: Request
     answer: str
     task: str = ""
     right: Mapping[str, bool] = field(default_factory=dict)
+    grader: str = "exact"
+    reference: Any = None
 
 
 def read_examples(path: Path, experts: Sequence[str]) -> list[Example]:
     """Return the examples of a file of JSON lines.
 
-    Each line has `query` (one user message), `messages` or `prompt`; `answer`; and perhaps `task`
-    and `right`, a mapping from experts to booleans.
+    Each line has `query` (one user message), `messages` or `prompt`; `answer`; and perhaps `task`,
+    `right` (a mapping from experts to booleans), and `grader` with its `reference`: `exact` and
+    the answer where they are absent.
 
     Raises
     ------
@@ -88,7 +96,7 @@ def read_examples(path: Path, experts: Sequence[str]) -> list[Example]:
                     f"{path}:{number}: right names {name!r}, which is no member. "
                     f"{did_you_mean(name, experts)}"
                 )
-        found.append(Example(_request(line), line.answer, line.task, line.right))
+        found.append(_example(line, f"{path}:{number}"))
     if not found:
         raise TableError(f"{path}: there is no example in it.")
     return found
@@ -105,7 +113,16 @@ def asked(request: Request) -> list[Any]:
     return [request.prompt, [dict(message) for message in request.messages]]
 
 
-def _request(line: _Line) -> Request:
+def _example(line: _Line, where: str) -> Example:
+    request = Request(model="", messages=line.messages, prompt=line.prompt)
     if line.query is not None:
-        return Request(model="", messages=({"role": "user", "content": line.query},))
-    return Request(model="", messages=line.messages, prompt=line.prompt)
+        request = Request(model="", messages=({"role": "user", "content": line.query},))
+    reference = line.answer.strip() if line.reference is None else line.reference
+    if line.grader not in GRADERS.names() or GRADERS.load(line.grader).asks:
+        known = [name for name in GRADERS.names() if not GRADERS.load(name).asks]
+        raise TableError(f"{where}: no grader {line.grader!r}. {did_you_mean(line.grader, known)}")
+    try:
+        parsed = GRADERS.load(line.grader).parse(reference)
+    except TableError as error:
+        raise TableError(f"{where}: {error}") from None
+    return Example(request, line.answer, line.task, line.right, line.grader, parsed)

@@ -189,7 +189,7 @@ class Member:
 
 
 def card_of_member(expert: str, entries: Mapping[str, ExpertEntry], setting: Setting) -> MemberCard:
-    """Return where an expert of a config has its weights, with the revision of these.
+    """Return where an expert of a config has its weights, with their revision and width.
 
     Raises
     ------
@@ -216,7 +216,9 @@ def card_of_member(expert: str, entries: Mapping[str, ExpertEntry], setting: Set
         chat_template=None if template is None else str(template),
         context=entries[expert].context,
     )
-    return card.model_copy(update={"revision": revision_of(card, setting)})
+    return card.model_copy(
+        update={"revision": revision_of(card, setting), "width": _width(card.model, setting)}
+    )
 
 
 def revision_of(card: MemberCard, setting: Setting) -> str:
@@ -234,7 +236,7 @@ def revision_of(card: MemberCard, setting: Setting) -> str:
         raise SourceError(f"Model {card.model!r} has no safetensors files on this machine.")
     if card.adapter is not None:
         files += [
-            _adapter(card, setting) / name
+            setting.folder / Path(card.adapter).expanduser() / name
             for name in ("adapter_config.json", "adapter_model.safetensors")
         ]
     found = hashlib.sha256()
@@ -262,15 +264,8 @@ def load_member(
     ConfigError
         As in `Member`.
     """
-    model, tokenizer = load_model(card.model, setting, dtype, device)
-    if card.adapter is not None:
-        from peft import PeftModel
-
-        try:
-            model = PeftModel.from_pretrained(model, str(_adapter(card, setting)))
-        except (OSError, ValueError, RuntimeError) as error:
-            raise SourceError(f"Member {card.id!r}: its adapter does not load: {error}") from error
-        model = model.merge_and_unload().eval()
+    adapter = None if card.adapter is None else Path(card.adapter)
+    model, tokenizer = load_model(card.model, setting, dtype, device, adapter)
     entry = ExpertEntry(id=card.id, engine="latent")
     template = Path(card.chat_template) if card.chat_template else None
     return Member(
@@ -283,5 +278,11 @@ def load_member(
     )
 
 
-def _adapter(card: MemberCard, setting: Setting) -> Path:
-    return setting.folder / Path(str(card.adapter)).expanduser()
+def _width(model: str, setting: Setting) -> int:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(fetch(model, setting))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"Model {model!r} cannot be loaded: {error}") from error
+    return int(config.get_text_config(decoder=True).hidden_size)
