@@ -106,6 +106,10 @@ def job(batch: Any, members: Any, layers: Any, n: int, alone: bool) -> Any:
     from motet.experts._decoding import Choice, Sampling, Vocabulary
     from motet.types import Request
 
+    class Silent(FusedJob):
+        def send(self, item: object) -> None:
+            """Nobody listens."""
+
     request = Request(model="", prompt=SENTENCE.format(town=f"Vrin{n}") * 6)
     own, peer = members
     reading = own.encode(request)
