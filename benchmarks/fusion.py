@@ -104,6 +104,7 @@ def costs(rounds: int) -> dict[str, float]:
 def job(batch: Any, members: Any, layers: Any, n: int, alone: bool) -> Any:
     """Return a long greedy request; `alone` has no peers."""
     from motet.experts._decoding import Choice, Sampling, Vocabulary
+    from motet.fusion.generate import FusedJob
     from motet.types import Request
 
     class Silent(FusedJob):

@@ -65,6 +65,9 @@ def test_a_training_that_stops_ends_as_one_that_does_not(world, tmp_path):
     assert not (tmp_path / "parts" / "checkpoint").exists()
     assert read_card(tmp_path / "parts") == read_card(tmp_path / "whole")
     assert read_card(tmp_path / "whole").training["data"] == data_hash(EXAMPLES)
+    again = training(world, tmp_path / "cache").run(tmp_path / "whole", stop_at(1))  # no step
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
 
 
 def test_a_checkpoint_of_another_training_is_refused(world, tmp_path):

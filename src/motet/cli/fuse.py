@@ -93,9 +93,9 @@ def train(
             _loader(card, setting, device),
             cache or setting.cache / "hidden",
         )
-        layers = training.run(out, report)
-        size = parameters(layers)
-        if lora:
+        anew = not training.finished(out)
+        size = parameters(training.run(out, report))
+        if lora and (anew or not (out / _LORA / "adapter_config.json").exists()):
             _train_control(training.card, examples, out / _LORA, size, options, setting, report)
     found = {
         "artifact": str(out),

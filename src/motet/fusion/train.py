@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from motet.config import Options
-from motet.fusion.artifact import new_layers, save
+from motet.errors import ArtifactError
+from motet.fusion.artifact import load_layers, new_layers, save
 from motet.fusion.batches import drawn, padded, rate
-from motet.fusion.card import FusionCard
+from motet.fusion.card import FusionCard, read_card
 from motet.fusion.checkpoint import Checkpoint
 from motet.fusion.data import Example, data_hash
 from motet.fusion.hidden_cache import HiddenCache
@@ -111,8 +112,17 @@ class Training:
         self._cache = HiddenCache(cache, self.card, members)
         self._primaries = [card.ids.index(name) for name in card.primaries]
 
+    def finished(self, out: Path) -> bool:
+        """Return whether `out` holds the artifact that this training makes."""
+        try:
+            return read_card(out) == self.card
+        except ArtifactError:
+            return False
+
     def run(self, out: Path, report: Report) -> FusionLayers:
         """Train into the artifact folder `out`; goes on from a checkpoint of the same training.
+
+        A training that is finished is not made again.
 
         Raises
         ------
@@ -121,6 +131,8 @@ class Training:
         ExpertRejected, ContextLengthExceeded
             A member cannot read a question.
         """
+        if self.finished(out):
+            return load_layers(out, self.card)
         options = self._options
         self._read_all(report)
         torch.manual_seed(options.seed)
