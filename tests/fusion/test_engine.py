@@ -269,6 +269,18 @@ def test_the_decision_says_who_is_fused(world, first, others, fused):
         assert found.json()["choices"][0]["text"] == said
 
 
+def test_its_memory_is_that_of_all_members(world):
+    from motet.batch.sizes import sizes_of
+    from motet.planner.demand import demands
+
+    text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob")
+    document = parse(text, folder=world.folder)
+    demand = {d.expert: d.weights for d in demands(document)}
+    assert demand["fusion"] == sum(demand[name] for name in world.card.ids)
+    sizes = sizes_of(Assembly(document).experts)
+    assert sizes["fusion"] == sum(sizes[name] for name in world.card.ids)
+
+
 async def test_without_the_fusion_the_primary_answers(world):
     text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob")
     async with Motet(parse(text, folder=world.folder)) as motet:

@@ -35,11 +35,15 @@ def default_budget() -> int:
 
 
 def _size(entry: ExpertEntry, setting: Setting) -> int | None:
-    model = entry.options.get("model")
-    if not model:
+    engine = ENGINES.load(entry.engine)
+    models = engine.models(entry, setting)
+    if not models:
         return None
-    on_cpu = ENGINES.load(entry.engine).home == "pool" and not entry.resources.gpus
+    on_cpu = engine.home == "pool" and not entry.resources.gpus
     # `auto` may choose 32 bits on a CPU, so those are counted.
     width = _WIDTHS.get(str(entry.options.get("dtype", "auto")), 4 if on_cpu else None)
-    weights = weight_bytes(str(model), setting, width=width)
-    return None if weights is None else weights + int(entry.resources.memory or 0)
+    weights = [weight_bytes(model, setting, width=width) for model in models]
+    known = [each for each in weights if each is not None]
+    if len(known) < len(weights):
+        return None
+    return sum(known) + int(entry.resources.memory or 0)

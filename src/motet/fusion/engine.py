@@ -15,6 +15,7 @@ from motet.experts._decoding import Choice, Vocabulary
 from motet.experts.transformers import CONTEXT_OF_PROMPT, GenerationOptions, TransformersExpert
 from motet.fusion.card import FusionCard, check_members, read_card
 from motet.types import Request
+from motet.weights import Setting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +51,12 @@ class LatentExpert(TransformersExpert):
     _members: list[Member]
     _batches: dict[int, FusedBatch]
     _vocabularies: dict[int, Vocabulary]
+
+    @classmethod
+    def models(cls, entry: ExpertEntry, setting: Setting) -> tuple[str, ...]:
+        """Return the sources of all members' weights, one a member; see `Expert.models`."""
+        card = read_card(setting.folder / Path(str(entry.options.get("artifact"))).expanduser())
+        return tuple(member.model for member in card.members)
 
     def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
         """Check that the artifact is there, and that its members are experts of this config.
