@@ -284,7 +284,8 @@ def test_its_memory_is_that_of_all_members(world):
 async def test_without_the_fusion_the_primary_answers(world):
     text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob")
     async with Motet(parse(text, folder=world.folder)) as motet:
-        await motet.fleet.ready()
+        for name in ("ann", "fusion"):
+            await motet.fleet.ready(name)
         fusion = motet.fleet["fusion"]
         request = Request(model="fused", prompt=QUESTIONS[0], temperature=0.0, max_tokens=8)
 

@@ -93,6 +93,7 @@ class LatentExpert(TransformersExpert):
             raise SourceError(
                 f"Expert {self.entry.id!r}: {error.message}", hint=error.hint
             ) from error
+        self._layers.to(self._members[0].device)
         indices = [card.ids.index(name) for name in card.primaries]
         self._vocabularies = {p: Vocabulary(self._members[p].tokenizer) for p in indices}
         self._batches = {

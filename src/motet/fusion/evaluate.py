@@ -92,6 +92,7 @@ class Evaluation:
         self._card = card
         self._layers = layers
         self._members = [member(id) for id in card.ids]
+        self._layers.to(self._members[0].device)
         self._primary = card.ids.index(primary)
         self._peers = [e for e in range(len(card.ids)) if e != self._primary][: card.peers]
         self._adapted = adapted

@@ -203,6 +203,11 @@ class FusionLayers(nn.Module):
         """How many members there are."""
         return len(self.widths)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; what they are given comes to them."""
+        return torch.device(self.levels[0].gates.device)
+
     def gates(self) -> list[Tensor]:
         """Return the gates of every level, which learn faster than the rest."""
         return [level.gates for level in self.levels]

@@ -67,7 +67,7 @@ def remember(layers: FusionLayers, peers: Mapping[int, Latents], log_weight_P: T
         return Memory()
     segments = tuple(Segment(e, latents.ends) for e, latents in peers.items())
     nobody = Segment(0, torch.zeros(0, dtype=torch.int64))
-    plan = Plan.build([Fusion(nobody, segments)], experts=layers.members)
+    plan = Plan.build([Fusion(nobody, segments)], experts=layers.members, device=layers.device)
     return Memory(segments, _project(layers, [peers], plan), log_weight_P)
 
 
@@ -119,14 +119,14 @@ class Pass:
             Fusion(Segment(primary, ends), memory.segments)
             for ends, memory in zip(asks, memories, strict=True)
         ]
-        plan = Plan.build(fusions, experts=layers.members)
+        plan = Plan.build(fusions, experts=layers.members, device=layers.device)
         weights = [m.log_weight_P for m in memories if m.log_weight_P is not None]
         return cls(
             layers,
             primary,
             plan,
             _pack(layers, memories, plan),
-            torch.cat(weights) if weights else torch.zeros(0),
+            torch.cat(weights) if weights else torch.zeros(0, device=layers.device),
         )
 
     @classmethod
@@ -144,7 +144,7 @@ class Pass:
             Fusion(Segment(primary, ends), tuple(Segment(e, x.ends) for e, x in known.items()))
             for ends, known in zip(asks, peers, strict=True)
         ]
-        plan = Plan.build(fusions, experts=layers.members)
+        plan = Plan.build(fusions, experts=layers.members, device=layers.device)
         return cls(layers, primary, plan, _project(layers, peers, plan), log_weight_P, tokens_BT)
 
     def __call__(self, level: int, hidden_BTF: Tensor) -> Tensor | None:
@@ -173,7 +173,8 @@ def _project(
         hidden = []
         for e, width in enumerate(layers.widths):
             own = [known[e].hidden[level] for known in peers if e in known]
-            hidden.append(torch.cat(own) if own else torch.zeros(0, width))
+            states = torch.cat(own) if own else torch.zeros(0, width)
+            hidden.append(states.to(layers.device))
         levels.append(interaction.remember(hidden, plan))
     return tuple(levels)
 
@@ -185,7 +186,8 @@ def _pack(
     packed = []
     for level, interaction in enumerate(layers.levels):
         shape = plan.memory.n_rows, interaction.heads, interaction.head_width
-        k_MHD, v_MHD = torch.zeros(shape), torch.zeros(shape)
+        k_MHD = torch.zeros(shape, device=layers.device)
+        v_MHD = torch.zeros_like(k_MHD)
         for b, memory in enumerate(memories):
             if memory.segments:
                 rows = plan.rows_of(b)[1]

@@ -160,26 +160,29 @@ class Training:
         return layers
 
     def _read_all(self, report: Report) -> None:
-        """Let every member read every question as a peer, as far as the cache lacks it."""
-        for member in self.card.ids:
+        """Let whoever may be a peer read every question, as far as the cache lacks it."""
+        for e, member in enumerate(self.card.ids):
+            if self._primaries == [e]:
+                continue  # the only one that asks is never asked
             for number, example in enumerate(self._examples):
                 report(f"{member} reads", number, len(self._examples))
                 self._cache.read(member, example.request)
             report(f"{member} reads", len(self._examples), len(self._examples))
 
     def _fit(self, layers: FusionLayers) -> None:
-        """Fit every standard on some of the questions."""
-        drawn = random.Random(self._options.seed).sample(
+        """Fit every standard on some of the questions, and move layers to where members are."""
+        chosen = random.Random(self._options.seed).sample(
             range(len(self._examples)), min(_FITTED, len(self._examples))
         )
-        requests = [self._examples[n].request for n in drawn]
+        requests = [self._examples[n].request for n in chosen]
         for e, member in enumerate(self.card.ids):
             known = [self._cache.read(member, request) for request in requests]
             for level, interaction in enumerate(layers.levels):
                 interaction.fit(e, torch.cat([latents.hidden[level] for latents in known]))
         reader = self._members(self.card.primaries[0])
         bags = [reader.embed(reader.encode(request).tokens) for request in requests]
-        layers.router.standard.fit(torch.stack(bags))
+        layers.router.standard.fit(torch.stack(bags).cpu())
+        layers.to(reader.device)
 
     def _update(self, layers: FusionLayers, optimizer: torch.optim.Optimizer, step: int) -> float:
         options = self._options
