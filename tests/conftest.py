@@ -79,10 +79,11 @@ class Service:
 
 
 @contextmanager
-def running(text: str) -> Iterator[Service]:
-    """Serve a config on a free port of the loopback interface."""
+def running(config: str | Document) -> Iterator[Service]:
+    """Serve a config on a free port of the loopback interface; paths of a text start here."""
+    document = parse(config, folder=Path.cwd()) if isinstance(config, str) else config
     with tempfile.TemporaryDirectory() as folder:
-        yield from _running(parse(text, folder=Path.cwd()), Path(folder) / "batches.db")
+        yield from _running(document, Path(folder) / "batches.db")
 
 
 def _running(document: Document, store: Path) -> Iterator[Service]:

@@ -329,6 +329,8 @@ class Call:
     ----------
     draft
         The answer, where a strategy worked on it instead of sending it on.
+    fused
+        Who answered together in latent space, the primary first; empty where nobody did.
     """
 
     expert: str
@@ -339,6 +341,7 @@ class Call:
     cost_usd: float = 0.0
     error: str | None = None
     draft: str | None = None
+    fused: tuple[str, ...] = ()
 
     @property
     def answered(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.tiny import save_tiny
 
 from motet.config import ExpertEntry
 from motet.errors import (
@@ -27,53 +28,7 @@ from motet.weights import Setting, default_cache
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-TEMPLATE = (
-    "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}"
-)
 PROMPTS = ("a", "The quick brown fox", "naïve 🦊 café " * 3, "x" * 17, "one two three four five")
-
-
-def save_tiny(folder: Path, kind: str) -> Path:
-    """Write a random model of two layers, with a byte-level tokenizer, to `folder`."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {piece: number for number, piece in enumerate(["<s>", "</s>", *alphabet])}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE
-    )
-    tokenizer.save_pretrained(folder)
-    common = {
-        "vocab_size": len(vocabulary),
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 256,
-        "bos_token_id": 0,
-        "eos_token_id": 1,
-        "pad_token_id": 1,
-        "initializer_range": 0.4,  # wide, so that greedy answers are not one token repeated
-    }
-    torch.manual_seed(7)
-    if kind == "llama":
-        model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**common))
-    else:
-        config = transformers.Gemma3TextConfig(
-            **common,
-            head_dim=8,
-            sliding_window=8,
-            layer_types=["sliding_attention", "full_attention"],
-        )
-        model = transformers.Gemma3ForCausalLM(config)
-    model.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +116,7 @@ async def test_a_late_request_joins_and_an_early_one_leaves(llama):
 
 async def test_a_long_prompt_is_read_in_parts(llama, monkeypatch):
     whole = await answer(llama, ask("abcdefgh" * 10))
-    monkeypatch.setattr("motet.experts._batching._PREFILL", 7)
+    monkeypatch.setattr("motet.experts._rows._PREFILL", 7)
     assert (await answer(llama, ask("abcdefgh" * 10)))[0] == whole[0]
 
 
@@ -287,32 +242,32 @@ async def test_a_full_queue_is_overload(tiny):
 async def test_closing_the_generator_frees_the_row(llama):
     stream = llama.stream(ask(max_tokens=200))
     await anext(stream)
-    assert len(llama._worker._rows) == 1
+    assert len(llama._batch.rows) == 1
     await stream.aclose()
     for _ in range(100):
-        if not llama._worker._rows:
+        if not llama._batch.rows:
             break
         await asyncio.sleep(0.01)
-    assert not llama._worker._rows
+    assert not llama._batch.rows
     await answer(llama, ask())
 
 
 async def test_a_failing_model_fails_the_batch_and_the_engine_lives_on(llama, monkeypatch):
-    worker = llama._worker
-    healthy = worker._forward
+    batch = llama._batch
+    healthy = batch._forward
 
     def broken(*arguments, **options):
         raise RuntimeError("out of luck")
 
     stream = llama.stream(ask(max_tokens=200))
     await anext(stream)
-    monkeypatch.setattr(worker, "_forward", broken)
+    monkeypatch.setattr(batch, "_forward", broken)
     with pytest.raises(ExpertError, match="out of luck"):
         async for _ in stream:
             pass
     with pytest.raises(ExpertError, match="out of luck"):
         await answer(llama, ask())
-    monkeypatch.setattr(worker, "_forward", healthy)
+    monkeypatch.setattr(batch, "_forward", healthy)
     assert (await llama.health()).ready
     await answer(llama, ask())
 

@@ -120,10 +120,11 @@ class AnswerResponse(Response):
         return "ok"
 
     def _trace_headers(self, answer: Answer) -> list[tuple[bytes, bytes]]:
-        experts = ",".join(dict.fromkeys(c.expert for c in answer.calls.trace if c.answered))
+        answered = [call for call in answer.calls.trace if call.answered]
+        experts = dict.fromkeys(name for call in answered for name in (call.expert, *call.fused))
         values = {
             "x-motet-composition": answer.plan.name,
-            "x-motet-experts": experts,
+            "x-motet-experts": ",".join(experts),
             "x-motet-decision-id": answer.decision.id,
             "x-motet-confidence": f"{answer.decision.confidence:g}",
             "x-motet-request-id": self._request.id,

@@ -10,6 +10,7 @@ from motet.cli import (
     check,
     deploy,
     experts,
+    fuse,
     plan,
     profile,
     route,
@@ -37,6 +38,7 @@ app.command("route")(route.route)
 app.add_typer(table.app, name="table", help="Routing tables from real runs.")
 app.add_typer(router.app, name="router", help="Routers that learn from tables: train, judge.")
 app.add_typer(profile.app, name="profile", help="What each expert is good at, by skill.")
+app.add_typer(fuse.app, name="fuse", help="Experts fused in latent space: train, judge.")
 app.add_typer(experts.app, name="experts", help="Experts of a config or of a running service.")
 
 

@@ -8,6 +8,7 @@ STRATEGIES: Registry[Strategy] = Registry(
     "motet.strategies",
     {
         "aggregate": "motet.composer.aggregate:AggregateStrategy",
+        "latent": "motet.composer.latent:LatentStrategy",
         "persona": "motet.composer.persona:PersonaStrategy",
         "single": "motet.composer.single:SingleStrategy",
         "vote": "motet.composer.vote:VoteStrategy",

@@ -42,7 +42,8 @@ class Assembly:
         self._problems: list[str] = []
         self.encoders = Encoders(self.setting)
         self.routers: dict[str, Router] = {}
-        self._around = Around(tuple(e.id for e in document.config.experts), document.folder)
+        entries = {entry.id: entry for entry in document.config.experts}
+        self._around = Around(tuple(entries), document.folder, entries)
         self._under_way: list[str] = []
         self.experts = self._make_experts()
         self.plans = self._make_plans()

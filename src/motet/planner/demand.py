@@ -117,19 +117,25 @@ def _demand(
     pinned: bool,
     engine: int,
 ) -> Demand:
-    model = str(entry.options["model"])
-    weights = weight_bytes(model, setting)
-    if weights is None:
-        raise SourceError(
-            f"expert {entry.id!r}: the weights of {model} are not on this machine, so their size "
-            "is not known.",
-            hint="Fetch them once (`motet serve`), or plan where they are.",
-        )
+    models = ENGINES.load(entry.engine).models(entry, setting)
+    weights = 0
+    for model in models:
+        found = weight_bytes(model, setting)
+        if found is None:
+            raise SourceError(
+                f"expert {entry.id!r}: the weights of {model} are not on this machine, so their "
+                "size is not known.",
+                hint="Fetch them once (`motet serve`), or plan where they are.",
+            )
+        weights += found
     context = entry.context or CONTEXT
     kv = int(entry.resources.memory or 0)
     about = "keys and values as `resources.memory` says"
     if not kv:
-        kv = concurrency * kv_bytes(_config(Path(fetch(model, setting))), context)
+        # Of several models in one engine, one at a time writes an answer.
+        kv = concurrency * max(
+            kv_bytes(_config(Path(fetch(model, setting))), context) for model in models
+        )
         about = f"{concurrency} requests of {context:,} tokens"
     parts = max(1, int(entry.resources.gpus))
     return Demand(entry.id, weights, kv, share, engine, parts, pinned, about)

@@ -38,15 +38,23 @@ def default_budget() -> int:
 
 
 def _size(entry: ExpertEntry, setting: Setting) -> int | None:
-    model = entry.options.get("model")
-    if not model:  # a plug-in's engine: what the config says is all that is known
-        return int(entry.resources.memory) if entry.resources.memory else None
-    on_cpu = ENGINES.load(entry.engine).home == "pool" and not entry.resources.gpus
+    engine = ENGINES.load(entry.engine)
+    models = engine.models(entry, setting)
+    memory = int(entry.resources.memory or 0)
+    if not models:  # a plug-in's engine: what the config says is all that is known
+        return memory or None
+    on_cpu = engine.home == "pool" and not entry.resources.gpus
     # `auto` may choose 32 bits on a CPU, so those are counted.
     width = _WIDTHS.get(str(entry.options.get("dtype", "auto")), 4 if on_cpu else None)
-    weights = weight_bytes(str(model), setting, width=width)
+    parts = [_model_bytes(model, setting, width) for model in models]
+    known = [part for part in parts if part is not None]
+    return sum(known) + memory if len(known) == len(parts) else None
+
+
+def _model_bytes(model: str, setting: Setting, width: int | None) -> int | None:
+    """Return what a model's weights and its tokenizer take; None where that is unknown."""
+    weights = weight_bytes(model, setting, width=width)
     if weights is None:
         return None
-    tokenizer = Path(fetch(str(model), setting)) / "tokenizer.json"
-    beside = _TOKENIZER * tokenizer.stat().st_size if tokenizer.is_file() else 0
-    return weights + beside + int(entry.resources.memory or 0)
+    tokenizer = Path(fetch(model, setting)) / "tokenizer.json"
+    return weights + (_TOKENIZER * tokenizer.stat().st_size if tokenizer.is_file() else 0)

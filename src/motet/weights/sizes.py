@@ -35,13 +35,13 @@ def weight_bytes(
         There is no such model, or its files are damaged.
     """
     source = fetch(model, setting) if report is None else fetch(model, setting, report)
-    folder = Path(source) if Path(source).is_dir() else _hub_folder(source)
+    folder = Path(source) if Path(source).is_dir() else hub_folder(source)
     if folder is None:
         return None
     return sum(_tensor_bytes(file, width) for file in sorted(folder.glob("*.safetensors"))) or None
 
 
-def _hub_folder(name: str) -> Path | None:
+def hub_folder(name: str) -> Path | None:
     """Return where the hub's own cache keeps a model, if it is there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError

@@ -1,0 +1,196 @@
+"""What peers have read, as keys and values at each level, and the pass of a primary that asks them.
+
+A memory is fixed once its peers have read: decoding never runs a peer. Inside a request the rows of
+all peers are merged in order of byte end (see docs/kernels.md), which depends on that request
+alone, so the memories of several requests pack into one batch by copying.
+
+Shape suffixes: B rows, T tokens, N real tokens of a batch, F a member's hidden size, M memory rows
+of one request, H heads, D head width, P peers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from motet.fusion.layers import FusionLayers, Interaction
+from motet.fusion.text import Reading
+from motet.kernels import Fusion, Plan, Segment
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """What one peer has read.
+
+    Attributes
+    ----------
+    ends
+        Byte end of each token, a draft's at the end of the text: int64 [T].
+    hidden
+        States [T, F] after each stack.
+    """
+
+    ends: Tensor
+    hidden: Sequence[Tensor]
+
+    @classmethod
+    def of(cls, reading: Reading, hidden: Sequence[Tensor], drafted: int = 0) -> Latents:
+        """Return the latents of a reading whose last `drafted` states are a draft's."""
+        return cls(torch.cat([reading.ends, reading.ends[-1:].expand(drafted)]), hidden)
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """What the peers of one request know: keys and values of every level.
+
+    Attributes
+    ----------
+    segments
+        Each peer and the byte ends of its tokens.
+    levels
+        Keys and values [M, H, D] of each level, the peers merged by byte end.
+    log_weight_P
+        Log of the router's weight of each peer.
+    """
+
+    segments: tuple[Segment, ...] = ()
+    levels: tuple[tuple[Tensor, Tensor], ...] = ()
+    log_weight_P: Tensor | None = None
+
+
+def remember(layers: FusionLayers, peers: Mapping[int, Latents], log_weight_P: Tensor) -> Memory:
+    """Project what the peers of one request have read; without peers the memory is empty."""
+    if not peers:
+        return Memory()
+    segments = tuple(Segment(e, latents.ends) for e, latents in peers.items())
+    nobody = Segment(0, torch.zeros(0, dtype=torch.int64))
+    plan = Plan.build([Fusion(nobody, segments)], experts=layers.members, device=layers.device)
+    return Memory(segments, _project(layers, [peers], plan), log_weight_P)
+
+
+class Pass:
+    """One forward pass of a primary over some requests, as the visitor of its stacks.
+
+    Parameters
+    ----------
+    plan
+        Queries are the primary's tokens, row after row.
+    levels
+        Packed keys and values of each level.
+    tokens_BT
+        Which positions of the pass are tokens and not padding; None when all are.
+    """
+
+    def __init__(
+        self,
+        layers: FusionLayers,
+        primary: int,
+        plan: Plan,
+        levels: Sequence[tuple[Tensor, Tensor]],
+        log_weight_P: Tensor,
+        tokens_BT: Tensor | None = None,
+    ) -> None:
+        self._layers = layers
+        self._primary = primary
+        self._plan = plan
+        self._levels = levels
+        self._log_weight_P = log_weight_P
+        self._tokens_BT = tokens_BT
+
+    @classmethod
+    def generating(
+        cls,
+        layers: FusionLayers,
+        primary: int,
+        memories: Sequence[Memory],
+        asks: Sequence[Tensor],
+    ) -> Pass:
+        """Return the pass over requests whose memories are fixed.
+
+        Parameters
+        ----------
+        asks
+            For each request, the byte ends of the tokens that ask in this pass.
+        """
+        fusions = [
+            Fusion(Segment(primary, ends), memory.segments)
+            for ends, memory in zip(asks, memories, strict=True)
+        ]
+        plan = Plan.build(fusions, experts=layers.members, device=layers.device)
+        weights = [m.log_weight_P for m in memories if m.log_weight_P is not None]
+        return cls(
+            layers,
+            primary,
+            plan,
+            _pack(layers, memories, plan),
+            torch.cat(weights) if weights else torch.zeros(0, device=layers.device),
+        )
+
+    @classmethod
+    def training(
+        cls,
+        layers: FusionLayers,
+        primary: int,
+        asks: Sequence[Tensor],
+        peers: Sequence[Mapping[int, Latents]],
+        log_weight_P: Tensor,
+        tokens_BT: Tensor,
+    ) -> Pass:
+        """Return the pass over a padded batch, with gradients through memory and weights."""
+        fusions = [
+            Fusion(Segment(primary, ends), tuple(Segment(e, x.ends) for e, x in known.items()))
+            for ends, known in zip(asks, peers, strict=True)
+        ]
+        plan = Plan.build(fusions, experts=layers.members, device=layers.device)
+        return cls(layers, primary, plan, _project(layers, peers, plan), log_weight_P, tokens_BT)
+
+    def __call__(self, level: int, hidden_BTF: Tensor) -> Tensor | None:
+        """Return the states after `level` with what the memory added; None where there is none."""
+        if not self._plan.pairs:
+            return None
+        interaction: Interaction = self._layers.levels[level]
+        tokens = self._tokens_BT
+        hidden_NF = hidden_BTF.flatten(0, 1) if tokens is None else hidden_BTF[tokens]
+        fused_NF = interaction.ask(
+            self._primary, hidden_NF, self._levels[level], self._plan, self._log_weight_P
+        )
+        if tokens is None:
+            return fused_NF.view(hidden_BTF.shape)
+        fused_BTF = hidden_BTF.clone()
+        fused_BTF[tokens] = fused_NF
+        return fused_BTF
+
+
+def _project(
+    layers: FusionLayers, peers: Sequence[Mapping[int, Latents]], plan: Plan
+) -> tuple[tuple[Tensor, Tensor], ...]:
+    """Return packed keys and values of every level for the peers of every request."""
+    levels = []
+    for level, interaction in enumerate(layers.levels):
+        hidden = []
+        for e, width in enumerate(layers.widths):
+            own = [known[e].hidden[level] for known in peers if e in known]
+            states = torch.cat(own) if own else torch.zeros(0, width)
+            hidden.append(states.to(layers.device))
+        levels.append(interaction.remember(hidden, plan))
+    return tuple(levels)
+
+
+def _pack(
+    layers: FusionLayers, memories: Sequence[Memory], plan: Plan
+) -> list[tuple[Tensor, Tensor]]:
+    """Return the memories of several requests as one batch of packed rows."""
+    packed = []
+    for level, interaction in enumerate(layers.levels):
+        shape = plan.memory.n_rows, interaction.heads, interaction.head_width
+        k_MHD = torch.zeros(shape, device=layers.device)
+        v_MHD = torch.zeros_like(k_MHD)
+        for b, memory in enumerate(memories):
+            if memory.segments:
+                rows = plan.rows_of(b)[1]
+                k_MHD[rows], v_MHD[rows] = memory.levels[level]
+        packed.append((k_MHD, v_MHD))
+    return packed

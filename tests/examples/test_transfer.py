@@ -1,0 +1,52 @@
+"""The invented facts of examples/transfer: what the test asks must not stand in the training."""
+
+import importlib.util
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "examples" / "transfer"
+
+
+@pytest.fixture(scope="module")
+def example():
+    spec = importlib.util.spec_from_file_location("transfer_facts", FOLDER / "facts.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_of_the_test_is_trained_on(example, seed):
+    towns, words = {}, {}
+    for kind in ("closed", "open"):
+        known = example.facts(72, seed, kind)
+        assert known == example.facts(72, seed, kind)
+        for split in ("train", "test"):
+            own = [fact for fact in known if fact.split == split]
+            assert len(own) == 36
+            towns[kind, split] = {fact.town for fact in own}
+            words[kind, split] = Counter(fact.word for fact in own)
+    everything = [town for found in towns.values() for town in found]
+    assert len(everything) == len(set(everything)) == 144
+    assert not words["open", "train"].keys() & words["open", "test"].keys()
+    for split in ("train", "test"):  # a guess is right one time in eight
+        assert set(words["closed", split]) == set(example.METALS)
+        assert max(words["closed", split].values()) <= 5
+
+
+def test_lines_are_graded_by_their_word(example):
+    fact = example.facts(8, 0, "closed")[0]
+    learnt = list(example.lines([fact], slice(0, 3)))
+    unseen = list(example.lines([fact], slice(3, 4)))
+    assert len(learnt) == 3 and len(unseen) == 1
+    assert unseen[0]["prompt"] not in {line["prompt"] for line in learnt}
+    for line in (*learnt, *unseen):
+        assert fact.town in line["prompt"]
+        assert re.search(line["reference"], f"It is {fact.word.upper()}.")
+        assert not re.search(line["reference"], f"x{fact.word}x")

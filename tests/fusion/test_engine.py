@@ -1,0 +1,301 @@
+"""A fusion served: who is fused, alone and in company, and what happens when a part fails."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.conftest import running, wait_for
+from tests.fusion.world import QUESTIONS, make_world, opened
+
+from motet.composer.assembly import Assembly
+from motet.composer.service import Motet
+from motet.config import ExpertEntry, parse
+from motet.errors import (
+    ArtifactError,
+    ConfigError,
+    ContextLengthExceeded,
+    ExpertRejected,
+    ExpertUnavailable,
+    SourceError,
+)
+from motet.experts import ENGINES
+from motet.fusion.artifact import save
+from motet.fusion.card import CARD, read_card
+from motet.fusion.engine import LatentExpert, LatentOptions
+from motet.fusion.hidden_cache import read_latents
+from motet.fusion.members import Member
+from motet.fusion.text import check_offsets
+from motet.types import Request
+from motet.weights import Setting
+
+CONFIG = """
+version: 1
+experts:
+  - {id: ann, engine: transformers, model: ann}
+  - {id: bob, engine: transformers, model: bob}
+  - {id: cid, engine: transformers, model: cid}
+  - {id: fusion, engine: latent, artifact: art, dtype: float32, max_batch: 4}
+routers:
+  r: {kind: constant, expert: FIRST, fallbacks: [OTHERS]}
+compositions:
+  fused: {router: r, strategy: {kind: latent, expert: fusion}}
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    made = make_world(tmp_path_factory.mktemp("served"))
+    save(made.folder / "art", made.card, opened(made.layers))
+    return made
+
+
+def engine(world, artifact="art", **options) -> LatentExpert:
+    return LatentExpert(
+        ExpertEntry(id="fusion", engine="latent"),
+        LatentOptions(artifact=artifact, **{"dtype": "float32", "max_batch": 4} | options),
+        Setting(world.folder, world.folder / "cache"),
+    )
+
+
+@asynccontextmanager
+async def started(world, **options):
+    expert = engine(world, **options)
+    await expert.start()
+    try:
+        yield expert
+    finally:
+        await expert.close()
+
+
+def ask(prompt, primary="ann", peers=("bob", "cid"), **fields) -> Request:
+    named = {"fusion": {"primary": primary, "peers": list(peers)}} if primary else {}
+    fields = {"temperature": 0.0, "max_tokens": 10, "stream": True} | fields
+    return Request(model="fusion", prompt=prompt, extra=named, **fields)
+
+
+async def answer(expert, request) -> str:
+    return "".join([chunk.text async for chunk in expert.stream(request)])
+
+
+def test_registered():
+    assert ENGINES.load("latent") is LatentExpert
+    assert LatentExpert.home == "pool"
+
+
+async def test_a_batch_of_other_primaries_and_peers_answers_as_each_alone(world):
+    requests = [
+        ask(QUESTIONS[0]),
+        ask(QUESTIONS[1], "bob", ["ann"]),
+        ask(QUESTIONS[2], "ann", ["cid"], max_tokens=20),
+        ask(QUESTIONS[3], "ann", []),
+        ask(QUESTIONS[4], "bob", ["cid", "ann"]),
+        ask(QUESTIONS[0], None),
+    ]
+    async with started(world) as expert:
+        alone = [await answer(expert, request) for request in requests]
+        together = await asyncio.gather(*(answer(expert, request) for request in requests))
+    assert alone == list(together)
+    assert len(set(alone)) > 3
+
+
+async def test_the_answer_comes_from_the_fused_pass(world):
+    """Another memory is another text, and no peers is the text of the primary alone."""
+    from motet.experts.transformers import TransformersExpert, TransformersOptions
+
+    async with started(world) as expert:
+        fused = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
+        lone = await answer(expert, ask(QUESTIONS[0], peers=[], max_tokens=20))
+        read = Member.read
+
+        def perturbed(member, tokens, draft=0):
+            hidden, drafted = read(member, tokens, draft)
+            return [-h for h in hidden], drafted
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Member, "read", perturbed)
+            other = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
+    plain = TransformersExpert(
+        ExpertEntry(id="ann", engine="transformers"),
+        TransformersOptions(model="ann", dtype="float32"),
+        Setting(world.folder, world.folder / "cache"),
+    )
+    await plain.start()
+    assert lone == await answer(plain, ask(QUESTIONS[0], None, max_tokens=20))
+    await plain.close()
+    assert len({fused, lone, other}) == 3
+
+
+@pytest.mark.parametrize("broken, left", [("bob", ["cid"]), ("cid", ["bob"])])
+async def test_a_peer_that_fails_leaves_the_answer_without_it(world, broken, left):
+    async with started(world) as expert:
+        without = await answer(expert, ask(QUESTIONS[1], peers=left))
+        member = expert._members[world.card.ids.index(broken)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(member, "decoder", None)
+            assert await answer(expert, ask(QUESTIONS[1])) == without
+        assert (await expert.health()).ready
+        assert await answer(expert, ask(QUESTIONS[1])) != without
+
+
+async def test_leaving_frees_the_row(world):
+    async with started(world) as expert:
+        expert._members[0].ends = frozenset()  # it would end by itself
+        stream = expert.stream(ask(QUESTIONS[2], max_tokens=200))
+        await anext(stream)
+        assert expert._worker._running == 1
+        await stream.aclose()
+        for _ in range(200):
+            if not expert._worker._running:
+                break
+            await asyncio.sleep(0.01)
+        assert not expert._worker._running
+        assert await answer(expert, ask(QUESTIONS[0]))
+
+
+async def test_what_cannot_be_fused_is_refused(world):
+    async with started(world) as expert:
+        for named, match in (
+            ({"primary": "anne"}, "Did you mean 'ann'"),
+            ({"primary": "cid", "peers": ["ann"]}, "not trained as a primary"),
+            ({"primary": "ann", "peers": ["bob", "cid", "ann"]}, "at most 2"),
+            ({"main": "ann"}, "primary"),
+            ("ann", "primary"),
+        ):
+            request = Request(model="fusion", prompt="x", extra={"fusion": named})
+            with pytest.raises(ExpertRejected, match=match):
+                await answer(expert, request)
+        with pytest.raises(ContextLengthExceeded) as error:
+            await answer(expert, ask("x" * 256))
+        assert error.value.limit == 256 and "ann" in str(error.value)
+        assert await answer(expert, ask("x"))
+
+
+async def test_a_peer_with_a_shorter_context_is_named(world):
+    async with started(world) as expert:
+        expert._members[2].context = 20
+        with pytest.raises(ContextLengthExceeded, match="'cid' is 20"):
+            await answer(expert, ask("x" * 40))
+        assert await answer(expert, ask("x" * 40, peers=["bob"]))
+
+
+async def test_other_weights_than_those_trained_with_are_refused(world, tmp_path):
+    card = json.loads((world.folder / "art" / CARD).read_text())
+    for change, match in (
+        ({"revision": "0" * 64}, "trained with revision 000000000000 of 'bob'"),
+        ({"model": "cid"}, "revision"),
+    ):
+        (world.folder / "other").mkdir(exist_ok=True)
+        members = [m | (change if m["id"] == "bob" else {}) for m in card["members"]]
+        (world.folder / "other" / CARD).write_text(json.dumps(card | {"members": members}))
+        (world.folder / "other" / "fusion.safetensors").write_bytes(
+            (world.folder / "art" / "fusion.safetensors").read_bytes()
+        )
+        with pytest.raises(SourceError, match=match):
+            await engine(world, "other").start()
+
+
+async def test_the_mode_trained_is_the_mode_served(world):
+    card = world.card.model_copy(update={"mode": "B", "draft_tokens": 4})
+    save(world.folder / "drafting", card, world.layers)
+    async with started(world, artifact="drafting") as expert:
+        drafting = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
+    async with started(world) as expert:
+        assert await answer(expert, ask(QUESTIONS[0], max_tokens=20)) != drafting
+    latents = read_latents(world.members[1], ask(QUESTIONS[0]), 4)
+    prompt = len(world.members[1].encode(ask(QUESTIONS[0])).tokens)
+    assert len(latents.ends) > prompt and latents.ends[-1] == latents.ends[prompt - 1]
+    assert [len(h) for h in latents.hidden] == [len(latents.ends)] * 2
+    for mode, drafts in (("A", 4), ("B", 0), ("C", 0)):
+        text = json.loads((world.folder / "art" / CARD).read_text())
+        (world.folder / "drafting" / CARD).write_text(
+            json.dumps(text | {"mode": mode, "draft_tokens": drafts})
+        )
+        with pytest.raises(ArtifactError, match="mode"):
+            read_card(world.folder / "drafting")
+
+
+def test_a_tokenizer_without_offsets_is_refused():
+    class Slow:
+        is_fast = False
+
+    with pytest.raises(ConfigError, match="Member 'old'.*Slow.*offsets"):
+        check_offsets(Slow(), "old")
+
+
+@pytest.mark.parametrize(
+    "change, match",
+    [
+        (("{id: cid, engine: transformers, model: cid}", "{id: sid, engine: fake}"), "'sid'"),
+        (("model: bob", "model: cid"), "it was trained with 'bob' as 'bob', but here.*'cid'"),
+        (("artifact: art", "artifact: nowhere"), "holds no fusion"),
+        (("expert: fusion}", "expert: fusio}"), "Did you mean 'fusion'"),
+        (("expert: fusion}", "expert: ann}"), "engine 'transformers', which fuses nothing"),
+    ],
+)
+def test_configs_that_do_not_fit(world, change, match):
+    text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob").replace(*change)
+    with pytest.raises(ConfigError, match=match):
+        Assembly(parse(text, folder=world.folder))
+
+
+@pytest.mark.parametrize(
+    "first, others, fused",
+    [
+        ("ann", "cid, bob", "ann,cid,bob"),
+        ("cid", "bob, ann", "bob,cid,ann"),  # the first that can write is the primary
+        ("ann", "", "ann"),
+        ("bob", "ann", "bob,ann"),
+    ],
+)
+def test_the_decision_says_who_is_fused(world, first, others, fused):
+    text = CONFIG.replace("FIRST", first).replace("OTHERS", others)
+    with running(parse(text, folder=world.folder)) as service:
+        wait_for(
+            lambda: all(
+                e["state"] == "ready" for e in service.get("/ready").json()["experts"].values()
+            ),
+            30,
+        )
+        body = {"model": "fused", "prompt": QUESTIONS[0], "temperature": 0, "max_tokens": 10}
+        found = service.post("/v1/completions", body)
+        assert found.status_code == 200, found.text
+        assert found.headers["x-motet-experts"] == f"fusion,{fused}"
+        streamed = service.post("/v1/completions", {**body, "stream": True})
+        assert streamed.text.count("data: ") > 3
+        names = fused.split(",")
+        named = {**body, "model": "fusion", "fusion": {"primary": names[0], "peers": names[1:]}}
+        said = service.post("/v1/completions", named).json()["choices"][0]["text"]
+        assert found.json()["choices"][0]["text"] == said
+
+
+def test_its_memory_is_that_of_all_members(world):
+    from motet.planner.demand import demands
+    from motet.residency.sizes import sizes_of
+
+    text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob")
+    document = parse(text, folder=world.folder)
+    demand = {d.expert: d.weights for d in demands(document)}
+    assert demand["fusion"] == sum(demand[name] for name in world.card.ids)
+    sizes = sizes_of(Assembly(document).experts)
+    assert sizes["fusion"] == sum(sizes[name] for name in world.card.ids)
+
+
+async def test_without_the_fusion_the_primary_answers(world):
+    text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob")
+    async with Motet(parse(text, folder=world.folder)) as motet:
+        for name in ("ann", "fusion"):
+            await motet.fleet.ready(name)
+        fusion = motet.fleet["fusion"]
+        request = Request(model="fused", prompt=QUESTIONS[0], temperature=0.0, max_tokens=8)
+
+        async def broken(request):
+            raise ExpertUnavailable("fusion", "gone")
+            yield
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fusion, "stream", broken)
+            async with await motet.answer(request) as answered:
+                said = "".join([chunk.text async for chunk in answered])
+        assert answered.author == "ann" and said
+        assert [bool(call.error) for call in answered.calls.trace] == [True, False]

@@ -1,0 +1,168 @@
+"""What must hold of a fusion whatever it has learnt."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fusion.world import QUESTIONS, ask, make_world, opened
+
+from motet.fusion.data import Example
+from motet.fusion.generate import recall
+from motet.fusion.hidden_cache import read_latents
+from motet.fusion.memory import Latents, Memory, Pass
+from motet.fusion.text import read_request
+from motet.fusion.train import Training, TrainOptions
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("fusion"))
+
+
+@pytest.fixture
+def layers(world):
+    """Open layers, restored afterwards."""
+    state = {name: t.clone() for name, t in world.layers.state_dict().items()}
+    yield opened(world.layers)
+    world.layers.load_state_dict(state)
+
+
+def latents(world, question, peers, draft=0):
+    return {e: read_latents(world.members[e], ask(question), draft) for e in peers}
+
+
+def memory(world, question, peers, known=None):
+    known = latents(world, question, peers) if known is None else known
+    reader = world.members[0]
+    with torch.no_grad():
+        bag = reader.embed(reader.encode(ask(question)).tokens)
+        return recall(world.layers, known, world.layers.router(bag[None])[0])
+
+
+@torch.no_grad()
+def logits(world, question, memory, primary=0):
+    """Return the primary's logits [T, V] for a question, beside a memory."""
+    member = world.members[primary]
+    reading = member.encode(ask(question))
+    ids = torch.tensor([reading.tokens])
+    fused = Pass.generating(world.layers, primary, [memory], [reading.asks])
+    with member.visited(fused):
+        return member.model(input_ids=ids).logits[0]
+
+
+@torch.no_grad()
+def alone(world, question, primary=0):
+    member = world.members[primary]
+    return member.model(input_ids=torch.tensor([member.encode(ask(question)).tokens])).logits[0]
+
+
+@pytest.mark.parametrize("primary", [0, 1])
+def test_new_layers_are_the_identity_to_the_bit(world, primary):
+    for question in QUESTIONS:
+        known = memory(world, question, [e for e in range(3) if e != primary])
+        assert torch.equal(logits(world, question, known, primary), alone(world, question, primary))
+
+
+def test_open_layers_are_not(world, layers):
+    question = QUESTIONS[0]
+    assert not torch.allclose(
+        logits(world, question, memory(world, question, [1, 2])), alone(world, question), atol=1e-2
+    )
+
+
+def test_without_peers_the_primary_answers_as_alone(world, layers):
+    assert torch.equal(logits(world, QUESTIONS[1], Memory()), alone(world, QUESTIONS[1]))
+
+
+@pytest.mark.parametrize("peers", [[1], [2], [1, 2]])
+def test_what_comes_later_changes_nothing_before(world, layers, peers):
+    start, one, other = "the house in", " town 🦊?", " zz!! ouïn"
+    first, second = start + one, start + other
+    known = len(world.members[0].encode(ask(start)).tokens)
+    changed = logits(world, second, memory(world, second, peers))
+    same = logits(world, first, memory(world, first, peers))
+    # The router reads the whole prompt, so with several peers only their latents are compared.
+    if len(peers) == 1:
+        assert torch.allclose(same[:known], changed[:known], atol=1e-4)
+    again = memory(world, first, peers)
+    ends = [segment.ends for segment in again.segments]
+    late = {
+        e: Latents(x.ends, [torch.where(x.ends[:, None] > len(start), 9.0, h) for h in x.hidden])
+        for e, x in latents(world, first, peers).items()
+    }
+    assert any((end > len(start)).any() for end in ends)
+    perturbed = logits(world, first, memory(world, first, peers, late))
+    assert torch.allclose(same[:known], perturbed[:known], atol=1e-4)
+    assert not torch.allclose(same[known:], perturbed[known:], atol=1e-2)
+
+
+def test_half_a_character_shows_nothing_of_the_whole(world):
+    fox = world.members[1].encode(ask("a🦊b"))
+    assert fox.ends.tolist()[-1] == fox.asks.tolist()[-1] == 6
+    inside = [
+        (end, asked)
+        for end, asked in zip(fox.ends.tolist(), fox.asks.tolist(), strict=True)
+        if end == 5
+    ]
+    assert len(inside) > 1  # the fox is several tokens
+    assert [asked for _, asked in inside] == [1] * (len(inside) - 1) + [5]
+
+
+@settings(max_examples=60)
+@given(text=st.text(min_size=1, max_size=30))
+def test_byte_ends_count_the_shared_text(world, text):
+    size = len(text.encode("utf-8", "surrogatepass"))
+    for member in world.members:
+        reading = read_request(member.tokenizer, None, ask(text), member.id)
+        assert reading.size == size
+        assert (reading.ends.diff() >= 0).all() and (reading.asks.diff() >= 0).all()
+        assert (reading.asks <= reading.ends).all()
+
+
+def test_a_batch_equals_its_requests_alone(world, layers):
+    member = world.members[0]
+    peers = [[1], [2], [1, 2], [], [2, 1]]
+    readings = [member.encode(ask(q)) for q in QUESTIONS]
+    memories = [memory(world, q, p) for q, p in zip(QUESTIONS, peers, strict=True)]
+    longest = max(len(r.tokens) for r in readings)
+    ids = torch.tensor([[*r.tokens, *[0] * (longest - len(r.tokens))] for r in readings])
+    real = torch.tensor([[n < len(r.tokens) for n in range(longest)] for r in readings])
+    fused = Pass.generating(world.layers, 0, memories, [r.asks for r in readings])
+    fused._tokens_BT = real
+    with member.visited(fused), torch.no_grad():
+        together = member.model(input_ids=ids, attention_mask=real.long()).logits
+    for b, (question, known) in enumerate(zip(QUESTIONS, memories, strict=True)):
+        lone = logits(world, question, known)
+        assert torch.allclose(together[b, : len(lone)], lone, atol=1e-4)
+
+
+def test_the_order_of_peers_is_no_matter(world, layers):
+    one = logits(world, QUESTIONS[0], memory(world, QUESTIONS[0], [1, 2]))
+    other = logits(world, QUESTIONS[0], memory(world, QUESTIONS[0], [2, 1]))
+    assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_the_answers_loss_reaches_the_router(world, layers, tmp_path):
+    examples = [Example(ask(q), " in") for q in QUESTIONS]
+    training = Training(world.card, TrainOptions(batch=5), examples, world.member, tmp_path)
+    primary, rows = training.batch(0)
+    assert all(len(row.peers) == 2 for row in rows)
+    layers.zero_grad()
+    training.answer_loss(layers, primary, rows).backward()
+    assert layers.router.outer.weight.grad.abs().max() > 0
+    assert layers.router.inner.weight.grad.abs().max() > 0
+
+
+def test_the_router_reads_the_prompt_and_each_prompt_alone(world, layers, tmp_path):
+    examples = [Example(ask(q), answer) for q in QUESTIONS for answer in (" in", " out there")]
+    training = Training(world.card, TrainOptions(batch=10), examples, world.member, tmp_path)
+    _, rows = training.batch(0)
+    seen, _ = training.router_sees(rows)
+    rated = layers.router(seen)
+    by_prompt = {}
+    for row, rating, bag in zip(rows, rated, seen, strict=True):
+        assert torch.allclose(layers.router(bag[None])[0], rating, atol=1e-5)  # not its batch
+        prompt = row.example.request.prompt  # not its answer
+        assert torch.allclose(by_prompt.setdefault(prompt, rating), rating, atol=1e-6)
+    assert len(by_prompt) == len(QUESTIONS)
+    assert rated.std(0).max() > 1e-3  # samples of a batch are rated each for itself
