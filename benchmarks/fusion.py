@@ -1,14 +1,21 @@
-"""What latent fusion knows through a peer, and what it costs.
+"""What latent fusion knows through a peer, what it is worth in a fleet, and what it costs.
 
-The example examples/transfer is the case: a peer has learnt facts about invented towns, the primary
-never saw them, and fusion layers were trained on other towns than those asked about. What is
-missing of it is trained first. Then, on the same two members:
+Two examples are the cases, trained first where their results are missing. In examples/transfer a
+peer has learnt facts about invented towns, the primary never saw them, and fusion layers were
+trained on other towns than those asked about:
 
 - `pairing_gain_points`: fused less deranged peers, which read another question (closed set);
-- `system_gain_points`: fused less the best way without fusion: a member alone, or the peer's answer
-  in the primary's prompt. Routing to the peer is one of these ways;
-- `fused_vs_text_to_text`: share of the latter's accuracy; `added_prompt_tokens_vs_text`: tokens
-  that fusion adds to the primary's prompt, as a share of those that text adds;
+- `fused_vs_text_to_text`: its accuracy over that of the primary with the peer's answer in its
+  prompt; `added_prompt_tokens_vs_text`: tokens that fusion adds to the primary's prompt, as a share
+  of those that text adds.
+
+In examples/fleet/fuse.py SmolLM2 writes beside three specialists on a mixed set:
+
+- `system_gain_points`: fused less the best way without fusion: a member alone, routing by task, a
+  vote, or the base reading the specialists' answers; `fleet_pairing_gain_points`: as above.
+
+On the members of the first:
+
 - `decode_time_vs_primary_b8`: a step of eight answers, fused over alone, in mode A;
 - `prefill_vs_members`: reading a prompt fused, over the primary's and the peer's own readings;
 - `layers_vs_primary`: parameters of the layers over the primary's.
@@ -26,6 +33,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table as Shown
@@ -38,12 +46,11 @@ ROWS = 8
 SENTENCE = "The mayor of {town} wrote to the guild about roads, grain, salt and the bridge. "
 
 
-def transfer(seed: int) -> dict[str, Any]:
-    """Return the example's results, made first where they are missing."""
-    results = EXAMPLE / "work" / "results.json"
+def results_of(script: Path, seed: int) -> dict[str, Any]:
+    """Return an example's results, made first where they are missing."""
+    results = script.parent / "work" / "results.json"
     if not results.exists():
-        command = [sys.executable, str(EXAMPLE / "run.py"), "--seed", str(seed)]
-        subprocess.run(command, check=True)
+        subprocess.run([sys.executable, str(script), "--seed", str(seed)], check=True)
     found: dict[str, Any] = json.loads(results.read_text())
     return found
 
@@ -145,20 +152,24 @@ def main() -> None:
     """Measure, print, and write what was asked for."""
     arguments = parser(__doc__)
     args = arguments.parse_args()
-    results = transfer(args.seed)
+    results = results_of(EXAMPLE / "run.py", args.seed)
+    fleet = results_of(ROOT / "examples" / "fleet" / "fuse.py", args.seed)
     closed, opened = results["tasks"]["closed"], results["tasks"]["open"]
     accuracy = closed["accuracy"]
-    best = max((v, n) for n, v in accuracy.items() if n not in ("fused", "deranged"))
-    pairing = closed["differences"]["P"]
+    mixed = fleet["accuracy"]
+    best = max((v, n) for n, v in mixed.items() if n not in ("fused", "deranged"))
+    pairing, open_pairing = closed["differences"]["P"], opened["differences"]["P"]
     figures = {
         "pairing_gain_points": pairing["points"],
         "pairing_p_value": pairing["p"],
         "gain_over_primary_points": closed["differences"]["G"]["points"],
-        "system_gain_points": accuracy["fused"] - best[0],
         "fused_vs_text_to_text": accuracy["fused"] / max(accuracy["text"], 1e-9),
         "added_prompt_tokens_vs_text": results["fused_adds_tokens"] / results["text_adds_tokens"],
-        "open_pairing_gain_points": opened["differences"]["P"]["points"],
-        "open_pairing_p_value": opened["differences"]["P"]["p"],
+        "open_pairing_gain_points": open_pairing["points"],
+        "open_pairing_p_value": open_pairing["p"],
+        "system_gain_points": mixed["fused"] - best[0],
+        "fleet_pairing_gain_points": fleet["fused_less"]["deranged"]["points"],
+        "fleet_pairing_p_value": fleet["fused_less"]["deranged"]["p"],
         **costs(20 if args.quick else 80),
     }
     head = ["answered by", "closed set, %", "open set, %"]
@@ -170,9 +181,15 @@ def main() -> None:
     for name, value in figures.items():
         console.print(f"{name:30} {value:.4g}")
     apart = [
-        [task, name, f"{d['points']:.1f}", f"{d['low']:.1f}", f"{d['high']:.1f}", f"{d['p']:.4f}"]
+        [task, name, *map(_short, d.values())]
         for task, about in results["tasks"].items()
         for name, d in about["differences"].items()
+    ]
+    apart += [["fleet", way, *map(_short, d.values())] for way, d in fleet["fused_less"].items()]
+    kinds = list(next(iter(fleet["by_task"].values())))
+    mixed_rows = [
+        [way, f"{mixed[way]:.1f}", *(f"{fleet['by_task'][way][kind]:.0f}" for kind in kinds)]
+        for way in sorted(mixed, key=lambda way: -mixed[way])
     ]
     content = {
         "figures": figures,
@@ -186,8 +203,16 @@ def main() -> None:
         "versions": versions("motet", "torch", "transformers", "peft"),
     }
     columns = ["set", "fused less", "points", "low", "high", "p"]
-    tables = [markdown(head, rows), "## Differences\n\n" + markdown(columns, apart)]
+    tables = [
+        "## Transfer\n\n" + markdown(head, rows),
+        "## Fleet\n\n" + markdown(["answered by", "mixed set, %", *kinds], mixed_rows),
+        "## Differences\n\n" + markdown(columns, apart),
+    ]
     finish(args, "fusion", content, tables)
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"
 
 
 if __name__ == "__main__":

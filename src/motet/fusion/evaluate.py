@@ -22,6 +22,7 @@ import torch
 
 from motet.experts._decoding import Choice, Sampling, Vocabulary
 from motet.experts._rows import Batch
+from motet.experts.transformers import CONTEXT_OF_PROMPT
 from motet.fusion.card import FusionCard
 from motet.fusion.data import Example
 from motet.fusion.generate import FusedBatch, FusedJob
@@ -194,7 +195,7 @@ class Evaluation:
         return _Answering(
             batch,
             prompt,
-            [Choice(vocabulary, member.ends, sampling, before=prompt[-4:])],
+            [Choice(vocabulary, member.ends, sampling, before=prompt[-CONTEXT_OF_PROMPT:])],
             False,
             None,
             reading=reading,
