@@ -1,11 +1,11 @@
 """Whether memory grows with requests to a fake expert, here and in a pool, and to a real one.
 
 One service on Ray, two ingress replicas. Each expert is asked in chunks of equal size, 16 requests
-at once, streamed and not in turn; after each chunk the proportional set size of the ingress
-replicas and of the expert's pool is read. The real expert's keys and values have so few pages that
-warm-up touches them all: they would look like growth. The first two fifths are warm-up. The figure
-is the slope of a line through the rest, beside the slope that noise alone would allow: 2 standard
-errors.
+at once, streamed and not in turn; after each chunk the memory that is the processes' own (unique
+set size) is read, of the ingress replicas and of the expert's pool. The real expert's keys and
+values have so few pages that warm-up touches them all: they would look like growth. The first two
+fifths are warm-up. The figure is the slope of a line through the rest, beside the slope that noise
+alone would allow: 2 standard errors.
 
 Run as `python benchmarks/soak.py [--quick] [--json FILE] [--out]`.
 """
@@ -78,7 +78,7 @@ def memory_mib(title: str) -> float:
     for process in psutil.process_iter(["cmdline"]):
         if " ".join(process.info["cmdline"] or ()).startswith(f"ray::{title}"):
             family = [process, *process.children(recursive=True)]
-            total += sum(member.memory_full_info().pss for member in family)
+            total += sum(member.memory_full_info().uss for member in family)
     return total / 2**20
 
 
