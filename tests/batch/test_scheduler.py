@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from motet.batch.orders import ORDERS
 from motet.batch.outlook import rehearse
-from motet.batch.scheduler import Engine, Load, Scheduler, Start, Unload
+from motet.batch.scheduler import Engine, Scheduler, Start
+from motet.residency.actions import Load, Unload
 
 NAMES = "abcde"
 SIZES = st.fixed_dictionaries({name: st.integers(1, 5) for name in NAMES})

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from motet.batch.orders import ORDERS
-from motet.batch.scheduler import Engine, Load, Scheduler, Start, Ticket, Unload
+from motet.batch.scheduler import Engine, Scheduler, Start, Ticket
 from motet.errors import BatchError
+from motet.residency.actions import Load, Unload
 
 Stages = Sequence[tuple[str, ...]]
 """The experts a line is going to ask: a tuple for each step, in turn."""

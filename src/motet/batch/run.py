@@ -19,10 +19,11 @@ from motet.batch.outlook import Outlook, Stages
 from motet.batch.plan import Planner, Report
 from motet.batch.replay import Ask, Ending, Step, replay
 from motet.batch.results import Job
-from motet.batch.scheduler import Action, Load, Scheduler, Start, Ticket, Unload
+from motet.batch.scheduler import Action, Scheduler, Start, Ticket
 from motet.batch.store import Row, Store
 from motet.composer.pipeline import Pipeline, Plan
 from motet.errors import ExpertError, ExpertUnavailable, MotetError, first_of
+from motet.residency.actions import Load, Unload
 from motet.types import Chunk, Decision
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
+from motet.residency.actions import Load, Unload
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -44,20 +46,6 @@ class Start:
     """Serve this ticket now; its engine is loaded."""
 
     ticket: Ticket
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Load this engine; its memory is set aside."""
-
-    engine: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unload:
-    """Unload this engine; nothing runs on it."""
-
-    engine: str
 
 
 Action = Start | Load | Unload
