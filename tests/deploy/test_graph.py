@@ -334,3 +334,14 @@ async def test_a_pool_stays_ready_while_a_new_config_is_built(document, monkeypa
     assert (await expert.health()).ready
     known.applications.clear()
     assert not (await expert.health()).ready
+
+
+def test_replicas_may_be_kept_apart(tmp_path):
+    text = "version: 1\nexperts: [{id: a, engine: ENGINE, resources: {replicas: {max: 3, per_node: 1}}}]"
+    document = parse(text.replace("ENGINE", "fake-pool"))
+    pool = graph.pool(graph.pool_arguments(document, "a"))
+    assert pool._bound_deployment._replica_config.max_replicas_per_node == 1
+    with pytest.raises(
+        ConfigError, match=r"replicas.per_node: a pool of vLLM is a placement group"
+    ):
+        Assembly(parse(text.replace("ENGINE", "vllm, model: x")))

@@ -55,6 +55,8 @@ class Replicas(Options):
     """Replicas kept at all times; with 0 the pool sleeps until it is asked, and again when idle."""
     max: PositiveInt = 1
     """Replicas under load."""
+    per_node: PositiveInt | None = None
+    """Most replicas on one node of a cluster; 1 spreads them. Not for pools of vLLM."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Replicas:

@@ -80,6 +80,7 @@ def in_process_pool(entry: ExpertEntry, setting: Setting) -> Application:
         ExpertPool,
         name=pool_of(entry.id),
         autoscaling_config=autoscaling(entry, entry.options.get("max_batch", 8)),
+        max_replicas_per_node=resources.replicas.per_node,
         max_ongoing_requests=64,
         max_queued_requests=256,
         ray_actor_options={

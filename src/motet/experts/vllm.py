@@ -78,6 +78,11 @@ class VllmExpert(Expert):
 
     def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
         """Refuse an adapter that is absent, of another base, or too large for its engine."""
+        if self.entry.resources.replicas.per_node is not None:
+            raise ConfigError(
+                "a pool of vLLM is a placement group, which Ray spreads as it likes.",
+                at=("resources", "replicas", "per_node"),
+            )
         base = experts.get(self.options.base or "")
         if base is not None and self.options.adapter is not None:
             check_adapter(self.setting.folder / self.options.adapter, base)
