@@ -128,8 +128,8 @@ def test_a_store_that_cannot_grow_says_so_and_goes_on_later(tmp_path):
 async def test_cancelled_in_the_middle_it_goes_on_later(tmp_path):
     fleet = FLEET.replace("{id: a, engine: fake,", "{id: a, engine: fake, delay_s: 0.05,")
     lines = [line(f"q{n}") for n in range(60)]
-    run = asyncio.create_task(run_batch(tmp_path, lines, fleet=fleet, concurrency=1))
     async with Store(tmp_path / "state") as store:
+        run = asyncio.create_task(run_batch(tmp_path, lines, fleet=fleet, concurrency=1))
         while not await store.totals("batch"):
             await asyncio.sleep(0.01)
     run.cancel()

@@ -78,7 +78,7 @@ def test_a_file_of_somebody_else_is_not_replaced(folder):
 
 
 def test_ctrl_c_says_how_to_go_on(folder):
-    fleet = FLEET.replace("{id: a, engine: fake,", "{id: a, engine: fake, delay_s: 60,")
+    fleet = FLEET.replace("{id: a, engine: fake,", "{id: a, engine: fake, delay_s: 600,")
     (folder / "experts.yaml").write_text(fleet)
     process = subprocess.Popen(command(), cwd=folder, stderr=subprocess.PIPE, text=True)
     _wait_for_calls(folder, 8)
@@ -158,4 +158,5 @@ def _wait_for_calls(folder, count):
             except sqlite3.OperationalError:
                 pass
         time.sleep(0.05)
+    raise AssertionError(f"not {count} calls within 60 s")
     raise AssertionError(f"not {count} calls within a minute")

@@ -244,7 +244,8 @@ def test_a_new_config_rolls_out(service):
         "a new config", lambda: service.deploy(experts=[changed, more]), rolled
     )
     assert found["answer"] == REQUESTS
-    assert "other" in httpx.get(f"{service.url}/v1/models").text
+    # The ingress has two replicas, which are replaced one after the other.
+    wait_for(lambda: "other" in httpx.get(f"{service.url}/v1/models").text, 120)
 
 
 def test_a_node_dies(service, nodes):

@@ -50,7 +50,8 @@ def test_a_pool_without_replicas_sleeps_until_it_is_asked(service):
     answer = service.chat(model="sleeper", max_tokens=4)
     assert answer.status_code == 200, answer.text
     assert answer.json()["usage"]["completion_tokens"] == 4
-    assert service.get("/ready").json()["experts"]["sleeper"]["state"] == "ready"
+    # Each of two ingress replicas looks for itself, once a second.
+    wait_for(lambda: service.get("/ready").json()["experts"]["sleeper"]["state"] == "ready", 30)
 
 
 def test_answers(service):
