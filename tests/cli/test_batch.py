@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from tests.batch.helpers import FLEET, line, read, write
@@ -80,7 +81,11 @@ def test_a_file_of_somebody_else_is_not_replaced(folder):
 def test_ctrl_c_says_how_to_go_on(folder):
     fleet = FLEET.replace("{id: a, engine: fake,", "{id: a, engine: fake, delay_s: 600,")
     (folder / "experts.yaml").write_text(fleet)
-    process = subprocess.Popen(command(), cwd=folder, stderr=subprocess.PIPE, text=True)
+    # A shell starts what it puts in the background deaf to Ctrl-C, and tests may run there.
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command(), cwd=folder, stderr=subprocess.PIPE, text=True, preexec_fn=hears
+    )
     _wait_for_calls(folder, 8)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=100)
