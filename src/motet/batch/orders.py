@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from motet.batch.scheduler import Order, Scheduler, State
+from motet.batch.scheduler import Order, Scheduler
+from motet.residency.engine import State
 
 
 class Grouped:

@@ -11,10 +11,10 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Protocol
 
 from motet.residency.actions import Load, Unload
+from motet.residency.engine import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,6 @@ class Start:
 
 
 Action = Start | Load | Unload
-
-
-class State(Enum):
-    """Where an engine is in its life."""
-
-    ABSENT = auto()
-    LOADING = auto()
-    LOADED = auto()
-    UNLOADING = auto()
 
 
 class Order(Protocol):

@@ -231,12 +231,9 @@ class Scheduler:
         pinned = [e for e in pinned if self.memory.excess(e) is None]
         self._rest_ends_at = min((e.retry_at for e in pinned if e.retry_at > now), default=math.inf)
 
-        overdue_since = now - self.rules.max_wait_s / 2
-
         def rank(engine: Engine) -> tuple[bool, float]:
-            asked_at = engine.head().asked_at
-            if asked_at < overdue_since:
-                return (False, asked_at)
+            if engine.overdue(now, self.rules.max_wait_s):
+                return (False, engine.head().asked_at)
             return (True, -self._policy.gain(engine, now))
 
         unpinned = sorted((e for e in absent if not e.pinned), key=rank)
