@@ -78,11 +78,8 @@ class Attention:
     def ours(self) -> Callable[[], Tensor]:
         """Return the plan's way."""
         k, v = self.kv.unbind(1)
-        return lambda: attend(self.q, k, v, self.plan, log_weight_P=self.log_weight)
-
-    def loop(self) -> Callable[[], Tensor]:
-        """Return the faster loop over requests: in bf16, plain products beat the fused kernel."""
-        return self.plain_loop() if self.q.dtype is torch.bfloat16 else self.fused_loop()
+        weight = self.plan.per_key(self.log_weight)
+        return lambda: attend(self.q, k, v, self.plan, log_weight_M=weight)
 
     def fused_loop(self) -> Callable[[], Tensor]:
         """Return the loop over requests with fused attention."""

@@ -3,8 +3,8 @@
 Contenders, alternating in random order inside one run, masks and plans made beforehand:
 
 - ours: `motet.kernels.attend` on the packed rows of a plan.
-- loop: the requests one by one, each with its additive mask: `scaled_dot_product_attention` in
-  fp32; in bf16 two plain products around a softmax, which is faster there.
+- loop: the requests one by one, each with its additive mask: `scaled_dot_product_attention`, or
+  two plain products around a softmax, whichever is faster in that cell.
 - padded: one `scaled_dot_product_attention` over the batch, inputs already padded (for free), with
   an additive mask.
 - flex (`--flex`): compiled FlexAttention over the packed rows with a block mask, where it runs.
@@ -47,7 +47,6 @@ from _latent_contenders import (
 )
 from _latent_report import write_results
 from motet.kernels import Plan, attend
-from motet.kernels.cpu import fast_bf16
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -95,15 +94,23 @@ def measure_attention(
     Plan.build(fusions, experts=experts)
     plan_ms = 1e3 * (time.perf_counter() - start)
     batch = Attention(fusions, experts, getattr(torch, dtype), decode, seed)
-    contenders = {"ours": batch.ours(), "loop": batch.loop(), "padded": batch.padded()}
+    contenders = {
+        "ours": batch.ours(),
+        "fused": batch.fused_loop(),
+        "plain": batch.plain_loop(),
+        "padded": batch.padded(),
+    }
     ms = medians(contenders, seconds, random.Random(seed))
+    kind = min("fused", "plain", key=ms.__getitem__)
+    contenders["loop"], ms["loop"] = contenders[kind], ms[kind]
     row = {
         "requests": requests,
         "experts": experts,
         "mix": mix,
         "dtype": dtype,
         "mode": "decode" if decode else "prefill",
-        **{f"{name}_ms": round(value, 4) for name, value in ms.items()},
+        **{f"{name}_ms": round(ms[name], 4) for name in ("ours", "loop", "padded")},
+        "loop_of": kind,
         "vs_loop": round(ms["loop"] / ms["ours"], 3),
         "vs_padded": round(ms["padded"] / ms["ours"], 3),
         "plan_ms": round(plan_ms, 2),
@@ -117,7 +124,7 @@ def measure_attention(
             k,
             v,
             batch.plan,
-            log_weight_P=batch.log_weight.double(),
+            log_weight_M=batch.plan.per_key(batch.log_weight.double()),
             implementation="reference",
         )
         seeing = batch.plan.visible_Q > 0
@@ -157,7 +164,7 @@ def print_peak(contender: str, requests: int, dtype: str, seed: int) -> None:
     F.scaled_dot_product_attention(*torch.zeros(3, 1, 1, 16, 16, dtype=getattr(torch, dtype)))
     before = _status("VmRSS")
     batch = Attention(fusions, 4, getattr(torch, dtype), False, seed)
-    run = getattr(batch, contender)()
+    run = batch.fused_loop() if contender == "loop" else getattr(batch, contender)()
     not_its_own = 0.0
     if contender == "padded":  # it holds padded inputs, not packed ones
         not_its_own = (batch.q.nbytes + batch.kv.nbytes) / 2**20
@@ -187,7 +194,7 @@ def grid(quick: bool, dtype: str) -> list[tuple[int, int, str, str, bool]]:
 
 def run(quick: bool, seed: int, flex: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Measure everything and return the report and the grid's rows."""
-    dtype = "bfloat16" if fast_bf16() else "float32"
+    dtype = "bfloat16" if _bf16_in_hardware() else "float32"
     seconds = 1.0 if quick else 1.5
     rows = []
     for case in grid(quick, dtype):
@@ -235,6 +242,10 @@ def _find(rows: list[dict[str, Any]], requests: int, dtype: str) -> dict[str, An
     return next(found, {})
 
 
+def _bf16_in_hardware() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
 def machine() -> dict[str, Any]:
     """Describe the processor."""
     name = platform.processor() or platform.machine()
@@ -245,7 +256,8 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": name,
         "threads": torch.get_num_threads(),
-        "avx512_bf16": fast_bf16(),
+        "avx512_bf16": _bf16_in_hardware(),
+        "amx": torch.cpu._is_amx_tile_supported(),
         "load_before": round(os.getloadavg()[0], 2),
     }
 

@@ -25,9 +25,9 @@ def test_attention(shape, mode, weighted, dtype):
     if mode == "decode":
         plan = plan.decode()
         q = torch.randn(plan.queries.n_rows, 2, 20).to(dtype)
-    weight = batch.log_weight if weighted else None
-    got = attend(q, k, v, plan, log_weight_P=weight, implementation="triton")
-    wanted = attend(q, k, v, plan, log_weight_P=weight, implementation="reference")
+    weight = plan.per_key(batch.log_weight) if weighted else None
+    got = attend(q, k, v, plan, log_weight_M=weight, implementation="triton")
+    wanted = attend(q, k, v, plan, log_weight_M=weight, implementation="reference")
     assert got.dtype == dtype
     assert_near(got, wanted, dtype)
 
@@ -59,7 +59,8 @@ def test_gradients_flow_through_the_kernels():
     gradients = []
     for implementation in ("triton", "reference"):
         leaves = [x.clone().requires_grad_() for x in (*batch.packed(plan), batch.log_weight)]
-        out = attend(*leaves[:3], plan, log_weight_P=leaves[3], implementation=implementation)
+        weight = plan.per_key(leaves[3])
+        out = attend(*leaves[:3], plan, log_weight_M=weight, implementation=implementation)
         out.sin().sum().backward()
         gradients.append([x.grad for x in leaves])
     for got, wanted in zip(*gradients, strict=True):

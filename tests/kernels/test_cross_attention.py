@@ -14,7 +14,7 @@ DTYPES = (torch.float64, torch.float32, torch.bfloat16)
 
 def run(batch, plan, **options):
     q, k, v = batch.packed(plan)
-    return attend(q, k, v, plan, log_weight_P=batch.log_weight, **options)
+    return attend(q, k, v, plan, log_weight_M=plan.per_key(batch.log_weight), **options)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -41,11 +41,14 @@ def test_one_expert_and_many(experts):
 
 
 @pytest.mark.parametrize("in_products", [False, True])
-def test_both_ways_of_the_cpu_equal_the_oracle_in_bf16(monkeypatch, in_products):
-    monkeypatch.setattr(cpu, "fast_bf16", lambda: in_products)
-    batch = Batch.random(make_fusions([(200, [150, 90])], EXPERTS), EXPERTS, torch.bfloat16, 4, 64)
+@pytest.mark.parametrize("shape", [*SHAPES.values(), [(200, [150, 90])], [(900, [700, 650])]], ids=str)
+def test_both_ways_of_the_cpu_equal_the_oracle_in_bf16(monkeypatch, shape, in_products):
+    monkeypatch.setattr(cpu, "products_win", lambda: in_products)
+    batch = Batch.random(make_fusions(shape, EXPERTS), EXPERTS, torch.bfloat16, 4, 64)
     plan = batch.plan()
-    assert_near(batch.per_request(run(batch, plan), plan)[0], batch.oracle()[0], torch.bfloat16)
+    out = batch.per_request(run(batch, plan), plan)
+    for got, wanted in zip(out, batch.oracle(), strict=True):
+        assert_near(got, wanted, torch.bfloat16)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -64,8 +67,9 @@ def test_decode_sees_the_whole_memory(dtype):
     decode = plan.decode()
     q, _, _ = step.packed(step.plan())
     q = torch.cat([x for x in step.queries])[torch.tensor(order(decode))]
+    weight = decode.per_key(batch.log_weight)
     for implementation in IMPLEMENTATIONS:
-        out = attend(q, k, v, decode, log_weight_P=batch.log_weight, implementation=implementation)
+        out = attend(q, k, v, decode, log_weight_M=weight, implementation=implementation)
         for got, wanted in zip(batch.per_request(out, decode), step.oracle(), strict=True):
             assert_near(got, wanted, dtype)
 
@@ -159,7 +163,8 @@ def test_rows_that_see_nothing_are_zero_with_zero_gradients(implementation, dtyp
     batch = Batch.random(fusions, 2, dtype)
     plan = batch.plan(query_tile=16)
     leaves = [x.clone().requires_grad_() for x in (*batch.packed(plan), batch.log_weight)]
-    out = attend(*leaves[:3], plan, log_weight_P=leaves[3], implementation=implementation)
+    weight = plan.per_key(leaves[3])
+    out = attend(*leaves[:3], plan, log_weight_M=weight, implementation=implementation)
     blind = plan.visible_Q == 0
     assert blind.sum() == 49 + 3
     assert not out[blind].any()
@@ -175,7 +180,7 @@ def test_gradcheck():
     for implementation in IMPLEMENTATIONS:
         assert torch.autograd.gradcheck(
             lambda q, k, v, w, how=implementation: attend(
-                q, k, v, plan, log_weight_P=w, scale=0.7, implementation=how
+                q, k, v, plan, log_weight_M=plan.per_key(w), scale=0.7, implementation=how
             ),
             leaves,
         )
@@ -188,8 +193,8 @@ def test_gradients_equal_the_reference(weighted):
     gradients = []
     for implementation in IMPLEMENTATIONS:
         leaves = [x.clone().requires_grad_() for x in (*batch.packed(plan), batch.log_weight)]
-        weight = leaves[3] if weighted else None
-        out = attend(*leaves[:3], plan, log_weight_P=weight, implementation=implementation)
+        weight = plan.per_key(leaves[3]) if weighted else None
+        out = attend(*leaves[:3], plan, log_weight_M=weight, implementation=implementation)
         out.sin().sum().backward()
         gradients.append([x.grad for x in leaves[: 4 if weighted else 3]])
     for got, wanted in zip(*gradients, strict=True):
@@ -241,7 +246,7 @@ def test_compiles_without_a_graph_break():
     q, k, v = (x.requires_grad_() for x in batch.packed(plan))
 
     def step(q, k, v, w):
-        return attend(q * 2, k, v, plan, log_weight_P=w).sin()
+        return attend(q * 2, k, v, plan, log_weight_M=plan.per_key(w)).sin()
 
     compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
     weight = batch.log_weight.float().requires_grad_()
@@ -275,9 +280,11 @@ def test_bad_arguments_are_named():
         ((q, k, v[:, :1]), {}, r"v has \(1, 8\) heads and head width, but q has \(2, 8\)"),
         ((q, k.double(), v), {}, "k is torch.float64, but q is torch.float32"),
         ((q.flatten(1), k, v), {}, r"\[rows, heads, head width\], got shape \(5, 16\)"),
-        ((q, k, v), {"log_weight_P": torch.zeros(3)}, r"shape \(3,\), but the plan has 2 pairs"),
+        ((q, k, v), {"log_weight_M": torch.zeros(3)}, r"shape \(3,\), but the plan has 7 memory rows"),
         ((q, k, v), {"implementation": "cuda"}, "no implementation 'cuda'"),
     ]
     for args, options, message in cases:
         with pytest.raises(ValueError, match=message):
             attend(*args, plan, **options)
+    with pytest.raises(ValueError, match=r"shape \(3,\), but the plan has 2 pairs"):
+        plan.per_key(torch.zeros(3))

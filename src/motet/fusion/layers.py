@@ -112,7 +112,7 @@ class Interaction(nn.Module):
         hidden_NF: Tensor,
         memory: tuple[Tensor, Tensor],
         plan: Plan,
-        log_weight_P: Tensor,
+        log_weight_M: Tensor,
     ) -> Tensor:
         """Return the primary's states with what it has found in the memory added.
 
@@ -133,7 +133,7 @@ class Interaction(nn.Module):
             alone(self.standards[primary](hidden_NF)), [self.query[p]] * members, plan.queries
         )
         q_QHD = q_QS.view(-1, self.heads, self.head_width)
-        fused_QHD = attend(q_QHD, *memory, plan, log_weight_P=log_weight_P)
+        fused_QHD = attend(q_QHD, *memory, plan, log_weight_M=log_weight_M)
         states = project_back(
             alone(hidden_NF.float()),
             fused_QHD.flatten(1),

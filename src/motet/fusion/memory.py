@@ -97,7 +97,7 @@ class Pass:
         self._primary = primary
         self._plan = plan
         self._levels = levels
-        self._log_weight_P = log_weight_P
+        self._log_weight_M = plan.per_key(log_weight_P)
         self._tokens_BT = tokens_BT
 
     @classmethod
@@ -155,7 +155,7 @@ class Pass:
         tokens = self._tokens_BT
         hidden_NF = hidden_BTF.flatten(0, 1) if tokens is None else hidden_BTF[tokens]
         fused_NF = interaction.ask(
-            self._primary, hidden_NF, self._levels[level], self._plan, self._log_weight_P
+            self._primary, hidden_NF, self._levels[level], self._plan, self._log_weight_M
         )
         if tokens is None:
             return fused_NF.view(hidden_BTF.shape)

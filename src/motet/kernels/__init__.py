@@ -3,7 +3,7 @@
     plan = Plan.build(fusions, experts=E)               # once a batch, for every level and layer
     q = project(hidden, query_weights, plan.queries)    # [Q, H * D]
     kv = project(peer_hidden, memory_weights, plan.memory)
-    fused = attend(q, k, v, plan, log_weight_P=log_w)   # [Q, H, D]
+    fused = attend(q, k, v, plan, log_weight_M=plan.per_key(log_w))  # [Q, H, D]
     hidden = project_back(hidden, fused.flatten(1), out_weights, gates, plan.queries)
 
 Each has three implementations behind it: `reference`, `cpu` and `triton`. Importing this package

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from motet.kernels.cpu import buckets_with_tiles
+from motet.kernels.buckets import host_work
 from motet.kernels.grouping import PlanTensors
 
 
@@ -34,7 +34,7 @@ def attend_backward(
     dk_MHD = k_MHD.new_zeros(k_MHD.shape, dtype=wide)
     dv_MHD = v_MHD.new_zeros(v_MHD.shape, dtype=wide)
     dbias_M = q_QHD.new_zeros(0 if bias_M is None else len(bias_M), dtype=wide)
-    for (n, q0, queries, m0, memory), tiles in buckets_with_tiles(plan):
+    for (n, q0, queries, m0, memory), tiles in host_work(plan.buckets_G5, plan.tiles_W5):
         for i in range(n):
             first_key = m0 + i * memory
             for first, last, _, most in tiles:

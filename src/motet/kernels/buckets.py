@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -24,6 +25,12 @@ CALL_CELLS = 600
 
 ROW_CELLS = 8
 """What reading one memory row costs, in the same unit; all that matters when one query asks."""
+
+Tile = tuple[int, int, int, int]
+"""First and last (exclusive) query of a request, and the fewest and most keys that one sees."""
+
+BucketWork = tuple[list[int], list[Tile]]
+"""A bucket, as a row of `Plan.buckets_G5`, and its tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,15 @@ def cut_tiles(
     worst = len(visible_Q) // query_tile + sum(bucket.n for bucket in buckets)
     work.extend([[0, 0, 0, 0]] * (worst - len(work)))
     return table(work, 4).int(), table(tiles, 5)
+
+
+def host_work(buckets_G5: Tensor, tiles_W5: Tensor) -> list[BucketWork]:
+    """Return every bucket in which some query sees some key, with its tiles."""
+    buckets = buckets_G5.tolist()
+    return [
+        (buckets[g], [(first, last, few, most) for _, first, last, few, most in rows])
+        for g, rows in groupby(tiles_W5.tolist(), key=lambda row: row[0])
+    ]
 
 
 def table(rows: Sequence[Sequence[int]], columns: int) -> Tensor:

@@ -24,12 +24,10 @@ import torch
 from torch import Tensor
 
 from motet.kernels.backward import attend_backward
+from motet.kernels.buckets import host_work
 from motet.kernels.cpu import attend_cpu
 from motet.kernels.dispatch import Implementation, choose, needs_operator
 from motet.kernels.grouping import Plan, PlanTensors
-
-SMALLEST_LOG_WEIGHT = -1e4
-"""Log weights are raised to this: e^-10000 is 0 in every dtype, and infinities breed nan."""
 
 
 def attend(
@@ -38,7 +36,7 @@ def attend(
     v_MHD: Tensor,
     plan: Plan,
     *,
-    log_weight_P: Tensor | None = None,
+    log_weight_M: Tensor | None = None,
     scale: float | None = None,
     implementation: Implementation | None = None,
 ) -> Tensor:
@@ -53,9 +51,9 @@ def attend(
         tensor will do. Dtype and device of `q_QHD`: bf16, fp16, fp32 or fp64.
     plan
         The batch's plan. A decode plan (`Plan.decode`) is one query a request.
-    log_weight_P
-        Log of the weight of each (request, peer) pair, in the order the peers were given; the
-        router's gradient flows through it. None weighs all peers alike.
+    log_weight_M
+        Log of the weight of each memory row's peer, from `plan.per_key`; the router's gradient
+        flows through it. None weighs all peers alike.
     scale
         Factor on the scores; None is 1 / sqrt(D).
     implementation
@@ -71,19 +69,17 @@ def attend(
     ValueError
         A shape or dtype disagrees with the plan or with the queries.
     """
-    _check(q_QHD, k_MHD, v_MHD, plan, log_weight_P)
+    _check(q_QHD, k_MHD, v_MHD, plan, log_weight_M)
     implementation = choose(implementation, q_QHD)
     scale = 1 / math.sqrt(q_QHD.shape[2]) if scale is None else scale
-    bias_M = None
-    if log_weight_P is not None:
-        wide = torch.promote_types(log_weight_P.dtype, torch.float32)
-        floored_P = torch.clamp_min(log_weight_P.to(wide), SMALLEST_LOG_WEIGHT)
-        bias_M = floored_P.index_select(0, plan.pair_M) if plan.pairs else floored_P.new_zeros(0)
     if implementation == "reference":
-        return attend_reference(q_QHD, k_MHD, v_MHD, bias_M, plan, scale)
-    present = (q_QHD, k_MHD, v_MHD) if bias_M is None else (q_QHD, k_MHD, v_MHD, bias_M)
-    call = _operator if needs_operator(*present) else _run
-    out_QHD: Tensor = call(q_QHD, k_MHD, v_MHD, bias_M, *plan.tensors, scale, implementation)
+        return attend_reference(q_QHD, k_MHD, v_MHD, log_weight_M, plan, scale)
+    inputs = q_QHD, k_MHD, v_MHD, log_weight_M
+    operator = needs_operator(*inputs)
+    if implementation == "cpu" and not operator:
+        return attend_cpu(*inputs, plan.visible_Q, plan.blind_Z, plan.host_work, scale)
+    call = _operator if operator else _run
+    out_QHD: Tensor = call(*inputs, *plan.tensors, scale, implementation)
     return out_QHD
 
 
@@ -125,12 +121,12 @@ def _run(
     scale: float,
     implementation: str,
 ) -> Tensor:
-    plan = PlanTensors(visible, key_start, blind, work, buckets, tiles, query_tile)
     if implementation == "triton":
         from motet.kernels.triton.attention import attend_triton
 
+        plan = PlanTensors(visible, key_start, blind, work, buckets, tiles, query_tile)
         return attend_triton(q, k, v, bias, plan, scale)
-    return attend_cpu(q, k, v, bias, plan, scale)
+    return attend_cpu(q, k, v, bias, visible, blind, host_work(buckets, tiles), scale)
 
 
 def _run_backward(
@@ -189,7 +185,7 @@ _operator.register_autograd(_backward, setup_context=_save)
 
 
 def _check(
-    q_QHD: Tensor, k_MHD: Tensor, v_MHD: Tensor, plan: Plan, log_weight_P: Tensor | None
+    q_QHD: Tensor, k_MHD: Tensor, v_MHD: Tensor, plan: Plan, log_weight_M: Tensor | None
 ) -> None:
     rest = q_QHD.shape[1:]
     memory_shape = (plan.memory.n_rows, *rest)
@@ -198,7 +194,7 @@ def _check(
         and q_QHD.shape[0] == plan.queries.n_rows
         and k_MHD.shape == v_MHD.shape == memory_shape
         and q_QHD.dtype == k_MHD.dtype == v_MHD.dtype
-        and (log_weight_P is None or log_weight_P.shape == (plan.pairs,))
+        and (log_weight_M is None or log_weight_M.shape == k_MHD.shape[:1])
     ):
         return
     for name, x, rows, kind in (
@@ -217,8 +213,8 @@ def _check(
             )
         if x.dtype != q_QHD.dtype:
             raise ValueError(f"{name} is {x.dtype}, but q is {q_QHD.dtype}")
-    if log_weight_P is not None and tuple(log_weight_P.shape) != (plan.pairs,):
+    if log_weight_M is not None and tuple(log_weight_M.shape) != (plan.memory.n_rows,):
         raise ValueError(
-            f"log_weight has shape {tuple(log_weight_P.shape)}, but the plan has {plan.pairs} "
-            "pairs of a request and a peer"
+            f"log_weight has shape {tuple(log_weight_M.shape)}, but the plan has "
+            f"{plan.memory.n_rows} memory rows; `plan.per_key` spreads the weights of peers"
         )

@@ -25,8 +25,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from motet.kernels.buckets import Bucket, cut_tiles, first_rows, lay_out, make_buckets, table
+from motet.kernels.buckets import (
+    Bucket,
+    BucketWork,
+    cut_tiles,
+    first_rows,
+    host_work,
+    lay_out,
+    make_buckets,
+    table,
+)
 from motet.kernels.tokens import count_visible, flatten, sort_by, within
+
+SMALLEST_LOG_WEIGHT = -1e4
+"""Log weights are raised to this: e^-10000 is 0 in every dtype, and infinities breed nan."""
 
 QUERY_TILE = 128
 """Queries in one tile of work: 128 rows feed a Hopper warpgroup pair and a CPU core's L2 alike."""
@@ -281,6 +293,36 @@ class Plan:
             self.tiles_W5,
             self.query_tile,
         )
+
+    @cached_property
+    def host_work(self) -> list[BucketWork]:
+        """The buckets and their tiles as host integers."""
+        return host_work(self.buckets_G5, self.tiles_W5)
+
+    def per_key(self, log_weight_P: Tensor) -> Tensor:
+        """Return the log weight of every memory row's peer [M], in fp32 or better.
+
+        It is the same for every level of a step, and for every step of a decode.
+
+        Parameters
+        ----------
+        log_weight_P
+            Log of the weight of each (request, peer) pair, in the order the peers were given; the
+            gradient flows through it.
+
+        Raises
+        ------
+        ValueError
+            There is not one weight a pair.
+        """
+        if log_weight_P.shape != (self.pairs,):
+            raise ValueError(
+                f"log_weight has shape {tuple(log_weight_P.shape)}, but the plan has {self.pairs} "
+                "pairs of a request and a peer"
+            )
+        wide = torch.promote_types(log_weight_P.dtype, torch.float32)
+        floored_P = torch.clamp_min(log_weight_P.to(wide), SMALLEST_LOG_WEIGHT)
+        return floored_P.index_select(0, self.pair_M) if self.pairs else floored_P
 
     @property
     def longest_query(self) -> int:
