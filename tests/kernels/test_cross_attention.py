@@ -41,7 +41,9 @@ def test_one_expert_and_many(experts):
 
 
 @pytest.mark.parametrize("in_products", [False, True])
-@pytest.mark.parametrize("shape", [*SHAPES.values(), [(200, [150, 90])], [(900, [700, 650])]], ids=str)
+@pytest.mark.parametrize(
+    "shape", [*SHAPES.values(), [(200, [150, 90])], [(900, [700, 650])]], ids=str
+)
 def test_both_ways_of_the_cpu_equal_the_oracle_in_bf16(monkeypatch, shape, in_products):
     monkeypatch.setattr(cpu, "products_win", lambda: in_products)
     batch = Batch.random(make_fusions(shape, EXPERTS), EXPERTS, torch.bfloat16, 4, 64)
@@ -280,7 +282,11 @@ def test_bad_arguments_are_named():
         ((q, k, v[:, :1]), {}, r"v has \(1, 8\) heads and head width, but q has \(2, 8\)"),
         ((q, k.double(), v), {}, "k is torch.float64, but q is torch.float32"),
         ((q.flatten(1), k, v), {}, r"\[rows, heads, head width\], got shape \(5, 16\)"),
-        ((q, k, v), {"log_weight_M": torch.zeros(3)}, r"shape \(3,\), but the plan has 7 memory rows"),
+        (
+            (q, k, v),
+            {"log_weight_M": torch.zeros(3)},
+            r"shape \(3,\), but the plan has 7 memory rows",
+        ),
         ((q, k, v), {"implementation": "cuda"}, "no implementation 'cuda'"),
     ]
     for args, options, message in cases:
