@@ -1,12 +1,15 @@
 """Encoders, and the embeddings of tables."""
 
 import dataclasses
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from tests.routers.learned import world
 
 from motet.errors import SourceError, TableError
+from motet.routers.learned import encoders, openvino
 from motet.routers.learned.embeddings import embed
 from motet.routers.learned.encoders import DEFAULT_ENCODER, encoder
 from motet.weights import Setting, default_cache
@@ -93,5 +96,35 @@ def test_the_default_encoder(tmp_path):
     assert len(found.digest) == 64
     again = encoder(DEFAULT_ENCODER, Setting(tmp_path, default_cache()))
     assert again.digest == found.digest
-    with pytest.raises(SourceError, match="is not installed|cannot be loaded"):
-        encoder(DEFAULT_ENCODER, Setting(tmp_path, default_cache()), backend="openvino").load()
+
+
+@pytest.mark.timeout(600)
+def test_openvino_says_what_torch_says(tmp_path):
+    setting = Setting(tmp_path, default_cache())
+    texts = ["a dog barks", "the court dismissed the appeal", "", "word " * 300, "sum the list"]
+    plain = encoder(DEFAULT_ENCODER, setting).encode(texts)
+    compiled = encoder(DEFAULT_ENCODER, setting, backend="openvino")
+    assert compiled.digest == encoder(DEFAULT_ENCODER, setting).digest and compiled.width == 384
+    assert (compiled.encode(texts) * plain).sum(1).min() > 0.999
+    assert not np.array_equal(compiled.encode(texts), plain)  # it is not torch that answers
+    with ThreadPoolExecutor(4) as threads:
+        for row, vectors in enumerate(threads.map(compiled.encode, [[text] for text in texts])):
+            assert vectors[0] @ plain[row] > 0.999
+    # Nothing is reported to anybody.
+    assert sys.modules["openvino_telemetry"] is None
+
+
+def test_what_openvino_cannot_do_is_torchs_or_refused(tmp_path, monkeypatch, caplog):
+    def refuse(self, model, inputs):
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(openvino.CompiledTransformer, "__init__", refuse)
+    setting = Setting(tmp_path, default_cache())
+    assert encoder(DEFAULT_ENCODER, setting, backend="auto").encode(["x"]).shape == (1, 384)
+    assert "no such operation" in caplog.text
+    with pytest.raises(SourceError, match="OpenVINO cannot compile it: no such operation"):
+        encoder(DEFAULT_ENCODER, setting, backend="openvino").load()
+    monkeypatch.setattr(encoders, "find_spec", lambda name: None)
+    with pytest.raises(SourceError, match="'openvino', which is not installed"):
+        encoder(DEFAULT_ENCODER, setting, backend="openvino").load()
+    assert encoder(DEFAULT_ENCODER, setting, backend="auto").encode(["x"]).shape == (1, 384)

@@ -141,7 +141,7 @@ class Encoders:
         self._lock = Lock()
         self._live: dict[tuple[str, Backend], Live] = {}
 
-    def live(self, name: str, backend: Backend = "torch") -> Live:
+    def live(self, name: str, backend: Backend = "auto") -> Live:
         """Return the encoder called `name`, loaded (blocks); see `encoder`."""
         with self._lock:
             if (name, backend) not in self._live:

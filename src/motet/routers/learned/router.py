@@ -47,8 +47,8 @@ class LearnedConfig(Options):
     chain is asked."""
     encoder: str | None = None
     """Where the encoder is, if not under the name it was trained with."""
-    backend: Backend = "torch"
-    """What computes the encoder: `torch`, or `onnx` and `openvino` where they are installed."""
+    backend: Backend = "auto"
+    """What computes the encoder; `auto` is OpenVINO where it is installed and there is no GPU."""
     text: TextConfig = TextConfig()
     """How a request becomes a text."""
 

@@ -70,8 +70,8 @@ class SkillConfig(Options):
     """Seconds that an annotating expert has; then the text's own words are taken."""
     encoder: str | None = None
     """Where the encoder is, if not under the name in the profile."""
-    backend: Backend = "torch"
-    """What computes the encoder: `torch`, or `onnx` and `openvino` where they are installed."""
+    backend: Backend = "auto"
+    """What computes the encoder; `auto` is OpenVINO where it is installed and there is no GPU."""
     text: TextConfig = TextConfig()
     """How a request becomes the text that is annotated."""
 
