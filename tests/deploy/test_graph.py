@@ -91,13 +91,6 @@ def test_a_pool_that_sleeps_begins_without_a_replica():
     assert (scaling.min_replicas, scaling.initial_replicas, scaling.max_replicas) == (0, 0, 3)
 
 
-def test_residency_is_of_one_process(document):
-    cluster.check(document)
-    text = TEXT + "residency: {memory: 1GiB}\n"
-    with pytest.raises(ConfigError, match="experts.yaml:9: residency: .*replicas.min: 0"):
-        cluster.check(parse(text, env={"KEY": "s3cret"}))
-
-
 @pytest.mark.engine
 def test_a_share_of_a_gpu_is_told_to_vllm(document):
     """Its check at start asks for a share of the whole GPU, however the cache is sized."""

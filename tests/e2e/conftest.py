@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from tests.conftest import free_port, wait_for
 
@@ -80,6 +81,17 @@ def served(config: Path, log: Path, ready: str, seconds: float):
         finally:
             found.process.kill()
     assert "Stopping" in found.output
+
+
+def processes_of(pid, title=""):
+    """Return the processes below `pid` whose title in Ray begins so."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if not title or " ".join(process.cmdline()).startswith(f"ray::{title}"):
+                    found.append(process)
+    return found
 
 
 def motet(*arguments):

@@ -21,7 +21,7 @@ import psutil
 import pytest
 import yaml
 from tests.conftest import free_port, wait_for
-from tests.e2e.conftest import motet
+from tests.e2e.conftest import motet, processes_of
 
 from motet.deploy import cluster
 
@@ -57,13 +57,7 @@ class Node:
 
     def processes(self, title: str = "") -> list[psutil.Process]:
         """Return its processes whose title in Ray begins so."""
-        found = []
-        with suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(self.process.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    if not title or " ".join(process.cmdline()).startswith(f"ray::{title}"):
-                        found.append(process)
-        return found
+        return processes_of(self.process.pid, title)
 
     def kill(self) -> None:
         """End all of it at once, as a power cut does."""

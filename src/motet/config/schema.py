@@ -199,7 +199,11 @@ class Residency(Options):
 
     memory: ByteSize
     """Memory that loaded experts may take together, such as `4GiB`: weights as they are counted in
-    memory, and each expert's `resources.memory` for keys and values."""
+    memory, and each expert's `resources.memory` for keys and values. On a cluster, on each device:
+    each node's memory, and each GPU."""
+    host_memory: ByteSize = ByteSize(0)
+    """Memory of each node for the weights of experts that sleep beside a GPU; those for which it
+    has no room read them from the disk again."""
     policy: Literal["worth", "lru", "in-order"] = "worth"
     """Who comes and who leaves. `worth` weighs seconds of loading, recent requests and who waits;
     `lru` and `in-order` are there to compare."""
@@ -223,8 +227,8 @@ class Config(Options):
     routers: dict[Name, Component] = {}
     """Routers by name."""
     residency: Residency | None = None
-    """Loading experts on demand within a bound of memory (`motet serve --local`); without it every
-    expert is loaded at start."""
+    """Loading experts on demand within a bound of memory; without it every expert is loaded at
+    start."""
     compositions: dict[Name, Composition] = {}
     """Compositions by name."""
     service: Service = Service()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from motet.batch.scheduler import Engine
 from motet.config import Document
 from motet.deploy import cluster
-from motet.deploy.names import pool_of
+from motet.deploy.names import SWAPPER, pool_of
 from motet.errors import DeployError
 from motet.experts import Expert
 from motet.residency.sizes import default_budget, sizes_of
@@ -37,6 +38,8 @@ class PoolLoader:
         self._address = address
         self._up: dict[str, Expert] = {}
         self._own: set[str] = set()
+        self._swapped: set[str] = set()
+        self._leases: Any = None
 
     def engine(self, expert: str) -> Engine:
         """Return the pool's expert: its own, or the base whose engine its adapter shares."""
@@ -80,9 +83,11 @@ class PoolLoader:
 
         from motet.deploy import graph
 
-        running = await asyncio.to_thread(serve.status)
-        if pool_of(engine) in running.applications:
-            return  # a service's, and not ours to delete
+        running = (await asyncio.to_thread(serve.status)).applications
+        if pool_of(engine) in running:  # a service's, and not ours to delete
+            if SWAPPER in running:
+                self._swapped.add(engine)
+            return
         self._own.add(engine)
         arguments = graph.pool_arguments(self._document, engine)
         reason = await asyncio.to_thread(graph.run_pool, arguments)
@@ -92,10 +97,16 @@ class PoolLoader:
     def expert(self, expert: str) -> Expert:
         """Return a caller of the expert's pool."""
         from motet.deploy.handles import PoolExpert
+        from motet.deploy.leases import LeasedExpert, Leases
 
         if expert not in self._up:
             built = self._built[expert]
-            self._up[expert] = PoolExpert(built.entry, built.options, built.setting, built.card)
+            told = (built.entry, built.options, built.setting, built.card)
+            if self.engine(expert).id in self._swapped:
+                self._leases = self._leases or Leases()
+                self._up[expert] = LeasedExpert(*told, self._leases)
+            else:
+                self._up[expert] = PoolExpert(*told)
         return self._up[expert]
 
     async def unload(self, engine: str) -> None:

@@ -73,21 +73,28 @@ def prepare_environment() -> None:
 
 
 def check(document: Document) -> None:
-    """Refuse what only one process can do.
+    """Refuse what pools cannot do.
 
     Raises
     ------
     ConfigError
-        The config has a `residency` section.
+        With `residency`, a pool has more or less than one replica, or more than one GPU.
     """
-    if document.config.residency is not None:
+    if document.config.residency is None:
+        return
+    problems = []
+    for number, entry in enumerate(document.config.experts):
+        replicas, gpus = entry.resources.replicas, entry.resources.gpus
+        at = ("experts", number, "resources")
+        if (replicas.min, replicas.max) != (1, 1):
+            reason = "with residency a pool has one replica, whose engine comes and goes."
+            problems.append(document.problem((*at, "replicas"), reason))
+        if gpus > 1:
+            reason = f"with residency an expert lives on one GPU, not on {gpus:g}."
+            problems.append(document.problem((*at, "gpus"), reason))
+    if problems:
         raise ConfigError(
-            [
-                document.problem(
-                    ("residency",), "loads experts of one process (--local), not pools."
-                )
-            ],
-            hint="Give pools that may sleep resources.replicas.min: 0, and leave the section out.",
+            problems, hint="Leave the section `residency` out, or change the experts."
         )
 
 
@@ -167,7 +174,8 @@ def _logical_cpus(document: Document) -> int:
     """
     from motet.deploy.graph import pools_of
 
-    wanted = 1 + 0.1 * document.config.service.replicas
+    swappers = document.config.residency is not None
+    wanted = 1 + 0.1 * (document.config.service.replicas + swappers)
     for _, entry in pools_of(document):
         each = _VLLM_CPUS if entry.engine == "vllm" else _POOL_CPUS
         wanted += each * entry.resources.replicas.max

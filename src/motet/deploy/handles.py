@@ -60,7 +60,8 @@ class PoolExpert(Expert):
         super().__init__(entry, options, setting)
         self.card = card
         self._sleeps = sleeps
-        self._pool = pool_of(getattr(options, "base", None) or entry.id)
+        self._home = str(getattr(options, "base", None) or entry.id)
+        self._pool = pool_of(self._home)
         self._adapter: str | None = getattr(options, "adapter", None)
         self._handle: DeploymentHandle | None = None
 
@@ -204,3 +205,8 @@ def _pool(app: ApplicationStatusOverview, before: _Pool | None) -> _Pool:
 
 
 _POOLS = _Pools()
+
+
+async def running_pools() -> set[str]:
+    """Return the applications that have a running replica, as known half a second ago."""
+    return {name for name, pool in (await _POOLS.read()).items() if pool.running}

@@ -9,6 +9,9 @@ Parcel = list[Chunk] | MotetError
 INGRESS = "motet"
 """The application of the HTTP ingress."""
 
+SWAPPER = "motet-swapper"
+"""The application that decides whose engines are loaded, where a config has `residency`."""
+
 
 def pool_of(expert: str) -> str:
     """Return the application name of an expert's pool."""

@@ -17,8 +17,10 @@ from ray.serve.deployment import Application
 
 from motet.config import ExpertEntry
 from motet.deploy.names import Parcel, pool_of
+from motet.deploy.residence import Residence
 from motet.errors import MotetError
 from motet.experts import ENGINES
+from motet.residency.engines import LocalEngines
 from motet.types import Request
 from motet.weights import Setting
 
@@ -28,6 +30,9 @@ HEALTH_OPTIONS = {
     "health_check_timeout_s": 120.0,
     "graceful_shutdown_timeout_s": 20.0,
 }
+
+CONTROL_CALLS = 8
+"""Calls of the swapper that a replica takes beside its answers, so that none waits for them."""
 
 
 @asynccontextmanager
@@ -43,37 +48,60 @@ async def engine_start(setting: Setting) -> AsyncIterator[None]:
         lock.release()
 
 
-class ExpertPool:
-    """One replica of an expert whose engine runs inside it."""
+class ExpertPool(Residence):
+    """One replica of an expert whose engine runs inside it.
+
+    Parameters
+    ----------
+    swapped
+        Whether the cluster's swapper says when the engine is loaded, instead of at once.
+    """
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, entry: ExpertEntry, setting: Setting
+        self, entry: ExpertEntry, setting: Setting, *, swapped: bool = False
     ) -> None:
+        self._settle(entry, setting)
         engine = ENGINES.load(entry.engine)
         options = engine.Config.model_validate(entry.options)
-        self._expert = engine(entry, options, setting)
-        async with engine_start(setting):
-            await self._expert.start()
+        self._engines = LocalEngines({entry.id: engine(entry, options, setting)})
+        self._swapped = swapped
+        if not swapped:
+            await self._bring()
+            self._loaded = True
 
     async def stream(
         self, expert: str, request: Request, adapter: str | None = None
     ) -> AsyncGenerator[Parcel, None]:
         """Answer `request`; only pools of vLLM have adapters."""
-        async with aclosing(self._expert.stream(request)) as answer:
-            try:
-                async for chunk in answer:
-                    yield [chunk]
-            except MotetError as error:
-                yield error
+        try:
+            with self._answering():
+                async with aclosing(self._engines.expert(expert).stream(request)) as answer:
+                    async for chunk in answer:
+                        yield [chunk]
+        except MotetError as error:
+            yield error
 
     async def check_health(self) -> None:
-        """Raise when the engine is dead, so that Serve replaces this replica."""
-        health = await self._expert.health()
-        if not health.ready:
-            raise RuntimeError(health.reason)
+        """Raise when the engine is dead, so that Serve replaces this replica.
+
+        Where the swapper decides, it is told, and has the engine made anew in this replica.
+        """
+        if not self._swapped and (fault := await self._fault()):
+            raise RuntimeError(fault)
+
+    async def _bring(self) -> None:
+        async with engine_start(self._setting):
+            await self._engines.load(self._entry.id)
+
+    async def _put_away(self, host_room: int) -> None:
+        await self._engines.unload(self._entry.id)
+
+    async def _fault(self) -> str:
+        health = await self._engines.health(self._entry.id)
+        return "" if health.ready else health.reason
 
 
-def in_process_pool(entry: ExpertEntry, setting: Setting) -> Application:
+def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = False) -> Application:
     """Return the application of an expert whose engine runs inside its replicas."""
     resources = entry.resources
     deployment = serve.deployment(
@@ -81,7 +109,7 @@ def in_process_pool(entry: ExpertEntry, setting: Setting) -> Application:
         name=pool_of(entry.id),
         autoscaling_config=autoscaling(entry, entry.options.get("max_batch", 8)),
         max_replicas_per_node=resources.replicas.per_node,
-        max_ongoing_requests=64,
+        max_ongoing_requests=64 + CONTROL_CALLS,
         max_queued_requests=256,
         ray_actor_options={
             "num_cpus": 1,
@@ -91,7 +119,7 @@ def in_process_pool(entry: ExpertEntry, setting: Setting) -> Application:
         },
         **HEALTH_OPTIONS,
     )
-    return deployment.bind(entry, setting)
+    return deployment.bind(entry, setting, swapped=swapped)
 
 
 def autoscaling(entry: ExpertEntry, target: int) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class FetchWeights(CallbackBase):  # type: ignore[misc]  # Ray ships no types
         self.ctx.run_init_node = not os.path.isabs(path)  # a hub id is never absolute
 
 
-def vllm_pool(entry: ExpertEntry, setting: Setting) -> Application:
+def vllm_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = False) -> Application:
     """Return the application of a vLLM expert, whose engine its adapters will share."""
     options = VllmConfig.model_validate(entry.options)
     cpu = entry.resources.gpus == 0
