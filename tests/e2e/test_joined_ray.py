@@ -13,7 +13,12 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 CONFIG = """
 version: 1
-experts: [{id: echo, engine: fake}]
+experts:
+  - {id: echo, engine: fake}
+  - id: twins
+    engine: fake-pool
+    sign: true
+    resources: {replicas: {min: 2, max: 2, prefix_affinity: true}}
 routers: {r: {kind: constant, expert: echo}}
 compositions: {auto: {router: r}}
 """
@@ -54,8 +59,26 @@ def test_serve_and_deploy(joined_ray, config):
         timeout=90,
     )
     assert deployed.returncode == 0, deployed.stderr
-    assert "Applied 1 applications" in deployed.stdout
+    assert "Applied 2 applications" in deployed.stdout
     wait_for(lambda: answers(url), 90)
+    conversations_stay_with_the_replica_that_read_them(url)
+
+
+def conversations_stay_with_the_replica_that_read_them(url):
+    def ask(text):
+        body = {"model": "twins", "messages": [{"role": "user", "content": text}]}
+        answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["choices"][0]["message"]["content"].split()[0]
+
+    wait_for(lambda: httpx.get(f"{url}/ready").json()["experts"]["twins"]["state"] == "ready", 60)
+    wait_for(lambda: len({ask("short") for _ in range(8)}) == 2, 60)  # both replicas are up
+    talks = {number: f"conversation {number} " * 40 for number in range(12)}
+    homes = {number: ask(talk) for number, talk in talks.items()}
+    assert len(set(homes.values())) == 2
+    for turn in range(3):
+        talks = {number: f"{talk} turn {turn} " * 2 for number, talk in talks.items()}
+        assert {number: ask(talk) for number, talk in talks.items()} == homes
 
 
 def test_no_ray_there(config):

@@ -57,6 +57,9 @@ class Replicas(Options):
     """Replicas under load."""
     per_node: PositiveInt | None = None
     """Most replicas on one node of a cluster; 1 spreads them. Not for pools of vLLM."""
+    prefix_affinity: bool | None = None
+    """Whether a request goes to the replica that has read its beginning before, unless that is
+    much busier than another. When absent, so for pools of vLLM, whose engine caches prefixes."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Replicas:

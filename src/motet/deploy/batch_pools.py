@@ -15,8 +15,6 @@ from motet.errors import DeployError
 from motet.experts import Expert
 from motet.residency.sizes import default_budget, sizes_of
 
-_CPU_CACHE_BYTES = 1024**3  # what a vLLM pool on a CPU takes for keys and values by default
-
 
 class PoolLoader:
     """Pools on a Ray that is started for the batch, or on the one at `address`.
@@ -50,12 +48,7 @@ class PoolLoader:
     async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
         """Read the sizes from the files of the weights, which are fetched if need be."""
         held = {e: self._built[e] for e in engines if self._built[e].home != "ingress"}
-        sizes = await asyncio.to_thread(sizes_of, held)
-        return {engine: self._with_cache(held[engine], size) for engine, size in sizes.items()}
-
-    def _with_cache(self, expert: Expert, size: int | None) -> int | None:
-        default = expert.home == "vllm" and expert.entry.resources.memory is None
-        return size if size is None else size + default * _CPU_CACHE_BYTES
+        return await asyncio.to_thread(sizes_of, held)
 
     def room(self) -> int | None:
         """Return a share of this machine's free memory; no bound on a cluster."""

@@ -13,10 +13,12 @@ from typing import Any
 
 from filelock import FileLock
 from ray import serve
+from ray.serve.config import RequestRouterConfig
 from ray.serve.deployment import Application
 
 from motet.config import ExpertEntry
 from motet.deploy.names import Parcel, pool_of
+from motet.deploy.prefix_router import PrefixRouter
 from motet.deploy.residence import Residence
 from motet.errors import MotetError
 from motet.experts import ENGINES
@@ -118,8 +120,25 @@ def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = Fal
             "runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "passive"}},
         },
         **HEALTH_OPTIONS,
+        **routing(entry, caches=False),
     )
     return deployment.bind(entry, setting, swapped=swapped)
+
+
+def routing(entry: ExpertEntry, *, caches: bool) -> dict[str, Any]:
+    """Return Serve's options for the choice of a replica.
+
+    Parameters
+    ----------
+    caches
+        Whether the engine caches the prefixes of prompts.
+    """
+    replicas = entry.resources.replicas
+    wanted = caches if replicas.prefix_affinity is None else replicas.prefix_affinity
+    if replicas.max == 1 or not wanted:
+        return {}
+    router = f"{PrefixRouter.__module__}.{PrefixRouter.__qualname__}"
+    return {"request_router_config": RequestRouterConfig(request_router_class=router)}
 
 
 def autoscaling(entry: ExpertEntry, target: int) -> dict[str, Any]:
