@@ -12,6 +12,9 @@ INGRESS = "motet"
 SWAPPER = "motet-swapper"
 """The application that decides whose engines are loaded, where a config has `residency`."""
 
+DOOR = "-door"
+"""How the root of a pool's application ends, where that is not the pool itself."""
+
 
 def pool_of(expert: str) -> str:
     """Return the application name of an expert's pool."""

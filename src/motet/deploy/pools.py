@@ -17,7 +17,7 @@ from ray.serve.config import RequestRouterConfig
 from ray.serve.deployment import Application
 
 from motet.config import ExpertEntry
-from motet.deploy.names import Parcel, pool_of
+from motet.deploy.names import DOOR, Parcel, pool_of
 from motet.deploy.prefix_router import PrefixRouter
 from motet.deploy.residence import Residence
 from motet.errors import MotetError
@@ -120,25 +120,44 @@ def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = Fal
             "runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "passive"}},
         },
         **HEALTH_OPTIONS,
-        **routing(entry, caches=False),
+        **routing(entry),
     )
-    return deployment.bind(entry, setting, swapped=swapped)
+    return behind_door(entry, deployment.bind(entry, setting, swapped=swapped))
 
 
-def routing(entry: ExpertEntry, *, caches: bool) -> dict[str, Any]:
-    """Return Serve's options for the choice of a replica.
-
-    Parameters
-    ----------
-    caches
-        Whether the engine caches the prefixes of prompts.
-    """
-    replicas = entry.resources.replicas
-    wanted = caches if replicas.prefix_affinity is None else replicas.prefix_affinity
-    if replicas.max == 1 or not wanted:
+def routing(entry: ExpertEntry) -> dict[str, Any]:
+    """Return Serve's options for the choice of a replica."""
+    if not _by_prefix(entry):
         return {}
     router = f"{PrefixRouter.__module__}.{PrefixRouter.__qualname__}"
     return {"request_router_config": RequestRouterConfig(request_router_class=router)}
+
+
+def behind_door(entry: ExpertEntry, pool: Application) -> Application:
+    """Return the application of a pool, with a root of its own where its replicas are chosen.
+
+    With HAProxy, Serve refuses a router of ours on the root of an application, since HAProxy would
+    not heed it; that nothing but handles ever calls a pool is not known to it.
+    """
+    if not _by_prefix(entry):
+        return pool
+    options = {"num_cpus": 0}
+    name = pool_of(entry.id) + DOOR
+    return serve.deployment(Door, name=name, ray_actor_options=options).bind(pool)
+
+
+class Door:
+    """The root of such an application, which nobody calls."""
+
+    def __init__(self, pool: Any) -> None:
+        """Take the handle of the pool, which makes the pool a part of the application."""
+
+
+def _by_prefix(entry: ExpertEntry) -> bool:
+    replicas = entry.resources.replicas
+    caches = ENGINES.load(entry.engine).home == "vllm"
+    wanted = caches if replicas.prefix_affinity is None else replicas.prefix_affinity
+    return wanted and replicas.max > 1
 
 
 def autoscaling(entry: ExpertEntry, target: int) -> dict[str, Any]:

@@ -29,7 +29,14 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from motet.config import ExpertEntry
 from motet.deploy.names import Parcel, pool_of
-from motet.deploy.pools import CONTROL_CALLS, HEALTH_OPTIONS, autoscaling, engine_start, routing
+from motet.deploy.pools import (
+    CONTROL_CALLS,
+    HEALTH_OPTIONS,
+    autoscaling,
+    behind_door,
+    engine_start,
+    routing,
+)
 from motet.deploy.residence import Residence, node_id
 from motet.deploy.sleeping import EXTENSION, Sleeper
 from motet.errors import ExpertRejected, ExpertUnavailable, MotetError
@@ -214,12 +221,13 @@ class FetchWeights(CallbackBase):  # type: ignore[misc]  # Ray ships no types
 
 def vllm_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = False) -> Application:
     """Return the application of a vLLM expert, whose engine its adapters will share."""
-    return build_llm_deployment(
+    pool = build_llm_deployment(
         llm_config(entry, setting, swapped=swapped),
         override_serve_options={"name": pool_of(entry.id)},
         bind_kwargs={"entry": entry, "setting": setting, "swapped": swapped},
         deployment_cls=VllmPool,
     )
+    return behind_door(entry, pool)
 
 
 def llm_config(entry: ExpertEntry, setting: Setting, *, swapped: bool) -> LLMConfig:
@@ -237,7 +245,7 @@ def llm_config(entry: ExpertEntry, setting: Setting, *, swapped: bool) -> LLMCon
             "max_ongoing_requests": options.ongoing_requests + CONTROL_CALLS,
             "max_queued_requests": options.queued_requests,
             **HEALTH_OPTIONS,
-            **routing(entry, caches=True),
+            **routing(entry),
         },
         experimental_configs={"stream_batching_interval_ms": 0},
         callback_config={
