@@ -100,7 +100,10 @@ def motet(*arguments):
 
 @pytest.fixture(scope="module")
 def joined_ray(tmp_path_factory):
-    """A Ray of one node as `ray start` makes it; yields its address and environment."""
+    """A Ray of two nodes as `ray start` makes it, a GPU each, if only by what Ray is told.
+
+    Yields its address and environment.
+    """
     folder = tmp_path_factory.mktemp("joined")
     first = cluster._free_ports(cluster._PORTS)
     ports = {name: str(first + offset) for name, offset in cluster._PORT_SETTINGS.items()}
@@ -114,13 +117,27 @@ def joined_ray(tmp_path_factory):
         "--block",
         f"--port={port}",
     ]
-    options = ["--num-cpus=4", "--include-dashboard=false", "--disable-usage-stats"]
-    log = folder / "ray.log"
-    with log.open("w") as output:
-        node = subprocess.Popen([*command, *options], env=env, stdout=output, stderr=output)
+    head = [*command, "--num-cpus=4", "--include-dashboard=false"]
+    address = f"127.0.0.1:{port}"
+    joins = [*command[:2], "--block", f"--address={address}", "--num-cpus=4"]
+    nodes = []
     try:
-        wait_for(lambda: "Ray runtime started" in log.read_text(), 60)
-        yield f"127.0.0.1:{port}", env
+        for gpu, start in enumerate([head, joins]):
+            log = folder / f"ray-{gpu}.log"
+            told = [
+                "--num-gpus=1",
+                f'--resources={{"motet-gpu-{gpu}": 1}}',
+                "--disable-usage-stats",
+            ]
+            with log.open("w") as output:
+                its = {**env, "CUDA_VISIBLE_DEVICES": str(gpu)}
+                nodes.append(subprocess.Popen([*start, *told], env=its, stdout=output, stderr=output))  # fmt: skip
+            wait_for(lambda log=log: "Ray runtime started" in log.read_text(), 60)
+        yield address, env
     finally:
-        node.terminate()
-        node.wait(60)
+        for node in nodes:  # at once: a node that is asked to go waits for its replicas first
+            for process in processes_of(node.pid):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            node.kill()
+            node.wait(10)

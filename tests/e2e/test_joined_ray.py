@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 
 import httpx
 import pytest
@@ -19,6 +20,9 @@ experts:
     engine: fake-pool
     sign: true
     resources: {replicas: {min: 2, max: 2, prefix_affinity: true}}
+  - {id: a, engine: fake-pool, resources: {gpus: 0.5, device: gpu-1}}
+  - {id: b, engine: fake-pool, resources: {gpus: 0.2, device: gpu-0}}
+  - {id: c, engine: fake-pool, resources: {gpus: 0.4, device: gpu-1}}
 routers: {r: {kind: constant, expert: echo}}
 compositions: {auto: {router: r}}
 """
@@ -59,9 +63,39 @@ def test_serve_and_deploy(joined_ray, config):
         timeout=90,
     )
     assert deployed.returncode == 0, deployed.stderr
-    assert "Applied 2 applications" in deployed.stdout
+    assert "Applied 5 applications" in deployed.stdout
     wait_for(lambda: answers(url), 90)
+    experts_live_on_their_devices(url, address, env)
     conversations_stay_with_the_replica_that_read_them(url)
+
+
+WHERE = """
+import asyncio, sys, ray
+from motet.deploy.control import Control
+from motet.deploy.names import pool_of
+
+async def main():
+    for expert in "abc":
+        print((await Control(pool_of(expert)).call("standing")).device)
+
+ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
+asyncio.run(main())
+"""
+
+
+def experts_live_on_their_devices(url, address, env):
+    def ready():
+        experts = httpx.get(f"{url}/ready").json()["experts"]
+        return all(experts[expert]["state"] == "ready" for expert in "abc")
+
+    wait_for(ready, 60)
+    asked = subprocess.run(
+        [sys.executable, "-c", WHERE, address], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert asked.returncode == 0, asked.stderr
+    a, b, c = asked.stdout.split()
+    assert a == c != b
+    assert (a.partition(":")[2], b.partition(":")[2]) == ("gpu-1", "gpu-0")
 
 
 def conversations_stay_with_the_replica_that_read_them(url):

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from motet.config import Document
-from motet.deploy.names import INGRESS
+from motet.deploy.names import INGRESS, device_resource
 from motet.errors import ConfigError, DeployError
 
 NODE_SETTINGS = {
@@ -115,6 +115,7 @@ def start(document: Document, address: str | None = None, *, with_serve: bool = 
             ray.init(
                 address="local",
                 num_cpus=_logical_cpus(document),
+                resources=_planned_devices(document),
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level="ERROR",
@@ -180,6 +181,12 @@ def _logical_cpus(document: Document) -> int:
         each = _VLLM_CPUS if entry.engine == "vllm" else _POOL_CPUS
         wanted += each * entry.resources.replicas.max
     return max(os.cpu_count() or 1, math.ceil(wanted))
+
+
+def _planned_devices(document: Document) -> dict[str, float]:
+    """Return a resource for every planned device: this machine has them all."""
+    devices = {entry.resources.device for entry in document.config.experts}
+    return {device_resource(device): 1.0 for device in devices if device is not None}
 
 
 def _free_ports(count: int) -> int:

@@ -16,6 +16,11 @@ DOOR = "-door"
 """How the root of a pool's application ends, where that is not the pool itself."""
 
 
+def device_resource(device: str) -> str:
+    """Return the custom resource of Ray that the node of a planned device has."""
+    return f"motet-{device}"
+
+
 def pool_of(expert: str) -> str:
     """Return the application name of an expert's pool."""
     return f"motet-pool-{expert.replace('/', '--')}"

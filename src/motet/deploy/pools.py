@@ -7,19 +7,22 @@ that is raised. `PoolExpert` in handles.py is the other end.
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+import ray
 from filelock import FileLock
 from ray import serve
 from ray.serve.config import RequestRouterConfig
 from ray.serve.deployment import Application
 
 from motet.config import ExpertEntry
-from motet.deploy.names import DOOR, Parcel, pool_of
+from motet.deploy.names import DOOR, Parcel, device_resource, pool_of
 from motet.deploy.prefix_router import PrefixRouter
-from motet.deploy.residence import Residence
+from motet.deploy.residence import Residence, gpus_here, node_id
 from motet.errors import MotetError
 from motet.experts import ENGINES
 from motet.residency.engines import LocalEngines
@@ -33,6 +36,10 @@ HEALTH_OPTIONS = {
     "graceful_shutdown_timeout_s": 20.0,
 }
 
+log = logging.getLogger(__name__)
+
+SEAT = 0.01
+"""Part of a GPU that Ray counts for an engine that comes and goes."""
 CONTROL_CALLS = 8
 """Calls of the swapper that a replica takes beside its answers, so that none waits for them."""
 
@@ -98,6 +105,17 @@ class ExpertPool(Residence):
     async def _put_away(self, host_room: int) -> None:
         await self._engines.unload(self._entry.id)
 
+    async def _device(self) -> str:
+        return gpus_here() if self._entry.resources.gpus else node_id()
+
+    async def _free(self) -> int | None:
+        torch = sys.modules.get("torch")  # the engine's own; without one nothing is to be measured
+        if not self._entry.resources.gpus:
+            return await super()._free()
+        if torch is None or not torch.cuda.is_available():
+            return None
+        return int(torch.cuda.mem_get_info()[0])
+
     async def _fault(self) -> str:
         health = await self._engines.health(self._entry.id)
         return "" if health.ready else health.reason
@@ -106,6 +124,8 @@ class ExpertPool(Residence):
 def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = False) -> Application:
     """Return the application of an expert whose engine runs inside its replicas."""
     resources = entry.resources
+    # Of engines that take turns Ray is told next to nothing: the swapper sees to the memory.
+    share = SEAT if swapped and resources.gpus else resources.gpus
     deployment = serve.deployment(
         ExpertPool,
         name=pool_of(entry.id),
@@ -115,7 +135,8 @@ def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = Fal
         max_queued_requests=256,
         ray_actor_options={
             "num_cpus": 1,
-            "num_gpus": resources.gpus,
+            "num_gpus": share,
+            "resources": pin(entry, share),
             # Threads of torch that spin while they wait starve every other process of the machine.
             "runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "passive"}},
         },
@@ -123,6 +144,21 @@ def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = Fal
         **routing(entry),
     )
     return behind_door(entry, deployment.bind(entry, setting, swapped=swapped))
+
+
+def pin(entry: ExpertEntry, share: float) -> dict[str, float]:
+    """Return the custom resources that keep a replica on the node of its planned device.
+
+    None where no node of the connected Ray was started with that device: Ray chooses then.
+    """
+    device = entry.resources.device
+    if device is None or not ray.is_initialized():
+        return {}
+    name = device_resource(device)
+    if name not in ray.cluster_resources():
+        log.warning("no node has %s: Ray chooses where %s lives", name, entry.id)
+        return {}
+    return {name: share or SEAT}
 
 
 def routing(entry: ExpertEntry) -> dict[str, Any]:

@@ -86,9 +86,9 @@ class Residence(ABC):
     async def _fault(self) -> str:
         """Return why a loaded engine answers no more; empty while it does."""
 
+    @abstractmethod
     async def _device(self) -> str:
-        """Return the name of the device whose memory the engine takes: by default the node's."""
-        return node_id()
+        """Return the name of the device whose memory the engine takes: the node's, or a GPU's."""
 
     async def _free(self) -> int | None:
         """Return the bytes that the device has left."""
@@ -166,6 +166,12 @@ class Residence(ABC):
                     log.warning("%s is put away under %d answers", self._entry.id, self._open)
                 await self._put_away(host_room)
         return await self.standing()
+
+
+def gpus_here() -> str:
+    """Return the GPU that Ray gave to this process."""
+    found = ray.get_runtime_context().get_accelerator_ids()["GPU"]
+    return f"{node_id()}:gpu-{','.join(found)}"
 
 
 def node_id() -> str:

@@ -32,12 +32,14 @@ from motet.deploy.names import Parcel, pool_of
 from motet.deploy.pools import (
     CONTROL_CALLS,
     HEALTH_OPTIONS,
+    SEAT,
     autoscaling,
     behind_door,
     engine_start,
+    pin,
     routing,
 )
-from motet.deploy.residence import Residence, node_id
+from motet.deploy.residence import Residence, gpus_here, node_id
 from motet.deploy.sleeping import EXTENSION, Sleeper
 from motet.errors import ExpertRejected, ExpertUnavailable, MotetError
 from motet.experts.vllm import VllmConfig, kv_bytes
@@ -46,8 +48,6 @@ from motet.planner.devices import USABLE
 from motet.types import Request
 from motet.weights import Setting, fetch
 
-_SEAT = 0.01
-"""Part of a GPU that Ray counts for an engine that comes and goes."""
 _ADAPTERS_AT_HAND = 8  # kept in host memory for each slot, so that a return costs no reading
 
 
@@ -297,28 +297,24 @@ def _engine_args(
 
 def _gpu_share(entry: ExpertEntry, *, swapped: bool) -> dict[str, Any]:
     # Of engines that take turns Ray is told next to nothing: the swapper sees to the memory.
-    gpus = _SEAT if swapped else entry.resources.gpus
-    if gpus >= 1:
+    gpus = SEAT if swapped else entry.resources.gpus
+    pinned = pin(entry, gpus)
+    if gpus > 1 or (gpus == 1 and not pinned):
         return {}
-    return {"placement_group_config": {"bundles": [{"CPU": 1, "GPU": gpus}]}}
+    return {"placement_group_config": {"bundles": [{"CPU": 1, "GPU": gpus, **pinned}]}}
 
 
 async def _gpu_of_group() -> str:
     """Return the GPU of this replica's placement group, which only what asks for it is told."""
     options = {
         "num_cpus": 0,
-        "num_gpus": _SEAT / 10,
+        "num_gpus": SEAT / 10,
         "scheduling_strategy": PlacementGroupSchedulingStrategy(
             placement_group=ray.util.get_current_placement_group(),
             placement_group_bundle_index=0,
         ),
     }
-    return str(await ray.remote(_gpu_here).options(**options).remote())
-
-
-def _gpu_here() -> str:
-    found = ray.get_runtime_context().get_accelerator_ids()["GPU"]
-    return f"{node_id()}:gpu-{','.join(found)}"
+    return str(await ray.remote(gpus_here).options(**options).remote())
 
 
 def _parcels(expert: str, piece: str | BaseModel) -> list[Parcel]:

@@ -18,16 +18,22 @@ _STEPS = 10_000  # Ray counts GPUs in parts of this size
 def apply(document: Document, plan: Plan) -> Document:
     """Return `document` with the resources of every planned expert as the plan has them.
 
-    A resident gets its keys and values as `memory`, and its share of a GPU as `gpus`: the shares of
-    a device add up to one at most. Others keep no replica: their pools sleep until they are asked.
-    Experts of several GPUs keep their number.
+    A resident gets its keys and values as `memory`, its GPU as `device`, and its share of that as
+    `gpus`: the shares of a device add up to one at most. Others keep no replica: their pools sleep
+    until they are asked, or until the swapper says so where the config has `residency`. Experts of
+    several GPUs keep their number, and live where Ray puts them. The experts of a device stand
+    together, so that they start one after another.
     """
     written = copy.deepcopy(document.written)
     seats = {seat.demand.expert: seat for seat in plan.seats}
     for entry in written["experts"]:
         seat = seats.get(entry["id"])
         if seat is not None:
-            entry["resources"] = entry.get("resources", {}) | _resources(seat, plan, entry)
+            wanted = _resources(seat, plan, entry)
+            if document.config.residency is not None:
+                wanted.pop("replicas", None)
+            entry["resources"] = entry.get("resources", {}) | wanted
+    written["experts"].sort(key=lambda entry: entry.get("resources", {}).get("device", "~"))
     text = orjson.dumps(written, option=orjson.OPT_INDENT_2).decode()
     return parse(text, name=document.name, folder=document.folder)
 
@@ -42,6 +48,8 @@ def _resources(seat: Seat, plan: Plan, entry: dict[str, Any]) -> dict[str, Any]:
         if not resident:
             room = min(d.total for d in plan.machine.devices if d.memory >= demand.part)
             share = demand.part / room
+        if resident:
+            found["device"] = seat.devices[0]
         found["gpus"] = min(1.0, math.floor(share / USABLE * _STEPS) / _STEPS)
     if not resident:
         replicas = entry.get("resources", {}).get("replicas", {})
