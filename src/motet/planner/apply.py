@@ -20,9 +20,8 @@ def apply(document: Document, plan: Plan) -> Document:
 
     A resident gets its keys and values as `memory`, its GPU as `device`, and its share of that as
     `gpus`: the shares of a device add up to one at most. Others keep no replica: their pools sleep
-    until they are asked, or until the swapper says so where the config has `residency`. Experts of
-    several GPUs keep their number, and live where Ray puts them. The experts of a device stand
-    together, so that they start one after another.
+    until they are asked; with `residency` they keep one, whose engine the swapper loads. Experts of
+    several GPUs keep their number; those and pools of several replicas live where Ray puts them.
     """
     written = copy.deepcopy(document.written)
     seats = {seat.demand.expert: seat for seat in plan.seats}
@@ -33,7 +32,6 @@ def apply(document: Document, plan: Plan) -> Document:
             if document.config.residency is not None:
                 wanted.pop("replicas", None)
             entry["resources"] = entry.get("resources", {}) | wanted
-    written["experts"].sort(key=lambda entry: entry.get("resources", {}).get("device", "~"))
     text = orjson.dumps(written, option=orjson.OPT_INDENT_2).decode()
     return parse(text, name=document.name, folder=document.folder)
 
@@ -48,7 +46,7 @@ def _resources(seat: Seat, plan: Plan, entry: dict[str, Any]) -> dict[str, Any]:
         if not resident:
             room = min(d.total for d in plan.machine.devices if d.memory >= demand.part)
             share = demand.part / room
-        if resident:
+        if resident and entry.get("resources", {}).get("replicas", {}).get("max", 1) == 1:
             found["device"] = seat.devices[0]
         found["gpus"] = min(1.0, math.floor(share / USABLE * _STEPS) / _STEPS)
     if not resident:
