@@ -7,8 +7,9 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -98,46 +99,67 @@ def motet(*arguments):
     return [sys.executable, "-m", "motet.cli.main", *map(str, arguments)]
 
 
-@pytest.fixture(scope="module")
-def joined_ray(tmp_path_factory):
-    """A Ray of two nodes as `ray start` makes it, a GPU each, if only by what Ray is told.
+class Node:
+    """One `ray start`, in a process group and on ports of its own, as on a machine of its own."""
+
+    def __init__(self, folder: Path, name: str, *options: str, **env: str) -> None:
+        first = cluster._free_ports(cluster._PORTS)
+        ports = {key: str(first + offset) for key, offset in cluster._PORT_SETTINGS.items()}
+        place = folder / name
+        place.mkdir()
+        files = {key: str(place / file) for key, file in cluster._HAPROXY_FILES.items()}
+        self.env = {**os.environ, **cluster._SETTINGS, **ports, **files, **env}
+        self.env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "0.5"
+        ray = str(Path(sys.executable).parent / "ray")
+        command = [ray, "start", "--block", "--disable-usage-stats", *options]
+        self.log = place / "ray.log"
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(
+                command, env=self.env, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def wait(self) -> None:
+        """Wait until it is up."""
+        wait_for(lambda: "Ray runtime started" in self.log.read_text(), 60)
+
+    def processes(self, title: str = "") -> list[psutil.Process]:
+        """Return its processes whose title in Ray begins so."""
+        return processes_of(self.process.pid, title)
+
+    def kill(self) -> None:
+        """End all of it at once, as a power cut does."""
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.kill()
+        self.process.wait(10)
+
+
+@contextmanager
+def ray_of(count):
+    """A Ray as `ray start` makes it, of nodes with a planned device each, if only by its word.
 
     Yields its address and environment.
     """
-    folder = tmp_path_factory.mktemp("joined")
-    first = cluster._free_ports(cluster._PORTS)
-    ports = {name: str(first + offset) for name, offset in cluster._PORT_SETTINGS.items()}
-    env = {**os.environ, **cluster._SETTINGS, **ports}
-    env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "0.5"
-    port = free_port()
-    command = [
-        str(Path(sys.executable).parent / "ray"),
-        "start",
-        "--head",
-        "--block",
-        f"--port={port}",
-    ]
-    head = [*command, "--num-cpus=4", "--include-dashboard=false"]
-    address = f"127.0.0.1:{port}"
-    joins = [*command[:2], "--block", f"--address={address}", "--num-cpus=4"]
-    nodes = []
-    try:
-        for gpu, start in enumerate([head, joins]):
-            log = folder / f"ray-{gpu}.log"
-            told = [
-                "--num-gpus=1",
-                f'--resources={{"motet-gpu-{gpu}": 1}}',
-                "--disable-usage-stats",
-            ]
-            with log.open("w") as output:
-                its = {**env, "CUDA_VISIBLE_DEVICES": str(gpu)}
-                nodes.append(subprocess.Popen([*start, *told], env=its, stdout=output, stderr=output))  # fmt: skip
-            wait_for(lambda log=log: "Ray runtime started" in log.read_text(), 60)
-        yield address, env
-    finally:
-        for node in nodes:  # at once: a node that is asked to go waits for its replicas first
-            for process in processes_of(node.pid):
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-            node.kill()
-            node.wait(10)
+    with ExitStack() as stack:
+        # HAProxy's sockets stand there, and a socket's path must be short.
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp", prefix="m-")))
+        port = free_port()
+        address = f"127.0.0.1:{port}"
+        nodes = []
+        for gpu in range(count):
+            head = ["--head", f"--port={port}", "--include-dashboard=false"]
+            device = f'--resources={{"motet-gpu-{gpu}": 1}}'
+            options = [*([f"--address={address}"] if gpu else head), "--num-gpus=1", device]
+            env = {"CUDA_VISIBLE_DEVICES": f"{gpu}"}
+            nodes.append(Node(folder, f"{gpu}", *options, "--num-cpus=4", **env))
+            stack.callback(nodes[-1].kill)
+            nodes[-1].wait()
+        yield address, {**nodes[0].env, "CUDA_VISIBLE_DEVICES": ""}
+
+
+@pytest.fixture(scope="module")
+def joined_ray():
+    """A Ray of one node."""
+    with ray_of(1) as found:
+        yield found

@@ -8,31 +8,39 @@ import sys
 import httpx
 import pytest
 from tests.conftest import free_port, wait_for
-from tests.e2e.conftest import motet
+from tests.e2e.conftest import motet, ray_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
 CONFIG = """
 version: 1
+routers: {r: {kind: constant, expert: echo}}
+compositions: {auto: {router: r}}
 experts:
   - {id: echo, engine: fake}
+"""
+POOLS = """
+  - {id: a, engine: fake-pool, resources: {gpus: 0.5, device: gpu-1}}
+  - {id: b, engine: fake-pool, resources: {gpus: 0.2, device: gpu-0}}
+  - {id: c, engine: fake-pool, resources: {gpus: 0.4, device: gpu-1}}
   - id: twins
     engine: fake-pool
     sign: true
     resources: {replicas: {min: 2, max: 2, prefix_affinity: true}}
-  - {id: a, engine: fake-pool, resources: {gpus: 0.5, device: gpu-1}}
-  - {id: b, engine: fake-pool, resources: {gpus: 0.2, device: gpu-0}}
-  - {id: c, engine: fake-pool, resources: {gpus: 0.4, device: gpu-1}}
-routers: {r: {kind: constant, expert: echo}}
-compositions: {auto: {router: r}}
 """
+
+
+@pytest.fixture(scope="module")
+def two_nodes():
+    with ray_of(2) as found:
+        yield found
 
 
 @pytest.fixture
 def config(tmp_path):
     port = free_port()
     path = tmp_path / "experts.yaml"
-    path.write_text(f"{CONFIG}service: {{port: {port}}}\n")
+    path.write_text(f"service: {{port: {port}}}\n{CONFIG}")
     return path, f"http://127.0.0.1:{port}"
 
 
@@ -45,9 +53,9 @@ def answers(url):
     return answer.status_code == 200 and "hello" in answer.text
 
 
-def test_serve_and_deploy(joined_ray, config):
+def test_serve_and_deploy(two_nodes, config):
     """One test, since Serve's address is set once for the life of a Ray."""
-    address, env = joined_ray
+    address, env = two_nodes
     path, url = config
     serving = subprocess.Popen(motet("serve", path, "--address", address), env=env)
     wait_for(lambda: answers(url), 90)
@@ -55,6 +63,7 @@ def test_serve_and_deploy(joined_ray, config):
     assert serving.wait(60) == 130
     wait_for(lambda: not answers(url), 20)  # taken down, and Ray left up
 
+    path.write_text(path.read_text() + POOLS)
     deployed = subprocess.run(
         motet("deploy", path, "--address", address),
         env=env,
