@@ -80,11 +80,13 @@ class Leases:
         return self._known.get(engine, Health(State.STARTING, "the swapper is starting"))
 
     async def _renew_while_held(self) -> None:
-        while self._held:
-            await asyncio.sleep(_EVERY_S)
-            async with self._lock:
-                await self._renew()
-        self._renewing = None
+        try:
+            while self._held:
+                await asyncio.sleep(_EVERY_S)
+                async with self._lock:
+                    await self._renew()
+        finally:
+            self._renewing = None
 
     async def _renew(self) -> None:
         try:

@@ -14,6 +14,7 @@ import logging
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 from ray import serve
@@ -34,6 +35,7 @@ from motet.types import Health, State
 log = logging.getLogger(__name__)
 
 _EVERY_S = 1.0
+_SETTLE_S = 2.0
 _SILENCE_S = 10.0
 """Seconds without a word of a lease until it is freed."""
 NOT_UP = Health(State.STARTING, "its pool is not up yet")
@@ -66,6 +68,7 @@ class ClusterSwapper:
         self._swappers: dict[str, Swapper] = {}
         self._devices: dict[str, str] = {}
         self._watcher = _Watcher(SwapMetrics(CollectorRegistry()), self._swappers)
+        self._settling: dict[str, asyncio.Task[None]] = {}
         self._leases: dict[str, _Lease] = {}
         self._view: dict[str, Health] = {}
         self._heard = asyncio.Event()
@@ -122,12 +125,26 @@ class ClusterSwapper:
         )
         # What is loaded comes first, or its memory would be given to others.
         for name in sorted(self._pools, key=lambda name: not self._pools[name].loaded):
-            await self._settle(name, self._pools[name])
+            if name not in self._settling:
+                self._settling[name] = asyncio.create_task(self._settle(name, self._pools[name]))
+                self._settling[name].add_done_callback(partial(self._settled, name))
+            if self._pools[name].loaded and (task := self._settling.get(name)):
+                await asyncio.wait([task], timeout=_SETTLE_S)
+        if self._settling:
+            await asyncio.wait(self._settling.values(), timeout=_SETTLE_S)
         self._view = {name: await self._health(name) for name in self._pools}
         self._heard.set()
 
+    def _settled(self, name: str, task: asyncio.Task[None]) -> None:
+        del self._settling[name]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s cannot be admitted", name, exc_info=error)
+
     async def _settle(self, name: str, pool: Pool) -> None:
-        """Admit an engine to the swapper of its device, which another replica of it may change."""
+        """Admit an engine to the swapper of its device, which another replica of it may change.
+
+        A task of its own: whoever is asked for its size may have to fetch its weights first.
+        """
         said = pool.said
         if said is None or said.busy:
             return  # whether it is loaded is known when that has ended
@@ -151,6 +168,7 @@ class ClusterSwapper:
             pool.fault = str(error)
         else:
             self._devices[name] = said.device
+            pool.fault = ""
 
     async def _health(self, name: str) -> Health:
         if name in self._devices:
