@@ -182,12 +182,16 @@ async def test_a_replica_lets_its_engine_sleep(monkeypatch, tmp_path):
         async def check_health(self):
             await self._engine_client.check_health()
 
+    class Pool(vllm.VllmPool):
+        _default_engine_cls = Engine
+
+        def __del__(self):
+            """End quietly: Ray's own is a coroutine, which Serve awaits."""
+
     async def place():
         return "node:gpu-0"
 
     gpu.left = 12 * GIB
-    monkeypatch.setattr(vllm.VllmPool, "_default_engine_cls", Engine)
-    monkeypatch.delattr(llm_server.LLMServer, "__del__")  # a coroutine, which Serve awaits
     monkeypatch.setattr(vllm, "_gpu_of_group", place)
     monkeypatch.setattr(llm_server, "push_telemetry_report_for_all_models", lambda **_: None)
     monkeypatch.setattr(residence, "node_id", lambda: "node")
@@ -200,7 +204,7 @@ async def test_a_replica_lets_its_engine_sleep(monkeypatch, tmp_path):
     assert config.engine_kwargs["enable_sleep_mode"] is True
     assert config.engine_kwargs["worker_extension_cls"] == EXTENSION
 
-    pool = vllm.VllmPool.__new__(vllm.VllmPool)
+    pool = Pool.__new__(Pool)
     await pool.__init__(config, entry=entry, setting=setting, swapped=True)
     assert not started and (await pool.standing()).free is None
     assert await pool.size() == WEIGHTS + CACHE
