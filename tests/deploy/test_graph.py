@@ -11,7 +11,7 @@ from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from motet.composer.assembly import Assembly
 from motet.config import load, parse
-from motet.deploy import cluster, graph, handles, serve_config
+from motet.deploy import cluster, graph, handles, pools, serve_config
 from motet.errors import (
     ConfigError,
     DeployError,
@@ -89,13 +89,6 @@ def test_a_pool_that_sleeps_begins_without_a_replica():
     pool = graph.pool(graph.pool_arguments(document, "here"))._bound_deployment
     scaling = pool._deployment_config.autoscaling_config
     assert (scaling.min_replicas, scaling.initial_replicas, scaling.max_replicas) == (0, 0, 3)
-
-
-def test_residency_is_of_one_process(document):
-    cluster.check(document)
-    text = TEXT + "residency: {memory: 1GiB}\n"
-    with pytest.raises(ConfigError, match="experts.yaml:9: residency: .*replicas.min: 0"):
-        cluster.check(parse(text, env={"KEY": "s3cret"}))
 
 
 @pytest.mark.engine
@@ -334,6 +327,22 @@ async def test_a_pool_stays_ready_while_a_new_config_is_built(document, monkeypa
     assert (await expert.health()).ready
     known.applications.clear()
     assert not (await expert.health()).ready
+
+
+@pytest.mark.parametrize(
+    ("known", "told"), [({"motet-gpu-1": 1.0}, {"motet-gpu-1": 0.3}), ({"motet-gpu-0": 1.0}, {})]
+)
+def test_a_planned_device_is_a_resource_where_a_node_has_it(monkeypatch, known, told):
+    text = (
+        "version: 1\nexperts: [{id: a, engine: fake-pool, resources: {gpus: 0.3, device: gpu-1}}]"
+    )
+    document = parse(text)
+    monkeypatch.setattr(pools.ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(pools.ray, "cluster_resources", lambda: known)
+    pool = graph.pool(graph.pool_arguments(document, "a"))._bound_deployment
+    assert pool.ray_actor_options.get("resources", {}) == told
+    assert pool.ray_actor_options["num_gpus"] == 0.3
+    assert cluster._planned_devices(document) == {"motet-gpu-1": 1.0}
 
 
 def test_replicas_may_be_kept_apart(tmp_path):

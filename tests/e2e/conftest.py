@@ -7,11 +7,13 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from tests.conftest import free_port, wait_for
 
@@ -82,33 +84,82 @@ def served(config: Path, log: Path, ready: str, seconds: float):
     assert "Stopping" in found.output
 
 
+def processes_of(pid, title=""):
+    """Return the processes below `pid` whose title in Ray begins so."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if not title or " ".join(process.cmdline()).startswith(f"ray::{title}"):
+                    found.append(process)
+    return found
+
+
 def motet(*arguments):
     return [sys.executable, "-m", "motet.cli.main", *map(str, arguments)]
 
 
+class Node:
+    """One `ray start`, in a process group and on ports of its own, as on a machine of its own."""
+
+    def __init__(self, folder: Path, name: str, *options: str, **env: str) -> None:
+        first = cluster._free_ports(cluster._PORTS)
+        ports = {key: str(first + offset) for key, offset in cluster._PORT_SETTINGS.items()}
+        place = folder / name
+        place.mkdir()
+        files = {key: str(place / file) for key, file in cluster._HAPROXY_FILES.items()}
+        self.env = {**os.environ, **cluster._SETTINGS, **ports, **files, **env}
+        self.env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "0.5"
+        ray = str(Path(sys.executable).parent / "ray")
+        command = [ray, "start", "--block", "--disable-usage-stats", *options]
+        self.log = place / "ray.log"
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(
+                command, env=self.env, stdout=output, stderr=output, start_new_session=True
+            )
+
+    def wait(self) -> None:
+        """Wait until it is up."""
+        wait_for(lambda: "Ray runtime started" in self.log.read_text(), 60)
+
+    def processes(self, title: str = "") -> list[psutil.Process]:
+        """Return its processes whose title in Ray begins so."""
+        return processes_of(self.process.pid, title)
+
+    def kill(self) -> None:
+        """End all of it at once, as a power cut does."""
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.kill()
+        self.process.wait(10)
+
+
+@contextmanager
+def ray_of(count):
+    """A Ray as `ray start` makes it, of nodes with a planned device each, if only by its word.
+
+    Yields its address and environment.
+    """
+    with ExitStack() as stack:
+        # HAProxy's sockets stand there, and a socket's path must be short.
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp", prefix="m-")))
+        port = free_port()
+        address = f"127.0.0.1:{port}"
+        nodes = []
+        for gpu in range(count):
+            head = ["--head", f"--port={port}", "--include-dashboard=false"]
+            device = f'--resources={{"motet-gpu-{gpu}": 1}}'
+            options = [*([f"--address={address}"] if gpu else head), "--num-gpus=1", device]
+            env = {"CUDA_VISIBLE_DEVICES": f"{gpu}"}
+            nodes.append(Node(folder, f"{gpu}", *options, "--num-cpus=4", **env))
+            stack.callback(nodes[-1].kill)
+            nodes[-1].wait()
+        yield address, {**nodes[0].env, "CUDA_VISIBLE_DEVICES": ""}
+
+
 @pytest.fixture(scope="module")
-def joined_ray(tmp_path_factory):
-    """A Ray of one node as `ray start` makes it; yields its address and environment."""
-    folder = tmp_path_factory.mktemp("joined")
-    first = cluster._free_ports(cluster._PORTS)
-    ports = {name: str(first + offset) for name, offset in cluster._PORT_SETTINGS.items()}
-    env = {**os.environ, **cluster._SETTINGS, **ports}
-    env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "0.5"
-    port = free_port()
-    command = [
-        str(Path(sys.executable).parent / "ray"),
-        "start",
-        "--head",
-        "--block",
-        f"--port={port}",
-    ]
-    options = ["--num-cpus=4", "--include-dashboard=false", "--disable-usage-stats"]
-    log = folder / "ray.log"
-    with log.open("w") as output:
-        node = subprocess.Popen([*command, *options], env=env, stdout=output, stderr=output)
-    try:
-        wait_for(lambda: "Ray runtime started" in log.read_text(), 60)
-        yield f"127.0.0.1:{port}", env
-    finally:
-        node.terminate()
-        node.wait(60)
+def joined_ray():
+    """A Ray of one node."""
+    with ray_of(1) as found:
+        yield found

@@ -7,9 +7,7 @@ recover by itself. Recovery times are printed (`pytest -s`).
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,57 +19,13 @@ import psutil
 import pytest
 import yaml
 from tests.conftest import free_port, wait_for
-from tests.e2e.conftest import motet
-
-from motet.deploy import cluster
+from tests.e2e.conftest import Node, motet
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 DEADLINE_S = 30.0
 REQUESTS = 240
 POOL, INGRESS = "ServeReplica:motet-pool-echo", "ServeReplica:motet:motet"
-
-
-class Node:
-    """One `ray start`, in a process group and on ports of its own, as on a machine of its own."""
-
-    def __init__(self, folder: Path, name: str, *options: str) -> None:
-        first = cluster._free_ports(cluster._PORTS)
-        ports = {key: str(first + offset) for key, offset in cluster._PORT_SETTINGS.items()}
-        place = folder / name
-        place.mkdir()
-        files = {key: str(place / file) for key, file in cluster._HAPROXY_FILES.items()}
-        self.env = {**os.environ, **cluster._SETTINGS, **ports, **files}
-        self.env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "0.5"
-        ray = str(Path(sys.executable).parent / "ray")
-        command = [ray, "start", "--block", "--disable-usage-stats", *options]
-        self.log = place / "ray.log"
-        with self.log.open("w") as output:
-            self.process = subprocess.Popen(
-                command, env=self.env, stdout=output, stderr=output, start_new_session=True
-            )
-
-    def wait(self) -> None:
-        """Wait until it is up."""
-        wait_for(lambda: "Ray runtime started" in self.log.read_text(), 60)
-
-    def processes(self, title: str = "") -> list[psutil.Process]:
-        """Return its processes whose title in Ray begins so."""
-        found = []
-        with suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(self.process.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    if not title or " ".join(process.cmdline()).startswith(f"ray::{title}"):
-                        found.append(process)
-        return found
-
-    def kill(self) -> None:
-        """End all of it at once, as a power cut does."""
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        self.process.kill()
-        self.process.wait(10)
 
 
 @pytest.fixture(scope="module")

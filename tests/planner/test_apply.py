@@ -39,6 +39,8 @@ def test_residents_get_shares_and_others_sleep():
         assert int(resources.memory) == seats[name].kv
         assert abs(resources.gpus * USABLE - seats[name].share) < 2e-4
     assert found["a"].resources.replicas.min == 2
+    assert found["a"].resources.device is None, "its replicas need more than one"
+    assert (found["b"].resources.device, found["c"].resources.device) == ("gpu-0", None)
     assert found["c"].resources.replicas.min == 0 and found["c"].resources.gpus > 0
     assert int(found["c"].resources.memory) == 2 * GIB
     assert found["lora"].resources == document.config.experts[4].resources
@@ -59,6 +61,23 @@ def test_shares_of_a_device_never_exceed_it(sizes, devices):
     found = {entry.id: entry for entry in apply(parse(TEXT), plan).config.experts}
     for device in plan.machine.devices:
         assert sum(found[seat.demand.expert].resources.gpus for seat in plan.on(device.name)) <= 1
+
+
+def test_every_resident_is_told_its_device():
+    text = TEXT.replace("{replicas: {min: 2, max: 3}}", "{}")
+    plan = make_plan([demand(name, 10, 4, 0.3) for name in "abc"], parse_machine("40GiB,24GiB"))
+    found = {entry.id: entry for entry in apply(parse(text), plan).config.experts}
+    assert {seat.demand.expert: seat.devices[0] for seat in plan.seats} == {
+        name: found[name].resources.device for name in "abc"
+    }
+    assert len({found[name].resources.device for name in "abc"}) == 2
+
+
+def test_with_residency_the_swapper_sees_to_those_who_sleep():
+    document = parse(TEXT + "residency: {memory: 20GiB}\n")
+    demands = [demand("a", 8, 4, 0.6), demand("b", 4, 2, 0.3), demand("c", 12, 2, 0.1)]
+    found = {e.id: e for e in apply(document, make_plan(demands, parse_machine("24GiB"))).config.experts}  # fmt: skip
+    assert found["c"].resources.replicas.min == 1
 
 
 def test_experts_of_several_gpus_keep_their_number():

@@ -7,6 +7,7 @@ import selectors
 from typing import ClassVar
 
 from motet.experts.fake import FakeExpert
+from motet.types import READY
 
 
 class _Instant(selectors.DefaultSelector):
@@ -74,9 +75,9 @@ class Scripted:
         await asyncio.sleep(self._unload_s)
         self.up.remove(engine)
 
-    def expert(self, expert):
-        assert expert in self.up
-        return expert
+    async def health(self, engine):
+        assert engine in self.up
+        return READY
 
     def free(self):
         return None

@@ -209,3 +209,45 @@ def test_pinned_engines_are_loaded_first_and_stay():
         assert "home" in engines.up and "home" not in swapper.watcher.evictions
 
     virtually(work())
+
+
+def test_engines_that_were_there_before_stay_where_they_fit():
+    async def work():
+        engines = Scripted({"a": 1, "b": 1, "c": 1}, {"a": 1.0, "b": 1.0, "c": 1.0}, 3)
+        engines.up |= {"a", "b", "c"}
+        swapper = Swapper(engines, Rules(budget=2))
+        for name in "abc":
+            await swapper.admit(name, slots=1, pinned=False, loaded=True)
+        await asyncio.sleep(1)
+        assert engines.up == {"a", "b"} and engines.loads == [] and swapper.used == 2
+        engines._budget = 2
+        async with swapper.lease("a", "a"):
+            pass
+        assert engines.loads == []
+        async with swapper.lease("c", "c"):
+            assert "c" in engines.up
+        assert engines.loads == ["c"]
+
+    virtually(work())
+
+
+def test_an_engine_that_is_withdrawn_tells_who_waits():
+    async def work():
+        engines = Scripted({"a": 1, "b": 1}, {"a": 1.0, "b": 1.0}, 1)
+        swapper = await started(engines, "a", "b", budget=1, turn_s=60.0)
+        holder = asyncio.create_task(use(swapper, "a", 30.0))
+        await asyncio.sleep(2)
+        assert not swapper.withdraw("a", "moved"), "it is loaded"
+        waiting = asyncio.create_task(use(swapper, "b"))
+        await asyncio.sleep(1)
+        assert swapper.withdraw("b", "it has moved")
+        with pytest.raises(ExpertUnavailable, match="it has moved") as told:
+            await waiting
+        assert told.value.retry_after
+        with pytest.raises(ExpertUnavailable, match="not known yet"):
+            await use(swapper, "b")
+        await holder
+        await swapper.admit("b", slots=1, pinned=False)
+        await use(swapper, "b")
+
+    virtually(work())

@@ -49,9 +49,9 @@ def deploy(
     Assembly(document)
     if values is not None and address is not None:
         raise ConfigError("--values writes a file for Kubernetes; --address applies to a Ray.")
-    cluster.check(document)
     if plan is not None:
         document = apply(document, plan_of(document, plan, host_memory, traffic))
+    cluster.check(document)
     if values is None:
         content, then = serve_config.of(document), "serve deploy"
     else:

@@ -123,6 +123,10 @@ def _deploy(document: Document, screen: Screen, *, fetch_here: bool) -> None:
     pools = list(graph.pools_of(document))
     with screen.step("Starting the ingress"):
         graph.run_ingress(graph.arguments(document))
+    swapped = document.config.residency is not None
+    if swapped:
+        with screen.step("Starting the swapper"):
+            graph.run_swapper(graph.swapper_arguments(document))
     _show(document, screen)
     # One after another, so that the first expert has the machine to itself.
     for name, entry in pools:
@@ -134,7 +138,8 @@ def _deploy(document: Document, screen: Screen, *, fetch_here: bool) -> None:
             screen.failed(title, str(error))  # the others are not to suffer for it
             continue
         with screen.step(title) as step:
-            step.failure = graph.run_pool(graph.pool_arguments(document, name)) or ""
+            arguments = graph.pool_arguments(document, name, swapped=swapped)
+            step.failure = graph.run_pool(arguments) or ""
         _show(document, screen, name)
 
 

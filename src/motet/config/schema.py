@@ -57,6 +57,9 @@ class Replicas(Options):
     """Replicas under load."""
     per_node: PositiveInt | None = None
     """Most replicas on one node of a cluster; 1 spreads them. Not for pools of vLLM."""
+    prefix_affinity: bool | None = None
+    """Whether a request goes to the replica that has read its beginning before, unless that is
+    much busier than another. When absent, so for pools of vLLM, whose engine caches prefixes."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Replicas:
@@ -72,6 +75,10 @@ class Resources(Options):
     """GPUs a replica; a fraction shares one, 0 runs on the CPU."""
     memory: ByteSize | None = None
     """Memory for the key-value cache, such as `2GiB`; the engine's default when absent."""
+    device: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
+    """Planned device that replicas live on, such as `gpu-0`: on the Ray node that was started with
+    `--resources='{"motet-gpu-0": 1}'`. Where no node was, Ray chooses. `motet deploy --plan` writes
+    it."""
     replicas: Replicas = Replicas()
     """Bounds of autoscaling."""
 
@@ -199,7 +206,11 @@ class Residency(Options):
 
     memory: ByteSize
     """Memory that loaded experts may take together, such as `4GiB`: weights as they are counted in
-    memory, and each expert's `resources.memory` for keys and values."""
+    memory, and each expert's `resources.memory` for keys and values. On a cluster, on each device:
+    each node's memory, and each GPU."""
+    host_memory: ByteSize = ByteSize(0)
+    """Memory of each node for the weights of experts that sleep beside a GPU; those for which it
+    has no room read them from the disk again."""
     policy: Literal["worth", "lru", "in-order"] = "worth"
     """Who comes and who leaves. `worth` weighs seconds of loading, recent requests and who waits;
     `lru` and `in-order` are there to compare."""
@@ -223,8 +234,8 @@ class Config(Options):
     routers: dict[Name, Component] = {}
     """Routers by name."""
     residency: Residency | None = None
-    """Loading experts on demand within a bound of memory (`motet serve --local`); without it every
-    expert is loaded at start."""
+    """Loading experts on demand within a bound of memory; without it every expert is loaded at
+    start."""
     compositions: dict[Name, Composition] = {}
     """Compositions by name."""
     service: Service = Service()

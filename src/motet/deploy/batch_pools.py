@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from motet.batch.scheduler import Engine
 from motet.config import Document
 from motet.deploy import cluster
-from motet.deploy.names import pool_of
+from motet.deploy.names import SWAPPER, pool_of
 from motet.errors import DeployError
 from motet.experts import Expert
 from motet.residency.sizes import default_budget, sizes_of
-
-_CPU_CACHE_BYTES = 1024**3  # what a vLLM pool on a CPU takes for keys and values by default
 
 
 class PoolLoader:
@@ -37,6 +36,8 @@ class PoolLoader:
         self._address = address
         self._up: dict[str, Expert] = {}
         self._own: set[str] = set()
+        self._swapped: set[str] = set()
+        self._leases: Any = None
 
     def engine(self, expert: str) -> Engine:
         """Return the pool's expert: its own, or the base whose engine its adapter shares."""
@@ -47,12 +48,7 @@ class PoolLoader:
     async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
         """Read the sizes from the files of the weights, which are fetched if need be."""
         held = {e: self._built[e] for e in engines if self._built[e].home != "ingress"}
-        sizes = await asyncio.to_thread(sizes_of, held)
-        return {engine: self._with_cache(held[engine], size) for engine, size in sizes.items()}
-
-    def _with_cache(self, expert: Expert, size: int | None) -> int | None:
-        default = expert.home == "vllm" and expert.entry.resources.memory is None
-        return size if size is None else size + default * _CPU_CACHE_BYTES
+        return await asyncio.to_thread(sizes_of, held)
 
     def room(self) -> int | None:
         """Return a share of this machine's free memory; no bound on a cluster."""
@@ -80,9 +76,11 @@ class PoolLoader:
 
         from motet.deploy import graph
 
-        running = await asyncio.to_thread(serve.status)
-        if pool_of(engine) in running.applications:
-            return  # a service's, and not ours to delete
+        running = (await asyncio.to_thread(serve.status)).applications
+        if pool_of(engine) in running:  # a service's, and not ours to delete
+            if SWAPPER in running:
+                self._swapped.add(engine)
+            return
         self._own.add(engine)
         arguments = graph.pool_arguments(self._document, engine)
         reason = await asyncio.to_thread(graph.run_pool, arguments)
@@ -92,10 +90,16 @@ class PoolLoader:
     def expert(self, expert: str) -> Expert:
         """Return a caller of the expert's pool."""
         from motet.deploy.handles import PoolExpert
+        from motet.deploy.leases import LeasedExpert, Leases
 
         if expert not in self._up:
             built = self._built[expert]
-            self._up[expert] = PoolExpert(built.entry, built.options, built.setting, built.card)
+            told = (built.entry, built.options, built.setting, built.card)
+            if self.engine(expert).id in self._swapped:
+                self._leases = self._leases or Leases()
+                self._up[expert] = LeasedExpert(*told, self._leases)
+            else:
+                self._up[expert] = PoolExpert(*told)
         return self._up[expert]
 
     async def unload(self, engine: str) -> None:

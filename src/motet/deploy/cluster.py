@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from motet.config import Document
-from motet.deploy.names import INGRESS
+from motet.deploy.names import INGRESS, device_resource
 from motet.errors import ConfigError, DeployError
 
 NODE_SETTINGS = {
@@ -73,21 +73,28 @@ def prepare_environment() -> None:
 
 
 def check(document: Document) -> None:
-    """Refuse what only one process can do.
+    """Refuse what pools cannot do.
 
     Raises
     ------
     ConfigError
-        The config has a `residency` section.
+        With `residency`, a pool has more or less than one replica, or more than one GPU.
     """
-    if document.config.residency is not None:
+    if document.config.residency is None:
+        return
+    problems = []
+    for number, entry in enumerate(document.config.experts):
+        replicas, gpus = entry.resources.replicas, entry.resources.gpus
+        at = ("experts", number, "resources")
+        if (replicas.min, replicas.max) != (1, 1):
+            reason = "with residency a pool has one replica, whose engine comes and goes."
+            problems.append(document.problem((*at, "replicas"), reason))
+        if gpus > 1:
+            reason = f"with residency an expert lives on one GPU, not on {gpus:g}."
+            problems.append(document.problem((*at, "gpus"), reason))
+    if problems:
         raise ConfigError(
-            [
-                document.problem(
-                    ("residency",), "loads experts of one process (--local), not pools."
-                )
-            ],
-            hint="Give pools that may sleep resources.replicas.min: 0, and leave the section out.",
+            problems, hint="Leave the section `residency` out, or change the experts."
         )
 
 
@@ -108,6 +115,7 @@ def start(document: Document, address: str | None = None, *, with_serve: bool = 
             ray.init(
                 address="local",
                 num_cpus=_logical_cpus(document),
+                resources=_planned_devices(document),
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level="ERROR",
@@ -167,11 +175,18 @@ def _logical_cpus(document: Document) -> int:
     """
     from motet.deploy.graph import pools_of
 
-    wanted = 1 + 0.1 * document.config.service.replicas
+    swappers = document.config.residency is not None
+    wanted = 1 + 0.1 * (document.config.service.replicas + swappers)
     for _, entry in pools_of(document):
         each = _VLLM_CPUS if entry.engine == "vllm" else _POOL_CPUS
         wanted += each * entry.resources.replicas.max
     return max(os.cpu_count() or 1, math.ceil(wanted))
+
+
+def _planned_devices(document: Document) -> dict[str, float]:
+    """Return a resource for every planned device: this machine has them all."""
+    devices = {entry.resources.device for entry in document.config.experts}
+    return {device_resource(device): 1.0 for device in devices if device is not None}
 
 
 def _free_ports(count: int) -> int:

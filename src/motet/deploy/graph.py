@@ -19,7 +19,8 @@ from motet.composer.assembly import Build
 from motet.composer.service import Motet
 from motet.config import Document, ExpertEntry, Options, parse
 from motet.deploy.handles import PoolExpert
-from motet.deploy.names import INGRESS, pool_of
+from motet.deploy.leases import LeasedExpert, Leases
+from motet.deploy.names import INGRESS, SWAPPER, pool_of
 from motet.errors import UnknownModel
 from motet.experts import ENGINES, Expert
 from motet.experts.vllm import DEFAULT_SLOTS
@@ -37,6 +38,8 @@ class GraphArgs(TypedDict, total=False):
     """Where its relative paths start."""
     expert: str
     """For `pool`: whose."""
+    swapped: bool
+    """For `pool`: whether the swapper says when its engine is loaded."""
 
 
 def ingress(args: GraphArgs) -> Application:
@@ -78,10 +81,17 @@ def pool(args: GraphArgs) -> Application:
     if ENGINES.load(entry.engine).home == "vllm":
         from motet.deploy.vllm import vllm_pool  # takes many seconds
 
-        return vllm_pool(entry, setting)
+        return vllm_pool(entry, setting, swapped=args.get("swapped", False))
     from motet.deploy.pools import in_process_pool
 
-    return in_process_pool(entry, setting)
+    return in_process_pool(entry, setting, swapped=args.get("swapped", False))
+
+
+def swapper(args: GraphArgs) -> Application:
+    """Return the application that decides whose engines are loaded."""
+    from motet.deploy import swapper
+
+    return swapper.swapper(_document(args))
 
 
 def pools_of(document: Document) -> Iterator[tuple[str, ExpertEntry]]:
@@ -106,7 +116,7 @@ def arguments(document: Document) -> GraphArgs:
     return {"config": document.text, "name": document.name, "folder": str(document.folder)}
 
 
-def pool_arguments(document: Document, expert: str) -> GraphArgs:
+def pool_arguments(document: Document, expert: str, *, swapped: bool = False) -> GraphArgs:
     """Return the arguments of `pool`: the config less everything but this one expert.
 
     Serve restarts an application whose arguments change. So a pool must not see the other
@@ -115,13 +125,33 @@ def pool_arguments(document: Document, expert: str) -> GraphArgs:
     entry = next(e for e in document.written["experts"] if e["id"] == expert)
     if adapters(document, expert):
         entry = {"adapter_slots": DEFAULT_SLOTS, **entry}
-    alone = {"version": document.written["version"], "experts": [entry]}
-    return {**arguments(document), "config": orjson.dumps(alone).decode(), "expert": expert}
+    found: GraphArgs = {**_with_only(document, [entry]), "expert": expert}
+    if swapped:
+        found["swapped"] = True
+    return found
+
+
+def swapper_arguments(document: Document) -> GraphArgs:
+    """Return the arguments of `swapper`: experts that have pools, and how memory is shared."""
+    pools = dict(pools_of(document))
+    entries = [entry for entry in document.written["experts"] if entry["id"] in pools]
+    return _with_only(document, entries, residency=document.written["residency"])
+
+
+def _with_only(document: Document, entries: list[dict[str, Any]], **parts: Any) -> GraphArgs:
+    """Return the arguments that hold a config of some experts and other parts."""
+    alone = {"version": document.written["version"], "experts": entries, **parts}
+    return {**arguments(document), "config": orjson.dumps(alone).decode()}
 
 
 def run_ingress(args: GraphArgs) -> None:
     """Run the ingress on the connected Ray and wait until it answers."""
     serve.run(ingress(args), name=INGRESS, route_prefix="/")
+
+
+def run_swapper(args: GraphArgs) -> None:
+    """Run the swapper on the connected Ray; the pools that it looks for may come later."""
+    serve.run(swapper(args), name=SWAPPER, route_prefix=None)
 
 
 def run_pool(args: GraphArgs) -> str | None:
@@ -154,12 +184,16 @@ def _ingress_app(args: GraphArgs) -> Any:
 def builder(document: Document) -> Build:
     """Return what makes the ingress's experts: the engine itself, or a caller of its pool."""
     entries = {entry.id: entry for entry in document.config.experts}
+    settings = document.config.residency
+    leases = None if settings is None else Leases(settings.max_wait_s)
 
     def build(entry: ExpertEntry, options: Options, setting: Setting) -> Expert:
         engine = ENGINES.load(entry.engine)
         expert = engine(entry, options, setting)
         if engine.home == "ingress":
             return expert
+        if leases is not None:
+            return LeasedExpert(entry, options, setting, expert.card, leases)
         home = entries.get(str(entry.options.get("base", entry.id)), entry)
         sleeps = home.resources.replicas.min == 0
         return PoolExpert(entry, options, setting, expert.card, sleeps=sleeps)

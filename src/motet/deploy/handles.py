@@ -20,7 +20,7 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ReplicaState
 
 from motet.config import ExpertEntry
-from motet.deploy.names import Parcel, pool_of
+from motet.deploy.names import DOOR, Parcel, pool_of
 from motet.errors import ExpertError, ExpertOverloaded, ExpertUnavailable, MotetError
 from motet.experts.base import Expert
 from motet.types import READY, Chunk, ExpertCard, Health, Request, State
@@ -60,7 +60,8 @@ class PoolExpert(Expert):
         super().__init__(entry, options, setting)
         self.card = card
         self._sleeps = sleeps
-        self._pool = pool_of(getattr(options, "base", None) or entry.id)
+        self._home = str(getattr(options, "base", None) or entry.id)
+        self._pool = pool_of(self._home)
         self._adapter: str | None = getattr(options, "adapter", None)
         self._handle: DeploymentHandle | None = None
 
@@ -192,7 +193,7 @@ def _pool(app: ApplicationStatusOverview, before: _Pool | None) -> _Pool:
     if before and app.status is ApplicationStatus.DEPLOYING and not app.deployments:
         # A changed config is being built: the controller lists nothing, and the replicas go on.
         return before
-    deployments = app.deployments.values()
+    deployments = [d for name, d in app.deployments.items() if not name.endswith(DOOR)]
 
     def count(*states: ReplicaState) -> int:
         return sum(d.replica_states.get(state, 0) for d in deployments for state in states)
@@ -204,3 +205,8 @@ def _pool(app: ApplicationStatusOverview, before: _Pool | None) -> _Pool:
 
 
 _POOLS = _Pools()
+
+
+async def running_pools() -> set[str]:
+    """Return the applications that have a running replica, as known half a second ago."""
+    return {name for name, pool in (await _POOLS.read()).items() if pool.running}

@@ -9,6 +9,17 @@ Parcel = list[Chunk] | MotetError
 INGRESS = "motet"
 """The application of the HTTP ingress."""
 
+SWAPPER = "motet-swapper"
+"""The application that decides whose engines are loaded, where a config has `residency`."""
+
+DOOR = "-door"
+"""How the root of a pool's application ends, where that is not the pool itself."""
+
+
+def device_resource(device: str) -> str:
+    """Return the custom resource of Ray that the node of a planned device has."""
+    return f"motet-{device}"
+
 
 def pool_of(expert: str) -> str:
     """Return the application name of an expert's pool."""

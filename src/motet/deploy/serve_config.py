@@ -10,7 +10,7 @@ import yaml
 
 from motet.config import Document
 from motet.deploy import cluster, graph
-from motet.deploy.names import INGRESS, pool_of
+from motet.deploy.names import INGRESS, SWAPPER, pool_of
 from motet.errors import DeployError
 
 
@@ -35,10 +35,13 @@ def of(document: Document) -> dict[str, Any]:
     """
     service = document.config.service
     apps = [_application(INGRESS, "/", "ingress", dict(graph.arguments(document)))]
-    apps += [
-        _application(pool_of(expert), None, "pool", dict(graph.pool_arguments(document, expert)))
-        for expert, _ in graph.pools_of(document)
-    ]
+    swapped = document.config.residency is not None
+    if swapped:
+        arguments = dict(graph.swapper_arguments(document))
+        apps.append(_application(SWAPPER, None, "swapper", arguments))
+    for expert, _ in graph.pools_of(document):
+        arguments = dict(graph.pool_arguments(document, expert, swapped=swapped))
+        apps.append(_application(pool_of(expert), None, "pool", arguments))
     return {
         "http_options": {"host": service.host, "port": service.port},
         "applications": apps,

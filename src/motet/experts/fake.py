@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator
 from typing import Literal
@@ -35,6 +36,8 @@ class FakeConfig(Options):
 
     tokens: tuple[str, ...] | None = None
     """The answer, a token each; absent, the last user message comes back word by word."""
+    sign: bool = False
+    """Whether the id of the process comes first: who has answered, of several replicas."""
     delay_s: NonNegativeFloat = 0.0
     """Seconds before the first token."""
     token_delay_s: NonNegativeFloat = 0.0
@@ -89,6 +92,8 @@ class FakeExpert(Expert):
         prompt = len(request.text.split())
         self._check_context(prompt + (request.max_tokens or 0))
         tokens = script.tokens if script.tokens is not None else _echo(request)
+        if script.sign:
+            tokens = (f"{os.getpid()} ", *tokens)
         said = tokens[: request.max_tokens]
         finish = "stop" if len(said) == len(tokens) else "length"
         if script.delay_s:

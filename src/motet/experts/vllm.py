@@ -16,6 +16,7 @@ from motet.types import Capability, Chunk, Health, Request, State
 from motet.weights import Setting
 
 DEFAULT_SLOTS = 8
+_CPU_CACHE_BYTES = 1024**3
 
 
 class VllmConfig(Options):
@@ -53,6 +54,11 @@ class VllmConfig(Options):
         if (self.base is None) != (self.adapter is None):
             raise ValueError("base and adapter belong together")
         return self
+
+
+def kv_bytes(entry: ExpertEntry) -> int:
+    """Return the bytes for keys and values of an engine on a CPU, or as the config says."""
+    return int(entry.resources.memory or _CPU_CACHE_BYTES)
 
 
 class VllmExpert(Expert):

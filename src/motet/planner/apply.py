@@ -18,16 +18,20 @@ _STEPS = 10_000  # Ray counts GPUs in parts of this size
 def apply(document: Document, plan: Plan) -> Document:
     """Return `document` with the resources of every planned expert as the plan has them.
 
-    A resident gets its keys and values as `memory`, and its share of a GPU as `gpus`: the shares of
-    a device add up to one at most. Others keep no replica: their pools sleep until they are asked.
-    Experts of several GPUs keep their number.
+    A resident gets its keys and values as `memory`, its GPU as `device`, and its share of that as
+    `gpus`: the shares of a device add up to one at most. Others keep no replica: their pools sleep
+    until they are asked; with `residency` they keep one, whose engine the swapper loads. Experts of
+    several GPUs keep their number; those and pools of several replicas live where Ray puts them.
     """
     written = copy.deepcopy(document.written)
     seats = {seat.demand.expert: seat for seat in plan.seats}
     for entry in written["experts"]:
         seat = seats.get(entry["id"])
         if seat is not None:
-            entry["resources"] = entry.get("resources", {}) | _resources(seat, plan, entry)
+            wanted = _resources(seat, plan, entry)
+            if document.config.residency is not None:
+                wanted.pop("replicas", None)
+            entry["resources"] = entry.get("resources", {}) | wanted
     text = orjson.dumps(written, option=orjson.OPT_INDENT_2).decode()
     return parse(text, name=document.name, folder=document.folder)
 
@@ -42,6 +46,8 @@ def _resources(seat: Seat, plan: Plan, entry: dict[str, Any]) -> dict[str, Any]:
         if not resident:
             room = min(d.total for d in plan.machine.devices if d.memory >= demand.part)
             share = demand.part / room
+        if resident and entry.get("resources", {}).get("replicas", {}).get("max", 1) == 1:
+            found["device"] = seat.devices[0]
         found["gpus"] = min(1.0, math.floor(share / USABLE * _STEPS) / _STEPS)
     if not resident:
         replicas = entry.get("resources", {}).get("replicas", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from motet.config import Residency
 from motet.residency.engine import Ticket
 
 
@@ -67,3 +68,8 @@ class Rules:
     max_wait_s: float = 45.0
     max_waiting: int = 256
     turn_s: float = 10.0
+
+    @classmethod
+    def of(cls, settings: Residency) -> Rules:
+        """Return the bounds that a config sets."""
+        return cls(int(settings.memory), settings.max_wait_s, settings.max_waiting, settings.turn_s)

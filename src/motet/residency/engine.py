@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+SLOTS = 8
+"""Requests on one engine at once, where its options do not say."""
 RECENT_S = 600.0
 """Seconds after which a request counts as recent by 1/e still."""
 
@@ -69,7 +71,7 @@ class Engine:
     id: str
     size: int
     load_s: float
-    slots: int = 8
+    slots: int = SLOTS
     pinned: bool = False
     state: State = State.ABSENT
     queue: deque[Ticket] = field(default_factory=deque)

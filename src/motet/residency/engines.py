@@ -10,6 +10,7 @@ from typing import Protocol
 
 from motet.experts import Expert
 from motet.residency.sizes import default_budget, sizes_of
+from motet.types import Health
 from motet.weights.sizes import available_memory
 
 
@@ -37,8 +38,8 @@ class Engines(Protocol):
     async def unload(self, engine: str) -> None:
         """Give back what `load` took."""
 
-    def expert(self, expert: str) -> Expert:
-        """Return an expert whose engine is loaded."""
+    async def health(self, engine: str) -> Health:
+        """Return whether an engine that is loaded can be asked."""
 
     def free(self) -> int | None:
         """Return the bytes that the device has left, as measured now; None where nobody can say."""
@@ -87,9 +88,17 @@ class LocalEngines:
                 raise
         self._up[engine] = expert
 
+    async def health(self, engine: str) -> Health:
+        """Return what the started expert says."""
+        return await self._up[engine].health()
+
     def expert(self, expert: str) -> Expert:
         """Return a started expert."""
         return self._up[expert]
+
+    def __contains__(self, expert: str) -> bool:
+        """Return whether an expert is started."""
+        return expert in self._up
 
     async def unload(self, engine: str) -> None:
         """Close the expert, and have its weights freed before the next is loaded."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from motet.config import Residency
+from motet.config import Options, Residency
 from motet.experts import Expert
 from motet.residency.actions import Rules
+from motet.residency.engine import SLOTS
 from motet.residency.engines import LocalEngines
 from motet.residency.swapper import Swapper
 from motet.types import Chunk, Health, Request
-
-_SLOTS = 8
-"""Requests on one engine at once, where its options have no `max_batch`."""
 
 
 class SwappedExpert(Expert):
@@ -23,16 +21,19 @@ class SwappedExpert(Expert):
     ----------
     built
         The expert it stands for, which is never started itself.
+    engines
+        What `swapper` loads.
     """
 
-    def __init__(self, built: Expert, swapper: Swapper) -> None:
+    def __init__(self, built: Expert, swapper: Swapper, engines: LocalEngines) -> None:
         super().__init__(built.entry, built.options, built.setting)
         self.card = built.card
         self._swapper = swapper
+        self._engines = engines
 
     async def start(self) -> None:
         """Learn what the engine takes; it is loaded when it is asked, or at once if it fits."""
-        slots = int(getattr(self.options, "max_batch", _SLOTS))
+        slots = slots_of(self.options)
         await self._swapper.admit(self.entry.id, slots=slots, pinned=self.entry.pinned)
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
@@ -45,24 +46,35 @@ class SwappedExpert(Expert):
         """
         name = self.entry.id
         async with self._swapper.lease(name, name):
-            async with aclosing(self._swapper.engines.expert(name).stream(request)) as answer:
+            async with aclosing(self._engines.expert(name).stream(request)) as answer:
                 async for chunk in answer:
                     yield chunk
 
     async def health(self) -> Health:
         """Return `asleep` while the engine is not there; a request wakes it."""
-        if (loaded := self._swapper.loaded(self.entry.id)) is not None:
-            self.card = loaded.card  # a loaded model knows more of itself than its config
+        if self.entry.id in self._engines:  # a loaded model knows more than its config says
+            self.card = self._engines.expert(self.entry.id).card
         return await self._swapper.health(self.entry.id)
 
 
-def swap(experts: dict[str, Expert], settings: Residency) -> Swapper:
+def swap(experts: dict[str, Expert], settings: Residency) -> Swapper | None:
     """Put a `SwappedExpert` in the place of every expert of this process that holds a model.
 
-    Returns what keeps their engines within the memory that `settings` allow.
+    Returns what keeps their engines within the memory that `settings` allow; None when no expert
+    of this process holds a model, as in the ingress of a cluster.
     """
     held = {name: expert for name, expert in experts.items() if expert.home == "pool"}
-    rules = Rules(int(settings.memory), settings.max_wait_s, settings.max_waiting, settings.turn_s)
-    swapper = Swapper(LocalEngines(held), rules, settings.policy)
-    experts.update({name: SwappedExpert(expert, swapper) for name, expert in held.items()})
+    if not held:
+        return None
+    engines = LocalEngines(held)
+    swapper = Swapper(engines, Rules.of(settings), settings.policy)
+    experts.update({name: SwappedExpert(built, swapper, engines) for name, built in held.items()})
     return swapper
+
+
+def slots_of(options: Options) -> int:
+    """Return how many requests run at once on the engine of an expert with these options."""
+    for name in ("max_batch", "ongoing_requests"):
+        if (slots := getattr(options, name, None)) is not None:
+            return int(slots)
+    return SLOTS

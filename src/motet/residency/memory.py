@@ -82,6 +82,22 @@ class Memory:
         if engine.pinned:
             self._pinned.append(engine)
 
+    def found(self, engine: Engine) -> None:
+        """Note that an engine is there already; it leaves again where it is too much."""
+        engine.state = State.LOADED
+        self.used += engine.size
+        if self.used > self._rules.budget:
+            self.send_away(engine)
+
+    def remove(self, engine: Engine) -> None:
+        """Forget an engine that is not there."""
+        del self.engines[engine.id]
+        if engine.pinned:
+            self._pinned.remove(engine)
+        if engine is self._target:
+            self._target = None
+            self._stay()
+
     def landed(self, engine: Engine, *, loaded: bool) -> None:
         """Note the end of a load."""
         self._loading = None

@@ -50,10 +50,25 @@ class Scheduler:
         self._rest_ends_at = math.inf
         self._changed = False
 
-    def add(self, engine: Engine) -> None:
-        """Admit an engine; it is loaded at once if it is pinned, or fits while nobody waits."""
+    def add(self, engine: Engine, *, loaded: bool = False) -> None:
+        """Admit an engine; it is loaded at once if it is pinned, or fits while nobody waits.
+
+        One that is `loaded` already stays, unless what is there is too much with it.
+        """
         self.memory.add(engine)
-        self._ahead.append(engine)
+        if loaded:
+            self.memory.found(engine)
+        else:
+            self._ahead.append(engine)
+        self._changed = True
+
+    def remove(self, name: str, reason: str) -> None:
+        """Forget an engine that is not there; who waits for it is told the reason."""
+        engine = self.engines[name]
+        self._refuse_all(engine, reason, _FIRST_REST_S)
+        if engine in self._ahead:
+            self._ahead.remove(engine)
+        self.memory.remove(engine)
         self._changed = True
 
     def ask(self, name: str, now: float) -> Ticket:
@@ -75,7 +90,9 @@ class Scheduler:
 
     def leave(self, ticket: Ticket, now: float) -> None:
         """Note that a request is served, or has given up."""
-        engine = self.engines[ticket.engine]
+        engine = self.engines.get(ticket.engine)
+        if engine is None:
+            return  # removed meanwhile
         if ticket.stage is Stage.WAITING:
             self._drop(ticket, Stage.OVER)
             self._changed = True
@@ -105,10 +122,7 @@ class Scheduler:
         engine.retry_at = now + rest
         if engine.pinned:
             self._rest_ends_at = min(self._rest_ends_at, engine.retry_at)
-        while engine.waiting:
-            ticket = engine.head()
-            self._drop(ticket, Stage.OVER)
-            self._refusals.append(Refuse(ticket, f"it cannot be loaded: {error}", rest))
+        self._refuse_all(engine, f"it cannot be loaded: {error}", rest)
         self._changed = True
 
     def unloaded(self, name: str) -> None:
@@ -166,6 +180,12 @@ class Scheduler:
             reason = f"{self.waiting} requests wait for experts to be loaded already"
             return Refuse(ticket, reason, self.rules.turn_s, full=True)
         return None
+
+    def _refuse_all(self, engine: Engine, reason: str, retry_after: float) -> None:
+        while engine.waiting:
+            ticket = engine.head()
+            self._drop(ticket, Stage.OVER)
+            self._refusals.append(Refuse(ticket, reason, retry_after))
 
     def _drop(self, ticket: Ticket, stage: Stage) -> None:
         self.engines[ticket.engine].drop(ticket, stage)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from motet.config import ExpertEntry
 from motet.experts import ENGINES, Expert
+from motet.experts.vllm import kv_bytes
 from motet.weights import Setting, fetch
 from motet.weights.sizes import available_memory, weight_bytes
 
@@ -41,6 +42,10 @@ def _size(entry: ExpertEntry, setting: Setting) -> int | None:
     engine = ENGINES.load(entry.engine)
     models = engine.models(entry, setting)
     memory = int(entry.resources.memory or 0)
+    if engine.home == "vllm" and not memory:
+        if entry.resources.gpus:
+            return None  # it takes all that its share of the GPU leaves
+        memory = kv_bytes(entry)
     if not models:  # a plug-in's engine: what the config says is all that is known
         return memory or None
     on_cpu = engine.home == "pool" and not entry.resources.gpus

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from motet.errors import ExpertOverloaded, ExpertUnavailable, MotetError
-from motet.experts import Expert
 from motet.residency.actions import Load, Refuse, Rules, Start, Unload
 from motet.residency.engine import Engine, Ticket
 from motet.residency.engine import State as EngineState
@@ -62,8 +61,18 @@ class Swapper:
         self._timer: asyncio.TimerHandle | None = None
         self._unknown: set[str] = set()
 
-    async def admit(self, engine: str, *, slots: int, pinned: bool) -> None:
+    @property
+    def used(self) -> int:
+        """Bytes that engines take now."""
+        return self._scheduler.memory.used
+
+    async def admit(self, engine: str, *, slots: int, pinned: bool, loaded: bool = False) -> None:
         """Make an engine known; from then on it can be leased.
+
+        Parameters
+        ----------
+        loaded
+            Whether it is there already, from before this swapper was.
 
         Raises
         ------
@@ -76,8 +85,19 @@ class Swapper:
             self._unknown.add(engine)
         taken = rules.budget if size is None else size  # of unknown size, it is loaded alone
         load_s = _START_S + taken / _LOAD_RATE
-        self._scheduler.add(Engine(engine, taken, load_s, slots, pinned))
+        self._scheduler.add(Engine(engine, taken, load_s, slots, pinned), loaded=loaded)
         self._pump()
+
+    def withdraw(self, engine: str, reason: str) -> bool:
+        """Forget an engine that is not loaded; return whether it is forgotten.
+
+        Whoever waits for it is refused with the reason.
+        """
+        if self._scheduler.engines[engine].state is not EngineState.ABSENT:
+            return False
+        self._scheduler.remove(engine, reason)
+        self._pump()
+        return True
 
     @asynccontextmanager
     async def lease(self, engine: str, expert: str) -> AsyncIterator[None]:
@@ -118,7 +138,7 @@ class Swapper:
         found = self._scheduler.engines[engine]
         match found.state:
             case EngineState.LOADED:
-                health = await self.engines.expert(engine).health()
+                health = await self.engines.health(engine)
                 if not health.ready:  # it is made anew on the next request
                     log.warning("engine %s is %s (%s)", engine, health.state, health.reason)
                     self._scheduler.dismiss(engine)
@@ -134,12 +154,6 @@ class Swapper:
         if now < found.retry_at:
             return Health(State.DOWN, f"it could not be loaded: {found.error}")
         return Health(State.ASLEEP, f"loads in about {found.load_s:.2g} s when it is asked")
-
-    def loaded(self, engine: str) -> Expert | None:
-        """Return the expert of an engine that is loaded now."""
-        found = self._scheduler.engines.get(engine)
-        there = found is not None and found.state is EngineState.LOADED
-        return self.engines.expert(engine) if there else None
 
     async def close(self) -> None:
         """Refuse who waits, and unload everything."""
