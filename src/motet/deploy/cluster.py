@@ -108,6 +108,7 @@ def start(document: Document, address: str | None = None, *, with_serve: bool = 
     """
     import ray
     from ray import serve
+    from ray.exceptions import RayError
 
     service = document.config.service
     try:
@@ -126,7 +127,7 @@ def start(document: Document, address: str | None = None, *, with_serve: bool = 
         logging.getLogger("ray.serve").setLevel(logging.ERROR)  # the caller shows progress
         if with_serve:
             serve.start(http_options={"host": service.host, "port": service.port})
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         if address is None:
             raise DeployError(f"Cannot start Ray: {error}") from error
         raise DeployError(
