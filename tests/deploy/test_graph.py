@@ -358,9 +358,9 @@ def test_replicas_may_be_kept_apart(tmp_path):
 
 def test_a_serve_that_dies_at_its_start_is_told_in_a_sentence(monkeypatch, document):
     def die(**_):
-        raise ActorDiedError("the proxy was not ready in time")
+        raise ActorDiedError
 
     monkeypatch.setattr("ray.init", lambda **_: None)
     monkeypatch.setattr("ray.serve.start", die)
-    with pytest.raises(DeployError, match="Cannot start Ray: .*not ready in time"):
+    with pytest.raises(DeployError, match="Cannot start Ray: .*died"):
         cluster.start(document)
