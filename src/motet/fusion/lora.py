@@ -55,7 +55,7 @@ def adapt(
     dtype: str = "auto",
     stage: str = "adapter",
 ) -> int:
-    """Train an adapter on a member's base model and write it to `out`, as peft does.
+    """Train an adapter on a member, its own adapter merged, and write it to `out` as peft does.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def adapt(
     from peft import get_peft_model
 
     torch.manual_seed(options.seed)
-    member = load_member(card.model_copy(update={"adapter": None}), setting, levels=1, dtype=dtype)
+    member = load_member(card, setting, levels=1, dtype=dtype)
     config = _config(member.model, options)
     adapted = get_peft_model(member.model, config, autocast_adapter_dtype=False)
     trained = [p for p in adapted.parameters() if p.requires_grad]
