@@ -187,7 +187,13 @@ def evaluate(
         said = evaluation.answers(examples, report)
     found = judge(said, examples, evaluation.added_tokens(examples, said), seed)
     if json:
-        print_json({**found, "answers": said})
+        print_json(
+            {
+                **found,
+                "answers": {way: [a.text for a in own] for way, own in said.items()},
+                "flops": {way: [a.flops for a in own] for way, own in said.items()},
+            }
+        )
     else:
         show(found)
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from motet.fusion.answering import Answer
+    from motet.fusion.data import Example
+
 
 def judge(
-    said: Mapping[str, Sequence[str]], examples: Any, added_tokens: float, seed: int
+    said: Mapping[str, Sequence[Answer]],
+    examples: Sequence[Example],
+    added_tokens: float,
+    seed: int,
 ) -> dict[str, Any]:
-    """Return accuracies in percent by way and task, and the differences that matter."""
+    """Return accuracies in percent and compute by way and task, and the differences that matter."""
     from motet.fusion.evaluate import difference, grades
 
-    right = {way: grades(examples, texts) for way, texts in said.items()}
+    right = {way: grades(examples, [a.text for a in own]) for way, own in said.items()}
     found: dict[str, Any] = {}
     tasks = list(dict.fromkeys(example.task for example in examples))
     for task in tasks:
@@ -25,6 +32,10 @@ def judge(
         found[task or "all"] = {
             "questions": len(own),
             "accuracy": {way: 100 * sum(s) / len(s) for way, s in of.items()},
+            "gflops": {
+                way: sum(answers[n].flops for n in own) / len(own) / 1e9
+                for way, answers in said.items()
+            },
             "differences": {
                 name: asdict(difference(of["fused"], of[other], seed=seed))
                 for name, other in others.items()
@@ -45,8 +56,10 @@ def show(found: Mapping[str, Any]) -> None:
         )
         table.add_column("answered by")
         table.add_column("accuracy, %", justify="right")
+        table.add_column("GFLOP", justify="right")
         for way, accuracy in about["accuracy"].items():
-            table.add_row(way, f"{accuracy:.1f}", style="bold" if way == "fused" else "")
+            cost = f"{about['gflops'][way]:.1f}"
+            table.add_row(way, f"{accuracy:.1f}", cost, style="bold" if way == "fused" else "")
         Console().print(table)
         for name, apart in about["differences"].items():
             typer.echo(_in_words(name, apart))
