@@ -28,11 +28,8 @@ Run as `python benchmarks/fusion.py [--quick] [--json FILE] [--out]`.
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +37,6 @@ from rich.table import Table as Shown
 
 from _common import console, finish, machine, markdown, parser, versions
 from _fleet import ROOT
-
-EXAMPLE = ROOT / "examples" / "transfer"
-ROWS = 8
-SENTENCE = "The mayor of {town} wrote to the guild about roads, grain, salt and the bridge. "
 
 
 def results_of(script: Path, seed: int) -> dict[str, Any]:
@@ -53,99 +46,6 @@ def results_of(script: Path, seed: int) -> dict[str, Any]:
         subprocess.run([sys.executable, str(script), "--seed", str(seed)], check=True)
     found: dict[str, Any] = json.loads(results.read_text())
     return found
-
-
-def costs(rounds: int) -> dict[str, float]:
-    """Return ratios of times on the example's members, and the size of the layers."""
-    import torch
-
-    from motet.config import load
-    from motet.experts._rows import Batch
-    from motet.fusion.artifact import load_layers, load_trained_member, parameters
-    from motet.fusion.card import read_card
-    from motet.fusion.generate import FusedBatch
-    from motet.weights import Setting, default_cache
-
-    document = load(EXAMPLE / "experts.yaml")
-    setting = Setting(document.folder, default_cache())
-    artifact = EXAMPLE / "work" / "fusion"
-    card = read_card(artifact)
-    layers = load_layers(artifact, card)
-    members = [
-        load_trained_member(card, member, setting, dtype=card.dtype, device="cpu")
-        for member in card.members
-    ]
-    own, peer = members
-    plain, fused = Batch(own.model), FusedBatch(layers, 0, members, card.draft_tokens)
-    times: dict[str, list[float]] = {}
-
-    def timed(name: str, work: Callable[[], object]) -> None:
-        began = time.perf_counter()
-        work()
-        times.setdefault(name, []).append(time.perf_counter() - began)
-
-    with torch.inference_mode():
-        for batch, alone in ((plain, True), (fused, False)):
-            for n in range(ROWS):
-                read(batch, job(batch, members, layers, n, alone))
-        for n in range(rounds):
-            timed("decode alone", plain.step)
-            timed("decode fused", fused.step)
-            if n % 4 == 0:
-                lone, together = Batch(own.model), FusedBatch(layers, 0, members, 0)
-                asked = job(lone, members, layers, n, True)
-                both = job(together, members, layers, n, False)
-                tokens = both.peers[1].tokens
-                timed("read primary", lambda b=lone, j=asked: read(b, j))
-                timed("read peer", lambda t=tokens: plainly(peer, t))
-                timed("read fused", lambda b=together, j=both: read(b, j))
-    median = {name: statistics.median(found) for name, found in times.items()}
-    return {
-        "decode_time_vs_primary_b8": median["decode fused"] / median["decode alone"],
-        "prefill_vs_members": median["read fused"] / (median["read primary"] + median["read peer"]),
-        "layers_vs_primary": parameters(layers) / sum(p.numel() for p in own.model.parameters()),
-        **{f"{name.replace(' ', '_')}_s": value for name, value in median.items()},
-    }
-
-
-def job(batch: Any, members: Any, layers: Any, n: int, alone: bool) -> Any:
-    """Return a long greedy request; `alone` has no peers."""
-    from motet.experts._decoding import Choice, Sampling, Vocabulary
-    from motet.fusion.generate import FusedJob
-    from motet.types import Request
-
-    class Silent(FusedJob):
-        def send(self, item: object) -> None:
-            """Nobody listens."""
-
-    request = Request(model="", prompt=SENTENCE.format(town=f"Vrin{n}") * 6)
-    own, peer = members
-    reading = own.encode(request)
-    choice = Choice(Vocabulary(own.tokenizer), frozenset(), Sampling(4096, temperature=0.0))
-    bag_F = own.embed(reading.tokens)
-    return Silent(
-        batch,
-        list(reading.tokens),
-        [choice],
-        False,
-        None,
-        reading=reading,
-        peers={} if alone else {1: peer.encode(request)},
-        logits_E=layers.router(bag_F[None])[0],
-    )
-
-
-def read(batch: Any, made: Any) -> None:
-    """Read the prompt of a job to its end."""
-    for _ in batch.read(made):
-        pass
-
-
-def plainly(member: Any, tokens: Any) -> None:
-    """Read a prompt as the decoder itself does, and keep nothing."""
-    import torch
-
-    member.decoder(input_ids=torch.tensor([list(tokens)]), use_cache=False)
 
 
 def main() -> None:

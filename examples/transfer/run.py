@@ -67,7 +67,8 @@ def fuse(out: Path, args: argparse.Namespace) -> None:
     """Train a fusion of the two and its control, as far as that is not done."""
     command = ["train", str(CONFIG), "--experts", "smollm,chronicler", "--primaries", "smollm"]
     command += ["--data", str(WORK / "train.jsonl"), "--out", str(out)]
-    command += ["--lora"] if args.split == "test" else []
+    if args.split == "test" and args.mode == "A" and not args.no_bridge:
+        command += ["--lora"]  # the control is the same for all of them
     command += ["--steps", str(args.steps), "--seed", str(args.seed), "--mode", args.mode]
     command += ["--draft-tokens", "4", *(["--no-bridge"] if args.no_bridge else [])]
     motet("fuse", *command)
