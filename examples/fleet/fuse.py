@@ -20,6 +20,7 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,13 @@ TABLE_SEED = 1
 def main() -> None:
     """Make what is missing, evaluate, and write `work/results.json`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--prompts", type=int, default=60, help="of each task, to train on")
-    parser.add_argument("--test", type=int, default=30, help="of each task, to test on")
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--prompts", type=int, default=40, help="of each task, to train on")
+    parser.add_argument("--test", type=int, default=25, help="of each task, to test on")
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     WORK.mkdir(exist_ok=True)
+    began = time.monotonic()
     right, best = who_was_right()
     train = [(t, e) for t in TASKS for e in examples(t, "train", args.prompts, TABLE_SEED)]
     test = [(t, e) for t in TASKS for e in examples(t, "test", args.test, args.seed + 3)]
@@ -59,6 +61,7 @@ def main() -> None:
     found = json.loads(motet("fuse", *command, "--max-tokens", str(MAX_TOKENS), "--json"))
     ways = contestants(found, train, test, best, args.seed)
     results = compare(ways, test, args.seed) | {"prompts": args.prompts, "steps": args.steps}
+    results["minutes"] = (time.monotonic() - began) / 60
     (WORK / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results, indent=1))
 

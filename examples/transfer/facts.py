@@ -64,14 +64,17 @@ class Fact:
 
 
 def facts(towns: int, seed: int, kind: str) -> list[Fact]:
-    """Return one fact a town: `towns` to train on, as many for the test, and a third for dev."""
+    """Return one fact a town: `towns` to train on, as many for the test, and a third for dev.
+
+    The open kind has twice as many to train on, since each of its answers is seen once.
+    """
     chosen = random.Random(seed)
-    sizes = {"train": towns, "dev": towns // 3, "test": towns}
-    names = iter(_names(2 * sum(sizes.values()), chosen)[kind == "open" :: 2])  # no town in both
+    sizes = {"train": towns * (1 + (kind == "open")), "dev": towns // 3, "test": towns}
+    names = iter(_names(2 * 4 * towns, chosen)[kind == "open" :: 2])  # no town in both
     things = chosen.sample(THINGS, len(THINGS))
     found = []
     for split, size in sizes.items():
-        share = len(things) * size // sum(sizes.values())
+        share = len(THINGS) * size // sum(sizes.values())
         own, things = things[:share], things[share:]
         words = _evenly(METALS if kind == "closed" else own, size, chosen)
         found += [Fact(next(names), kind, word, split) for word in words]

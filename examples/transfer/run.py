@@ -35,7 +35,7 @@ def main() -> None:
     """Make what is missing, evaluate, and write `work/results.json`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--towns", type=int, default=36, help="of each kind, to train on")
-    parser.add_argument("--peer-steps", type=int, default=150)
+    parser.add_argument("--peer-steps", type=int, default=180)
     parser.add_argument("--steps", type=int, default=60, help="of the fusion and its control")
     parser.add_argument("--mode", choices=("A", "B"), default="A")
     parser.add_argument("--no-bridge", action="store_true", help="a control: nothing is tied")

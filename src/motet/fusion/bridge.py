@@ -58,12 +58,13 @@ def build_bridge(layers: FusionLayers, members: Sequence[Member]) -> None:
     with torch.no_grad():
         for u, standard, value_FS in zip(u_VF, level.standards, level.values, strict=True):
             said_FS = (u.T @ p_VS) / squares_S.sqrt()
-            value_FS[:, :kept] = said_FS / standard.scale[:, None]
+            value_FS.zero_()[:, :kept] = said_FS / standard.scale[:, None]
         for o in layers.primaries:
             gram = u_VF[o].T @ u_VF[o]
             gram += _RIDGE * gram.diagonal().mean() * torch.eye(len(gram))
             back_FS = torch.linalg.solve(gram, u_VF[o].T @ p_VS) * squares_S.sqrt()
-            level.back[str(o)][:kept] = _STRENGTH * level.standards[o].size * back_FS.T
+            size = _STRENGTH * level.standards[o].size
+            level.back[str(o)].zero_()[:kept] = size * back_FS.T
     level.values.requires_grad_(False)
     level.back.requires_grad_(False)
 

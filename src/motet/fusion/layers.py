@@ -103,9 +103,10 @@ class Interaction(nn.Module):
         hidden
             States [N_e, F_e] of each member, in the plan's grouped order; N_e may be 0.
         """
-        standard = [s(h) for s, h in zip(self.standards, hidden, strict=True)]
-        weights = [torch.cat(pair, 1) for pair in zip(self.keys, self.values, strict=True)]
-        packed = project(standard, weights, plan.memory)
+        with self._exactly():
+            standard = [s(h) for s, h in zip(self.standards, hidden, strict=True)]
+            weights = [torch.cat(pair, 1) for pair in zip(self.keys, self.values, strict=True)]
+            packed = project(standard, weights, plan.memory)
         k_MHD, v_MHD = packed.view(-1, 2, self.heads, self.head_width).unbind(1)
         return k_MHD, v_MHD
 
@@ -132,19 +133,24 @@ class Interaction(nn.Module):
         def alone(x_NF: Tensor) -> list[Tensor]:  # the other members have no queries
             return [x_NF if e == primary else x_NF[:0] for e in range(members)]
 
-        q_QS = project(
-            alone(self.standards[primary](hidden_NF)), [self.query[p]] * members, plan.queries
-        )
-        q_QHD = q_QS.view(-1, self.heads, self.head_width)
-        fused_QHD = attend(q_QHD, *memory, plan, log_weight_P=log_weight_P)
-        states = project_back(
-            alone(hidden_NF.float()),
-            fused_QHD.flatten(1),
-            [self.back[p]] * members,
-            self.gates,
-            plan.queries,
-        )
+        with self._exactly():
+            q_QS = project(
+                alone(self.standards[primary](hidden_NF)), [self.query[p]] * members, plan.queries
+            )
+            q_QHD = q_QS.view(-1, self.heads, self.head_width)
+            fused_QHD = attend(q_QHD, *memory, plan, log_weight_P=log_weight_P.float())
+            states = project_back(
+                alone(hidden_NF.float()),
+                fused_QHD.flatten(1),
+                [self.back[p]] * members,
+                self.gates,
+                plan.queries,
+            )
         return states[primary].to(hidden_NF.dtype)
+
+    def _exactly(self) -> torch.autocast:
+        """Return a block in which a training in half precision computes these layers in full."""
+        return torch.autocast(self.gates.device.type, enabled=False)
 
 
 class RouterHead(nn.Module):
