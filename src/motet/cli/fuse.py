@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from motet.cli.bars import progress_bars
+from motet.cli.bars import Report, progress_bars
 from motet.cli.console import ConfigOption, ConfigPath, Json, command, print_json
 from motet.cli.fuse_output import judge, show
 from motet.errors import ConfigError, did_you_mean
@@ -17,7 +17,7 @@ from motet.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from motet.config import Document
     from motet.fusion.card import FusionCard
-    from motet.fusion.train import TrainOptions
+    from motet.fusion.train import Training, TrainOptions
     from motet.weights import Setting
 
 T = TypeVar("T")
@@ -132,7 +132,8 @@ def _train(
         size = parameters(training.run(out, report))
         first = accelerator.is_main_process
         if first and lora and (anew or not (out / _LORA / "adapter_config.json").exists()):
-            _train_control(training.card, examples, out / _LORA, size, options, setting, report)
+            where = str(accelerator.device)
+            _train_control(training, out / _LORA, size, setting, where, report)
     accelerator.end_training()
     about = {"artifact": str(out), "parameters": size}
     return {**about, "card": training.card.model_dump(mode="json")} if first else None
@@ -250,22 +251,18 @@ def _loader(card: FusionCard, setting: Setting, device: str, *, checked: bool = 
 
 
 def _train_control(
-    card: FusionCard,
-    examples: Any,
-    out: Path,
-    size: int,
-    options: Any,
-    setting: Setting,
-    report: Any,
+    training: Training, out: Path, size: int, setting: Setting, device: str, report: Report
 ) -> None:
     """Train the first primary's adapter of equal size, on as many questions."""
     from motet.fusion.lora import LoraOptions, adapt
 
+    card, options = training.card, training.options
     chosen = LoraOptions(
         steps=options.steps, batch=options.batch, parameters=size, seed=options.seed
     )
     primary = next(member for member in card.members if member.id == card.primaries[0])
-    adapt(primary, examples, out, chosen, setting, report, dtype=card.dtype, stage="control")
+    about = {"dtype": card.dtype, "device": device, "stage": "control"}
+    adapt(primary, training.examples, out, chosen, setting, report, **about)
 
 
 def _control(card: FusionCard, writer: str, folder: Path, setting: Setting, device: str) -> Any:

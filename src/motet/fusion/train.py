@@ -125,8 +125,8 @@ class Training:
         cache: Path,
         accelerator: Accelerator | None = None,
     ) -> None:
-        self._options = options
-        self._examples = examples
+        self.options = options
+        self.examples = examples
         self._members = members
         about = {**options.model_dump(), "factors": FACTORS, "data": data_hash(examples)}
         self.card = card.model_copy(update={"training": {**card.training, **about}})
@@ -159,7 +159,7 @@ class Training:
         if self.finished(out):
             return load_layers(out, self.card)
         self._read_all(report)
-        torch.manual_seed(self._options.seed)
+        torch.manual_seed(self.options.seed)
         layers = new_layers(self.card)
         self._fit(layers)
         checkpoint = Checkpoint(out / "checkpoint", self.card)
@@ -172,7 +172,7 @@ class Training:
 
     def _read_all(self, report: Report) -> None:
         """Let whoever may be a peer read every question, as far as the cache lacks it."""
-        own = self._examples[self._share.index :: self._share.count]
+        own = self.examples[self._share.index :: self._share.count]
         for e, member in enumerate(self.card.ids):
             if self._primaries == [e]:
                 continue  # the only one that asks is never asked
@@ -184,10 +184,10 @@ class Training:
 
     def _fit(self, layers: FusionLayers) -> None:
         """Fit every standard on some of the questions, and build the bridge."""
-        chosen = random.Random(self._options.seed).sample(
-            range(len(self._examples)), min(_FITTED, len(self._examples))
+        chosen = random.Random(self.options.seed).sample(
+            range(len(self.examples)), min(_FITTED, len(self.examples))
         )
-        requests = [self._examples[n].request for n in chosen]
+        requests = [self.examples[n].request for n in chosen]
         for e, member in enumerate(self.card.ids):
             known = [self._cache.read(member, request) for request in requests]
             for level, interaction in enumerate(layers.levels):
@@ -200,11 +200,11 @@ class Training:
 
     def _learn(self, layers: FusionLayers, checkpoint: Checkpoint, report: Report) -> None:
         """Make all updates that the checkpoint has not seen."""
-        options, accelerator = self._options, self._accelerator
+        options, accelerator = self.options, self._accelerator
         layers.to(accelerator.device)
         optimizer = self._optimizer(layers)
         first = checkpoint.restore(layers, optimizer)
-        batches = Batches(self._examples, options.batch, options.seed, options.drop_peer)
+        batches = Batches(self.examples, options.batch, options.seed, options.drop_peer)
         whole = Objective(layers, self.card, batches, self._members, self._cache, self._share)
         objective, shared = accelerator.prepare(whole, optimizer)
         for step in range(first, options.steps):
@@ -230,14 +230,14 @@ class Training:
         return torch.optim.AdamW(
             [{"params": rest}, {"params": gates, "weight_decay": 0.0}],
             lr=0.0,
-            weight_decay=self._options.decay,
+            weight_decay=self.options.decay,
         )
 
     def _update(
         self, objective: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int
     ) -> float:
         """Make one update; return the loss of its passes, over all processes."""
-        options, accelerator = self._options, self._accelerator
+        options, accelerator = self.options, self._accelerator
         torch.manual_seed(options.seed * 1_000_003 + step)
         losses = []
         for part in range(options.accumulate):
