@@ -2,11 +2,10 @@
 
 Two examples are the cases, trained first where their results are missing. In examples/transfer a
 peer has learnt facts about invented towns, the primary never saw them, and fusion layers were
-trained on other towns than those asked about; in mode A, in mode B, and in A without the bridge
-between vocabularies:
+trained on other towns than those asked about; in mode A and in mode B:
 
 - `pairing_gain_points`: fused less deranged peers, which read another question (closed set); the
-  same for the open set, for mode B (`_b`) and without the bridge (`_plain`);
+  same for the open set (`open_`) and for mode B (`_b`);
 - `fused_vs_text_to_text`: its accuracy over that of the primary with the peer's answer in its
   prompt; `added_prompt_tokens_vs_text`: tokens that fusion adds to the primary's prompt, as a share
   of those that text adds; `compute_vs_text`: operations of an answer, likewise.
@@ -45,7 +44,7 @@ from _common import console, finish, machine, markdown, parser, versions
 from _fleet import ROOT
 from _fusion_costs import EXAMPLE, ROWS, costs
 
-VARIANTS = {"results": [], "results-b": ["--mode", "B"], "results-plain": ["--no-bridge"]}
+VARIANTS = {"results": [], "results-b": ["--mode", "B"]}
 """Runs of the transfer example, by the file they write."""
 
 FUSED = ("fused", "deranged")
@@ -98,7 +97,7 @@ def fleet_figures(fleet: Mapping[str, Any]) -> tuple[dict[str, float], str, str]
 
 def transfer_rows(transfer: Mapping[str, Any]) -> list[list[str]]:
     """Return accuracies and compute of every way, the variants' fused ones below."""
-    names = {"results-b": ", mode B", "results-plain": ", no bridge"}
+    names = {"results-b": ", mode B"}
     rows = []
     for file, found in transfer.items():
         closed, opened = found["tasks"]["closed"], found["tasks"]["open"]
