@@ -1,9 +1,9 @@
 """Knowledge that only a peer has, answered through its latents: `python examples/transfer/run.py`.
 
 A LoRA adapter teaches Gemma 3 270M facts about invented towns. SmolLM2 has never seen them. Their
-fusion is trained on the questions about one half of the towns and asked about the other half, in
-a wording it has not met. Everything goes to `work/`, and what is there is not made again. About
-20 minutes on two free cores. Needs `pip install 'motet[cpu,train]'`.
+fusion is trained on the questions about some of the towns and asked about others, in a wording it
+has not met. Everything goes to `work/`, and what is there is not made again. Under 20 minutes on
+two free cores. Needs `pip install 'motet[cpu,train]'`.
 """
 
 from __future__ import annotations
