@@ -42,9 +42,10 @@ def load_model(
     # Threads of a matrix product that spin while they wait take the core from the thread they
     # wait for, once anything else runs here: tokens then take seconds. Read when torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+    with _ONE_AT_A_TIME:  # nor does transformers' lazy module survive two first imports at once
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     source = fetch(name, setting)
