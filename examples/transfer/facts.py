@@ -1,8 +1,9 @@
 """Invented facts about invented towns: what only the peer has learnt.
 
-Two kinds. `closed`: which of twelve metals a town trades. `open`: what its banner shows, one of
-many things, and no thing of a test town is that of a training town. Towns of the two splits are
-disjoint. Everything follows from the seed.
+Two kinds. `closed`: which of eight metals a town trades. `open`: what its banner shows, one of
+many things, and no two splits share a thing. Splits share no town: a fusion learns from `train`,
+what is chosen for it is chosen on `dev`, and `test` is asked once. Everything follows from the
+seed.
 """
 
 from __future__ import annotations
@@ -63,18 +64,20 @@ class Fact:
 
 
 def facts(towns: int, seed: int, kind: str) -> list[Fact]:
-    """Return one fact for each town; half of the towns are for training."""
+    """Return one fact a town: `towns` to train on, as many for the test, and a third for dev.
+
+    The open kind has twice as many to train on, since each of its answers is seen once.
+    """
     chosen = random.Random(seed)
-    names = _names(2 * towns, chosen)[kind == "open" :: 2]  # the kinds share no town
+    sizes = {"train": towns * (1 + (kind == "open")), "dev": towns // 3, "test": towns}
+    names = iter(_names(2 * 4 * towns, chosen)[kind == "open" :: 2])  # no town in both
     things = chosen.sample(THINGS, len(THINGS))
-    half = len(things) // 2
     found = []
-    for split, own, shown in (
-        ("train", names[: towns // 2], things[:half]),
-        ("test", names[towns // 2 :], things[half:]),
-    ):
-        words = _evenly(METALS if kind == "closed" else shown, len(own), chosen)
-        found += [Fact(town, kind, word, split) for town, word in zip(own, words, strict=True)]
+    for split, size in sizes.items():
+        share = len(THINGS) * size // sum(sizes.values())
+        own, things = things[:share], things[share:]
+        words = _evenly(METALS if kind == "closed" else own, size, chosen)
+        found += [Fact(next(names), kind, word, split) for word in words]
     return found
 
 

@@ -1,9 +1,9 @@
 """Knowledge that only a peer has, answered through its latents: `python examples/transfer/run.py`.
 
 A LoRA adapter teaches Gemma 3 270M facts about invented towns. SmolLM2 has never seen them. Their
-fusion is trained on the questions about one half of the towns and asked about the other half, in
-a wording it has not met. Everything goes to `work/`, and what is there is not made again. About
-20 minutes on two free cores. Needs `pip install 'motet[cpu,train]'`.
+fusion is trained on the questions about some of the towns and asked about others, in a wording it
+has not met. Everything goes to `work/`, and what is there is not made again. Under 20 minutes on
+two free cores. Needs `pip install 'motet[cpu,train]'`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,12 @@ UNSEEN = slice(3, 4)
 def main() -> None:
     """Make what is missing, evaluate, and write `work/results.json`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--towns", type=int, default=72, help="of each kind; half are for training")
-    parser.add_argument("--peer-steps", type=int, default=130)
-    parser.add_argument("--steps", type=int, default=80, help="of the fusion and its control")
+    parser.add_argument("--towns", type=int, default=36, help="of each kind, to train on")
+    parser.add_argument("--peer-steps", type=int, default=180)
+    parser.add_argument("--steps", type=int, default=60, help="of the fusion and its control")
+    parser.add_argument("--mode", choices=("A", "B"), default="A")
+    parser.add_argument("--no-bridge", action="store_true", help="a control: nothing is tied")
+    parser.add_argument("--split", choices=("dev", "test"), default="test", help="who is asked")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     WORK.mkdir(exist_ok=True)
@@ -44,18 +47,31 @@ def main() -> None:
     known = facts(args.towns, args.seed, "closed") + facts(args.towns, args.seed, "open")
     write(WORK / "all.jsonl", known, slice(None))
     write(WORK / "train.jsonl", [f for f in known if f.split == "train"], LEARNT)
+    write(WORK / "dev.jsonl", [f for f in known if f.split == "dev"], slice(None))
     write(WORK / "test.jsonl", [f for f in known if f.split == "test"], UNSEEN)
     if not (WORK / "chronicler" / "adapter_config.json").exists():
         teach(args.peer_steps, args.seed)
-    if not (WORK / "fusion" / "fusion.json").exists() or not (WORK / "fusion" / "lora").exists():
-        command = ["train", str(CONFIG), "--experts", "smollm,chronicler", "--primaries", "smollm"]
-        command += ["--data", str(WORK / "train.jsonl"), "--out", str(WORK / "fusion"), "--lora"]
-        motet("fuse", *command, "--steps", str(args.steps), "--seed", str(args.seed))
-    command = ["eval", str(WORK / "fusion"), "--config", str(CONFIG), "--max-tokens", "8"]
-    said = motet("fuse", *command, "--data", str(WORK / "test.jsonl"), "--json")
+    name = "fusion" if args.mode == "A" else "fusion-b"
+    name += "-plain" if args.no_bridge else ""
+    fuse(WORK / name, args)
+    command = ["eval", str(WORK / name), "--config", str(CONFIG), "--max-tokens", "8"]
+    said = motet("fuse", *command, "--data", str(WORK / f"{args.split}.jsonl"), "--json")
     results = json.loads(said) | {"minutes": (time.monotonic() - began) / 60}
-    (WORK / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    results |= {"steps": args.steps, "mode": args.mode, "bridge": not args.no_bridge}
+    file = name.replace("fusion", "results") + ("-dev" if args.split == "dev" else "")
+    (WORK / f"{file}.json").write_text(json.dumps(results, indent=1) + "\n")
     show(results)
+
+
+def fuse(out: Path, args: argparse.Namespace) -> None:
+    """Train a fusion of the two and its control, as far as that is not done."""
+    command = ["train", str(CONFIG), "--experts", "smollm,chronicler", "--primaries", "smollm"]
+    command += ["--data", str(WORK / "train.jsonl"), "--out", str(out)]
+    if args.split == "test" and args.mode == "A" and not args.no_bridge:
+        command += ["--lora"]  # the control is the same for all of them
+    command += ["--steps", str(args.steps), "--seed", str(args.seed), "--mode", args.mode]
+    command += ["--draft-tokens", "4", *(["--no-bridge"] if args.no_bridge else [])]
+    motet("fuse", *command)
 
 
 def write(path: Path, known: list[Fact], wordings: slice) -> None:

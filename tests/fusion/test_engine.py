@@ -199,9 +199,9 @@ async def test_the_mode_trained_is_the_mode_served(world):
     card = world.card.model_copy(update={"mode": "B", "draft_tokens": 4})
     save(world.folder / "drafting", card, world.layers)
     async with started(world, artifact="drafting") as expert:
-        drafting = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
+        drafting = [await answer(expert, ask(q, max_tokens=20)) for q in QUESTIONS]
     async with started(world) as expert:
-        assert await answer(expert, ask(QUESTIONS[0], max_tokens=20)) != drafting
+        assert [await answer(expert, ask(q, max_tokens=20)) for q in QUESTIONS] != drafting
     latents = read_latents(world.members[1], ask(QUESTIONS[0]), 4)
     prompt = len(world.members[1].encode(ask(QUESTIONS[0])).tokens)
     assert len(latents.ends) > prompt and latents.ends[-1] == latents.ends[prompt - 1]

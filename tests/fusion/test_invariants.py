@@ -8,10 +8,10 @@ from tests.fusion.world import QUESTIONS, ask, make_world, opened
 
 from motet.fusion.data import Example
 from motet.fusion.generate import recall
-from motet.fusion.hidden_cache import read_latents
+from motet.fusion.hidden_cache import HiddenCache, read_latents
 from motet.fusion.memory import Latents, Memory, Pass
+from motet.fusion.objective import Batches, Objective, Share
 from motet.fusion.text import read_request
-from motet.fusion.train import Training, TrainOptions
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,11 @@ def memory(world, question, peers, known=None):
     with torch.no_grad():
         bag = reader.embed(reader.encode(ask(question)).tokens)
         return recall(world.layers, known, world.layers.router(bag[None])[0])
+
+
+def make_objective(world, layers, examples, size, folder, share=None):
+    cache = HiddenCache(folder, world.card, world.member)
+    return Objective(layers, world.card, Batches(examples, size, 0), world.member, cache, share)
 
 
 @torch.no_grad()
@@ -144,20 +149,36 @@ def test_the_order_of_peers_is_no_matter(world, layers):
 
 def test_the_answers_loss_reaches_the_router(world, layers, tmp_path):
     examples = [Example(ask(q), " in") for q in QUESTIONS]
-    training = Training(world.card, TrainOptions(batch=5), examples, world.member, tmp_path)
-    primary, rows = training.batch(0)
+    objective = make_objective(world, layers, examples, 5, tmp_path)
+    primary, rows = objective.batch(0)
     assert all(len(row.peers) == 2 for row in rows)
     layers.zero_grad()
-    training.answer_loss(layers, primary, rows).backward()
+    objective.answer_loss(primary, rows).backward()
     assert layers.router.outer.weight.grad.abs().max() > 0
     assert layers.router.inner.weight.grad.abs().max() > 0
 
 
+def test_processes_that_share_a_batch_have_its_loss_on_average(world, layers, tmp_path):
+    examples = [Example(ask(q), " in" * (n + 1)) for n, q in enumerate(QUESTIONS)]
+    primary, _ = make_objective(world, layers, examples, 5, tmp_path).batch(0)
+    losses, gradients = [], []
+    for share in (Share(), *(Share(n, 3) for n in range(3))):
+        layers.zero_grad()
+        torch.manual_seed(0)
+        loss = make_objective(world, layers, examples, 5, tmp_path, share)(0)
+        loss.backward()
+        losses.append(loss.detach())
+        gradients.append(layers.levels[0].back[str(primary)].grad.clone())
+    assert torch.allclose(losses[0], torch.stack(losses[1:]).mean(), rtol=1e-5)
+    assert torch.allclose(gradients[0], torch.stack(gradients[1:]).mean(0), atol=1e-6)
+    assert gradients[0].abs().max() > 1e-4
+
+
 def test_the_router_reads_the_prompt_and_each_prompt_alone(world, layers, tmp_path):
     examples = [Example(ask(q), answer) for q in QUESTIONS for answer in (" in", " out there")]
-    training = Training(world.card, TrainOptions(batch=10), examples, world.member, tmp_path)
-    _, rows = training.batch(0)
-    seen, _ = training.router_sees(rows)
+    objective = make_objective(world, layers, examples, 10, tmp_path)
+    _, rows = objective.batch(0)
+    seen, _ = objective.router_sees(rows)
     rated = layers.router(seen)
     by_prompt = {}
     for row, rating, bag in zip(rows, rated, seen, strict=True):

@@ -11,6 +11,7 @@ from motet.experts.transformers import TransformersExpert, TransformersOptions
 from motet.fusion.card import MemberCard
 from motet.fusion.data import Example
 from motet.fusion.lora import LoraOptions, adapt
+from motet.fusion.members import load_member
 from motet.types import Request
 from motet.weights import Setting
 
@@ -73,3 +74,27 @@ async def test_an_adapter_that_is_absent(folder):
     )
     with pytest.raises(SourceError, match="nowhere holds no adapter_model"):
         await expert.start()
+
+
+def test_a_control_stands_on_the_adapter_of_its_primary(folder):
+    """A primary that is an adapter itself: its control learns on top of it, and is loaded so."""
+    train(folder, rank=4)
+    setting = Setting(folder, folder / "cache")
+    primary = MemberCard(id="expert", model="ann", adapter="taught")
+    about = Example(Request(model="", prompt="never taught"), " zinc")
+    options = LoraOptions(steps=30, batch=2, rank=2, lr=2e-2)
+    out = folder / "control"
+    adapt(primary, [about], out, options, setting, lambda *_: None, dtype="float32")
+    said = {}
+    for name, card, control in (
+        ("both", primary, out),
+        ("primary", primary, None),
+        ("control", primary.model_copy(update={"adapter": None}), out),
+    ):
+        member = load_member(card, setting, levels=1, dtype="float32", control=control)
+        for question in ("town 2", "never taught"):
+            tokens = member.encode(Request(model="", prompt=question)).tokens
+            said[name, question] = member.tokenizer.decode(member.read(tokens, draft=6)[1])
+    assert said["primary", "town 2"] == " tin"
+    assert said["both", "never taught"] == " zinc" != said["primary", "never taught"]
+    assert said["control", "never taught"] != " zinc"  # it was not learnt on the base alone

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from motet.cli.bars import progress_bars
+from motet.cli.bars import Report, progress_bars
 from motet.cli.console import ConfigOption, ConfigPath, Json, command, print_json
-from motet.errors import ConfigError, SourceError, did_you_mean
+from motet.cli.fuse_output import judge, show
+from motet.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from motet.config import Document
     from motet.fusion.card import FusionCard
+    from motet.fusion.train import Training, TrainOptions
     from motet.weights import Setting
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -38,29 +42,32 @@ def train(
     draft_tokens: Annotated[int, typer.Option(min=1, help="Of a draft, in mode B.")] = 16,
     peers: Annotated[int | None, typer.Option(min=1, help="Most peers of an answer.")] = None,
     levels: Annotated[int, typer.Option(min=1, help="Stacks of each member.")] = 4,
-    heads: Annotated[int, typer.Option(min=1, help="Attention heads of 64 features.")] = 4,
+    heads: Annotated[int, typer.Option(min=1, help="Attention heads of 64 features.")] = 8,
+    bridge: Annotated[
+        bool, typer.Option(help="Tie the last level to the members' vocabularies.")
+    ] = True,
     steps: Annotated[int, typer.Option(min=1, help="Updates of the weights.")] = 400,
     batch: Annotated[int, typer.Option(min=1, help="Questions of one pass.")] = 16,
     accumulate: Annotated[int, typer.Option(min=1, help="Passes of one update.")] = 1,
     lr: Annotated[float, typer.Option(min=0, help="Highest learning rate.")] = 1e-3,
     drop_peer: Annotated[float, typer.Option(min=0, max=0.9, help="Chance to miss a peer.")] = 0.0,
+    precision: Annotated[str, typer.Option(help="no or bf16, of the passes.")] = "no",
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     lora: Annotated[
         bool, typer.Option("--lora", help="Train the control of equal size too.")
     ] = False,
-    device: Annotated[str, typer.Option(help="Torch device; auto takes a GPU.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto takes a GPU; or cpu, cuda.")] = "auto",
     cache: Annotated[Path | None, typer.Option(help="Folder of what peers have read.")] = None,
     json: Json = False,
 ) -> None:
     """Train interaction layers between frozen experts of a config.
 
     The same command goes on where an interrupted one stopped. What peers read is cached, so a
-    step costs one pass of the primary.
+    step costs one pass of the primary. Under `accelerate launch` or torchrun, processes share
+    each batch.
     """
     from motet.config import load
-    from motet.fusion.artifact import parameters
-    from motet.fusion.data import read_examples
-    from motet.fusion.train import Training, TrainOptions
+    from motet.fusion.train import TrainOptions
     from motet.weights import Setting, default_cache
 
     document = load(config)
@@ -71,41 +78,69 @@ def train(
         "draft_tokens": draft_tokens if mode == "B" else 0,
         "levels": levels,
         "heads": heads,
+        "bridge": bridge,
         "primaries": _known(primaries.split(","), ids, "--experts") if primaries else ids,
         "peers": peers or min(2, max(1, len(ids) - 1)),
     }
-    card = _card(document, setting, ids, shape, device)
-    examples = read_examples(data, ids)
-    options = TrainOptions(
-        steps=steps,
-        batch=batch,
-        accumulate=accumulate,
-        lr=lr,
-        gate_lr=10 * lr,
-        drop_peer=drop_peer,
-        seed=seed,
-    )
-    with progress_bars() as report:
-        training = Training(
-            card,
-            options,
-            examples,
-            _loader(card, setting, device),
-            cache or setting.cache / "hidden",
+    card = _checked(lambda: _card(document, setting, ids, shape, device))
+    options = _checked(
+        lambda: TrainOptions.model_validate(
+            {
+                "steps": steps,
+                "batch": batch,
+                "accumulate": accumulate,
+                "lr": lr,
+                "gate_lr": 10 * lr,
+                "drop_peer": drop_peer,
+                "precision": precision,
+                "seed": seed,
+            }
         )
-        anew = not training.finished(out)
-        size = parameters(training.run(out, report))
-        if lora and (anew or not (out / _LORA / "adapter_config.json").exists()):
-            _train_control(training.card, examples, out / _LORA, size, options, setting, report)
-    found = {
-        "artifact": str(out),
-        "parameters": size,
-        "card": training.card.model_dump(mode="json"),
-    }
+    )
+    cache = cache or setting.cache / "hidden"
+    found = _train(card, options, data, out, setting, cache=cache, lora=lora, device=device)
+    if found is None:
+        return  # another process says it
     if json:
         print_json(found)
     else:
-        typer.echo(f"Wrote {out}: {size:,} parameters between {', '.join(ids)}.")
+        typer.echo(f"Wrote {out}: {found['parameters']:,} parameters between {', '.join(ids)}.")
+
+
+def _train(
+    card: FusionCard,
+    options: TrainOptions,
+    data: Path,
+    out: Path,
+    setting: Setting,
+    *,
+    cache: Path,
+    lora: bool,
+    device: str,
+) -> dict[str, Any] | None:
+    """Train, with the control where it is wanted; only the first process returns what it made."""
+    from motet.fusion.artifact import parameters
+    from motet.fusion.data import read_examples
+    from motet.fusion.train import Training, accelerator_for
+
+    examples = read_examples(data, card.ids)
+    accelerator = accelerator_for(options, device)
+    members = _loader(card, setting, str(accelerator.device))
+    training = Training(card, options, examples, members, cache, accelerator)
+    with progress_bars() if accelerator.is_main_process else nullcontext(_silent) as report:
+        anew = not training.finished(out)
+        size = parameters(training.run(out, report))
+        first = accelerator.is_main_process
+        if first and lora and (anew or not (out / _LORA / "adapter_config.json").exists()):
+            where = str(accelerator.device)
+            _train_control(training, out / _LORA, size, setting, where, report)
+    accelerator.end_training()
+    about = {"artifact": str(out), "parameters": size}
+    return {**about, "card": training.card.model_dump(mode="json")} if first else None
+
+
+def _silent(stage: str, done: float, total: float) -> None:
+    """Take a report of a process that has no terminal of its own."""
 
 
 @app.command("eval")
@@ -151,11 +186,17 @@ def evaluate(
     )
     with progress_bars() as report:
         said = evaluation.answers(examples, report)
-    found = _judge(said, examples, evaluation.added_tokens(examples, said), seed)
+    found = judge(said, examples, evaluation.added_tokens(examples, said), seed)
     if json:
-        print_json({**found, "answers": said})
+        print_json(
+            {
+                **found,
+                "answers": {way: [a.text for a in own] for way, own in said.items()},
+                "flops": {way: [a.flops for a in own] for way, own in said.items()},
+            }
+        )
     else:
-        _show(found)
+        show(found)
 
 
 def _known(names: Sequence[str], known: Sequence[str], where: str) -> list[str]:
@@ -171,8 +212,6 @@ def _card(
     document: Document, setting: Setting, ids: Sequence[str], shape: Mapping[str, Any], device: str
 ) -> FusionCard:
     """Return the card of a fusion that is to be trained."""
-    from pydantic import ValidationError
-
     from motet.experts._loading import number_format
     from motet.fusion.card import FusionCard
     from motet.fusion.members import card_of_member
@@ -180,8 +219,15 @@ def _card(
     entries = {entry.id: entry for entry in document.config.experts}
     members = [card_of_member(name, entries, setting) for name in ids]
     values = {"head_width": 64, "members": members, "dtype": number_format(device), **shape}
+    return FusionCard.model_validate(values)
+
+
+def _checked(make: Callable[[], T]) -> T:
+    """Return what is made of options; one that does not fit is named as on the command line."""
+    from pydantic import ValidationError
+
     try:
-        return FusionCard.model_validate(values)
+        return make()
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         field = ".".join(map(str, fault["loc"])).replace("_", "-")
@@ -205,22 +251,18 @@ def _loader(card: FusionCard, setting: Setting, device: str, *, checked: bool = 
 
 
 def _train_control(
-    card: FusionCard,
-    examples: Any,
-    out: Path,
-    size: int,
-    options: Any,
-    setting: Setting,
-    report: Any,
+    training: Training, out: Path, size: int, setting: Setting, device: str, report: Report
 ) -> None:
     """Train the first primary's adapter of equal size, on as many questions."""
     from motet.fusion.lora import LoraOptions, adapt
 
+    card, options = training.card, training.options
     chosen = LoraOptions(
         steps=options.steps, batch=options.batch, parameters=size, seed=options.seed
     )
     primary = next(member for member in card.members if member.id == card.primaries[0])
-    adapt(primary, examples, out, chosen, setting, report, dtype=card.dtype, stage="control")
+    about = {"dtype": card.dtype, "device": device, "stage": "control"}
+    adapt(primary, training.examples, out, chosen, setting, report, **about)
 
 
 def _control(card: FusionCard, writer: str, folder: Path, setting: Setting, device: str) -> Any:
@@ -230,65 +272,6 @@ def _control(card: FusionCard, writer: str, folder: Path, setting: Setting, devi
     if writer != card.primaries[0]:
         return None
     member = next(member for member in card.members if member.id == writer)
-    if member.adapter is not None:
-        raise SourceError("The control of a primary that is an adapter itself cannot be loaded.")
-    adapted = member.model_copy(update={"adapter": str(folder.resolve())})
-    return load_member(adapted, setting, levels=card.levels, dtype=card.dtype, device=device)
-
-
-def _judge(
-    said: Mapping[str, Sequence[str]], examples: Any, added_tokens: float, seed: int
-) -> dict[str, Any]:
-    """Return accuracies in percent by way and task, and the differences that matter."""
-    from motet.fusion.evaluate import difference, grades
-
-    right = {way: grades(examples, texts) for way, texts in said.items()}
-    found: dict[str, Any] = {}
-    tasks = list(dict.fromkeys(example.task for example in examples))
-    for task in tasks:
-        own = [n for n, example in enumerate(examples) if example.task == task]
-        of = {way: [scores[n] for n in own] for way, scores in right.items()}
-        others = {"P": "deranged", "G": "alone", "over_text": "text", "over_lora": "lora"}
-        found[task or "all"] = {
-            "questions": len(own),
-            "accuracy": {way: 100 * sum(s) / len(s) for way, s in of.items()},
-            "differences": {
-                name: asdict(difference(of["fused"], of[other], seed=seed))
-                for name, other in others.items()
-                if other in of
-            },
-        }
-    return {"tasks": found, "text_adds_tokens": added_tokens, "fused_adds_tokens": 0.0}
-
-
-def _show(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    for task, about in found["tasks"].items():
-        table = Table(
-            box=None, header_style="bold", pad_edge=False, title=task, title_justify="left"
-        )
-        table.add_column("answered by")
-        table.add_column("accuracy, %", justify="right")
-        for way, accuracy in about["accuracy"].items():
-            table.add_row(way, f"{accuracy:.1f}", style="bold" if way == "fused" else "")
-        Console().print(table)
-        for name, apart in about["differences"].items():
-            typer.echo(_in_words(name, apart))
-    typer.secho(
-        f"Text adds {found['text_adds_tokens']:.1f} tokens to a prompt; fusion adds none.", dim=True
-    )
-
-
-def _in_words(name: str, apart: Mapping[str, float]) -> str:
-    said = {
-        "P": "P, less deranged peers",
-        "G": "G, less the primary alone",
-        "over_text": "less text",
-        "over_lora": "less LoRA",
-    }
-    return (
-        f"fused {said[name]}: {apart['points']:+.1f} points "
-        f"({apart['low']:+.1f} to {apart['high']:+.1f}, p {apart['p']:.4f})"
+    return load_member(
+        member, setting, levels=card.levels, dtype=card.dtype, device=device, control=folder
     )

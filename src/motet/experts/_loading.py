@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ at once, one would keep weights without data."""
 
 
 def load_model(
-    name: str, setting: Setting, dtype: str, device: str, adapter: Path | None = None
+    name: str, setting: Setting, dtype: str, device: str, adapters: Sequence[Path] = ()
 ) -> tuple[Any, Any]:
     """Return the model and the tokenizer of a source, in evaluation mode on its device.
 
@@ -30,8 +31,8 @@ def load_model(
         `auto` or a torch dtype's name; see `_dtype`.
     device
         `auto` or a torch device's name.
-    adapter
-        Folder of a LoRA adapter to merge into the weights.
+    adapters
+        Folders of LoRA adapters to merge into the weights, one after the other.
 
     Raises
     ------
@@ -41,9 +42,10 @@ def load_model(
     # Threads of a matrix product that spin while they wait take the core from the thread they
     # wait for, once anything else runs here: tokens then take seconds. Read when torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+    with _ONE_AT_A_TIME:  # nor does transformers' lazy module survive two first imports at once
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     source = fetch(name, setting)
@@ -56,7 +58,7 @@ def load_model(
     except (OSError, ValueError, ImportError) as error:  # how transformers says it cannot
         raise SourceError(f"Model {name!r} cannot be loaded: {error}") from error
     model = model.to(device=device, dtype=_dtype(dtype, model.dtype, device))
-    if adapter is not None:
+    for adapter in adapters:
         model = _merged(model, setting.folder / adapter.expanduser())
     return model.eval(), tokenizer
 

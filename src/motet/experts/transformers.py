@@ -179,8 +179,9 @@ class TransformersExpert(Expert):
     def _load(self) -> Worker:
         options = self.options
         self._template = read_template(self.entry, options.chat_template, self.setting)
+        adapters = [options.adapter] if options.adapter else []
         model, self._tokenizer = load_model(
-            options.model, self.setting, options.dtype, options.device, options.adapter
+            options.model, self.setting, options.dtype, options.device, adapters
         )
         self._vocabulary = Vocabulary(self._tokenizer)
         self._chats = bool(self._template or self._tokenizer.chat_template)

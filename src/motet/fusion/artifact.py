@@ -81,5 +81,5 @@ def load_trained_member(
 
 
 def parameters(layers: torch.nn.Module) -> int:
-    """Return how many numbers train."""
+    """Return how many numbers layers have, those of a bridge included."""
     return sum(parameter.numel() for parameter in layers.parameters())

@@ -44,7 +44,7 @@ class MemberCard(Options):
 class FusionCard(Options):
     """Everything but the weights of a fusion."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     """Version of this format."""
     mode: Mode
     """What a peer's memory covers; the mode trained is the mode served."""
@@ -56,6 +56,8 @@ class FusionCard(Options):
     """Attention heads of a level."""
     head_width: Literal[64, 128]
     """Features of a head."""
+    bridge: bool = False
+    """Whether the last level is tied to the members' vocabularies."""
     dtype: Literal["float32", "bfloat16", "float16"]
     """Number format that members ran in while the fusion was trained."""
     members: tuple[MemberCard, ...] = Field(min_length=1)

@@ -17,24 +17,19 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-import torch
-
-from motet.experts._decoding import Choice, Sampling, Vocabulary
-from motet.experts._rows import Batch
-from motet.experts.transformers import CONTEXT_OF_PROMPT
+from motet.experts._decoding import Sampling
+from motet.fusion.answering import Answer, Fused, alone
 from motet.fusion.card import FusionCard
 from motet.fusion.data import Example
-from motet.fusion.generate import FusedBatch, FusedJob
 from motet.fusion.layers import FusionLayers
 from motet.fusion.members import Member
-from motet.fusion.text import Reading
 from motet.grading import GRADERS
-from motet.types import Chunk, Request
+from motet.types import Request
 from motet.weights.store import Report
 
 DRAWS = 10_000
-_SIDE_BY_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -53,17 +48,6 @@ class Difference:
     low: float
     high: float
     p: float
-
-
-class _Answering(FusedJob):
-    """A job that keeps its answer instead of sending it."""
-
-    text = ""
-
-    def send(self, item: Chunk | Exception) -> None:
-        if isinstance(item, Exception):
-            raise item
-        self.text += item.text
 
 
 class Evaluation:
@@ -90,126 +74,65 @@ class Evaluation:
         max_tokens: int = 16,
         seed: int = 0,
     ) -> None:
-        self._card = card
-        self._layers = layers
+        self._ids = card.ids
         self._members = [member(id) for id in card.ids]
-        self._layers.to(self._members[0].device)
-        self._primary = card.ids.index(primary)
-        self._peers = [e for e in range(len(card.ids)) if e != self._primary][: card.peers]
+        layers.to(self._members[0].device)
+        self._own = member(primary)
+        self._fused = Fused(card, layers, self._members, card.ids.index(primary))
         self._adapted = adapted
-        self._max_tokens = max_tokens
+        self._sampling = Sampling(max_tokens, temperature=0.0, stop=("\n",))
         self._seed = seed
 
-    def answers(self, examples: Sequence[Example], report: Report) -> dict[str, list[str]]:
-        """Return the answers of every way, question by question."""
-        own = self._members[self._primary]
+    def answers(self, examples: Sequence[Example], report: Report) -> dict[str, list[Answer]]:
+        """Return the answers of every way, question by question, with all that each way ran."""
         requests = [example.request for example in examples]
-        found = {}
+        found: dict[str, list[Answer]] = {}
 
-        def ask(
-            way: str,
-            member: Member,
-            asked: Sequence[Request],
-            sources: Sequence[Request] | None = None,
-        ) -> None:
-            found[way] = self._ask(
-                member, asked, sources, lambda done: report(way, done, len(asked))
-            )
+        def ask(way: str, member: Member, asked: Sequence[Request]) -> None:
+            told = partial(_tell, report, way, len(asked))
+            found[way] = [a for (a,) in alone(member, asked, self._sampling, told)]
 
-        ask("alone", own, requests)
-        for e in self._peers:
-            ask(self._card.ids[e], self._members[e], requests)
-        ask("fused", own, requests, requests)
-        ask("deranged", own, requests, deranged(examples, self._seed))
-        drafts = [found[self._card.ids[e]] for e in self._peers]
-        hinted = [
-            hint(r, said) for r, said in zip(requests, zip(*drafts, strict=True), strict=True)
+        def fuse(way: str, sources: Sequence[Request]) -> None:
+            told = partial(_tell, report, way, len(requests))
+            found[way] = self._fused.answers(requests, sources, self._sampling, told)
+
+        ask("alone", self._own, requests)
+        for e in self._fused.peers:
+            ask(self._ids[e], self._members[e], requests)
+        fuse("fused", requests)
+        fuse("deranged", deranged(examples, self._seed))
+        ask("text", self._own, self._hinted(examples, found))
+        drafts = zip(*(found[self._ids[e]] for e in self._fused.peers), strict=True)
+        found["text"] = [
+            replace(answer, reading=answer.reading + sum(draft.flops for draft in own))
+            for answer, own in zip(found["text"], drafts, strict=True)
         ]
-        ask("text", own, hinted)
         if self._adapted is not None:
             ask("lora", self._adapted, requests)
         return found
 
     def added_tokens(
-        self, examples: Sequence[Example], found: Mapping[str, Sequence[str]]
+        self, examples: Sequence[Example], found: Mapping[str, Sequence[Answer]]
     ) -> float:
         """Return how many tokens the peers' answers add to the primary's prompt, on average."""
-        own = self._members[self._primary]
         added = [
-            len(own.encode(hinted).tokens) - len(own.encode(example.request).tokens)
+            len(self._own.encode(hinted).tokens) - len(self._own.encode(example.request).tokens)
             for example, hinted in zip(examples, self._hinted(examples, found), strict=True)
         ]
         return sum(added) / len(added)
 
     def _hinted(
-        self, examples: Sequence[Example], found: Mapping[str, Sequence[str]]
+        self, examples: Sequence[Example], found: Mapping[str, Sequence[Answer]]
     ) -> list[Request]:
-        drafts = zip(*(found[self._card.ids[e]] for e in self._peers), strict=True)
-        return [hint(example.request, said) for example, said in zip(examples, drafts, strict=True)]
+        drafts = zip(*(found[self._ids[e]] for e in self._fused.peers), strict=True)
+        return [
+            hint(example.request, [answer.text for answer in own])
+            for example, own in zip(examples, drafts, strict=True)
+        ]
 
-    @torch.inference_mode()
-    def _ask(
-        self,
-        member: Member,
-        requests: Sequence[Request],
-        sources: Sequence[Request] | None,
-        report: Callable[[int], None],
-    ) -> list[str]:
-        """Return greedy answers of one member; `sources` are what its peers read, if any."""
-        batch = Batch(member.model)
-        if sources is not None:
-            draft = self._card.draft_tokens
-            batch = FusedBatch(self._layers, self._primary, self._members, draft)
-        vocabulary = Vocabulary(member.tokenizer)
-        said: list[str] = []
-        for start in range(0, len(requests), _SIDE_BY_SIDE):
-            part = range(start, min(start + _SIDE_BY_SIDE, len(requests)))
-            jobs = [
-                self._job(batch, member, vocabulary, requests[n], sources[n] if sources else None)
-                for n in part
-            ]
-            for job in jobs:
-                for _ in batch.read(job):
-                    pass
-            while batch.rows:
-                batch.step()
-            said += [job.text for job in jobs]
-            report(len(said))
-        return said
 
-    def _job(
-        self,
-        batch: Batch,
-        member: Member,
-        vocabulary: Vocabulary,
-        request: Request,
-        source: Request | None,
-    ) -> _Answering:
-        reading = member.encode(request, room=self._max_tokens)
-        prompt = list(reading.tokens)
-        sampling = Sampling(self._max_tokens, temperature=0.0, stop=("\n",))
-        reader = self._members[self._card.ids.index(self._card.primaries[0])]
-        with torch.no_grad():
-            bag_F = reader.embed(reader.encode(request).tokens)
-            logits_E = self._layers.router(bag_F[None])[0]
-        return _Answering(
-            batch,
-            prompt,
-            [Choice(vocabulary, member.ends, sampling, before=prompt[-CONTEXT_OF_PROMPT:])],
-            False,
-            None,
-            reading=reading,
-            peers={} if source is None else self._read(source, reading),
-            logits_E=logits_E,
-        )
-
-    def _read(self, source: Request, reading: Reading) -> dict[int, Reading]:
-        """Return what the peers read; of another question, no further than this one goes."""
-        found = {}
-        for e in self._peers:
-            other = self._members[e].encode(source, room=self._card.draft_tokens)
-            found[e] = replace(other, ends=other.ends.clamp(max=reading.size))
-        return found
+def _tell(report: Report, way: str, total: int, done: int) -> None:
+    report(way, done, total)
 
 
 def deranged(examples: Sequence[Example], seed: int) -> list[Request]:

@@ -2,13 +2,14 @@
 
 At each level, for the hidden states h of primary p and those of its peers e,
 
-    q = s_p(h) Q_p        k_e, v_e = s_e(h_e) M_e
+    q = s_p(h) Q_p        k_e = s_e(h_e) K_e        v_e = s_e(h_e) V_e
     h' = h + tanh(g_p) * attend(q, k, v; log w) B_p,
 
 where s standardises: each token to unit root mean square, then each feature by the mean and the
 deviation it has over the training prompts. Nothing is normalised on the added term, and g starts
 at 0, so a new layer is the identity to the bit. Keys and values come straight from a member's
-width: nothing nonlinear lies between, so a shared projection in front is folded into them.
+width: nothing nonlinear lies between, so a shared projection in front is folded into them. At the
+last level V and B may be tied to the members' vocabularies instead of learnt; see bridge.py.
 
 References: Mixture of Thoughts (interaction layers between stacks of frozen experts, their router
 and its loss terms); Alayrac et al., Flamingo, 2022 (the gate).
@@ -80,7 +81,8 @@ class Interaction(nn.Module):
         self.heads, self.head_width = heads, head_width
         shared = heads * head_width
         self.standards = nn.ModuleList(Standard(width) for width in widths)
-        self.memory = nn.ParameterList(_normal(width, 2 * shared) for width in widths)
+        self.keys = nn.ParameterList(_normal(width, shared) for width in widths)
+        self.values = nn.ParameterList(_normal(width, shared) for width in widths)
         self.query = nn.ParameterDict({str(p): _normal(widths[p], shared) for p in primaries})
         self.back = nn.ParameterDict({str(p): _normal(shared, widths[p]) for p in primaries})
         self.gates = nn.Parameter(torch.zeros(len(widths)))
@@ -101,8 +103,10 @@ class Interaction(nn.Module):
         hidden
             States [N_e, F_e] of each member, in the plan's grouped order; N_e may be 0.
         """
-        standard = [s(h) for s, h in zip(self.standards, hidden, strict=True)]
-        packed = project(standard, list(self.memory), plan.memory)
+        with self._exactly():
+            standard = [s(h) for s, h in zip(self.standards, hidden, strict=True)]
+            weights = [torch.cat(pair, 1) for pair in zip(self.keys, self.values, strict=True)]
+            packed = project(standard, weights, plan.memory)
         k_MHD, v_MHD = packed.view(-1, 2, self.heads, self.head_width).unbind(1)
         return k_MHD, v_MHD
 
@@ -129,19 +133,24 @@ class Interaction(nn.Module):
         def alone(x_NF: Tensor) -> list[Tensor]:  # the other members have no queries
             return [x_NF if e == primary else x_NF[:0] for e in range(members)]
 
-        q_QS = project(
-            alone(self.standards[primary](hidden_NF)), [self.query[p]] * members, plan.queries
-        )
-        q_QHD = q_QS.view(-1, self.heads, self.head_width)
-        fused_QHD = attend(q_QHD, *memory, plan, log_weight_M=log_weight_M)
-        states = project_back(
-            alone(hidden_NF.float()),
-            fused_QHD.flatten(1),
-            [self.back[p]] * members,
-            self.gates,
-            plan.queries,
-        )
+        with self._exactly():
+            q_QS = project(
+                alone(self.standards[primary](hidden_NF)), [self.query[p]] * members, plan.queries
+            )
+            q_QHD = q_QS.view(-1, self.heads, self.head_width)
+            fused_QHD = attend(q_QHD, *memory, plan, log_weight_M=log_weight_M)
+            states = project_back(
+                alone(hidden_NF.float()),
+                fused_QHD.flatten(1),
+                [self.back[p]] * members,
+                self.gates,
+                plan.queries,
+            )
         return states[primary].to(hidden_NF.dtype)
+
+    def _exactly(self) -> torch.autocast:
+        """Return a block in which a training in half precision computes these layers in full."""
+        return torch.autocast(self.gates.device.type, enabled=False)
 
 
 class RouterHead(nn.Module):

@@ -13,13 +13,14 @@ from typing import Any
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from motet.config import Options
 from motet.fusion.batches import drawn, padded, rate
 from motet.fusion.card import MemberCard
 from motet.fusion.data import Example
-from motet.fusion.members import load_member
+from motet.fusion.members import Member, load_member
 from motet.weights import Setting
 from motet.weights.store import Report
 
@@ -53,9 +54,10 @@ def adapt(
     report: Report,
     *,
     dtype: str = "auto",
+    device: str = "auto",
     stage: str = "adapter",
 ) -> int:
-    """Train an adapter on a member's base model and write it to `out`, as peft does.
+    """Train an adapter on a member, its own adapter merged, and write it to `out` as peft does.
 
     Returns
     -------
@@ -70,30 +72,14 @@ def adapt(
     from peft import get_peft_model
 
     torch.manual_seed(options.seed)
-    member = load_member(card.model_copy(update={"adapter": None}), setting, levels=1, dtype=dtype)
+    member = load_member(card, setting, levels=1, dtype=dtype, device=device)
     config = _config(member.model, options)
     adapted = get_peft_model(member.model, config, autocast_adapter_dtype=False)
     trained = [p for p in adapted.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options.lr, weight_decay=0.0)
     for step in range(options.steps):
-        rows = [
-            (
-                list(member.encode(example.request).tokens),
-                member.encode_answer(example.request, example.answer),
-            )
-            for example in drawn(examples, options.batch, step, options.seed)
-        ]
         optimizer.param_groups[0]["lr"] = options.lr * rate(step, options.steps, _WARMUP)
-        tokens_BT, real_BT = padded([p + a[:-1] for p, a in rows], member.device)
-        hidden_BTF = member.decoder(
-            input_ids=tokens_BT, attention_mask=real_BT.long(), use_cache=False
-        ).last_hidden_state
-        answers = [
-            hidden_BTF[b, len(prompt) - 1 : len(prompt) + len(answer) - 1]
-            for b, (prompt, answer) in enumerate(rows)
-        ]
-        wanted = torch.tensor([t for _, a in rows for t in a], device=member.device)
-        loss = cross_entropy(member.logits(torch.cat(answers)), wanted)
+        loss = _loss(member, drawn(examples, options.batch, step, options.seed))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -102,6 +88,24 @@ def adapt(
     adapted.save_pretrained(out)
     _name_base(out, card.model)
     return sum(p.numel() for p in trained)
+
+
+def _loss(member: Member, examples: Sequence[Example]) -> Tensor:
+    """Return the mean cross-entropy of the answers' tokens."""
+    rows = [
+        (list(member.encode(e.request).tokens), member.encode_answer(e.request, e.answer))
+        for e in examples
+    ]
+    tokens_BT, real_BT = padded([p + a[:-1] for p, a in rows], member.device)
+    hidden_BTF = member.decoder(
+        input_ids=tokens_BT, attention_mask=real_BT.long(), use_cache=False
+    ).last_hidden_state
+    answers = [
+        hidden_BTF[b, len(prompt) - 1 : len(prompt) + len(answer) - 1]
+        for b, (prompt, answer) in enumerate(rows)
+    ]
+    wanted = torch.tensor([t for _, a in rows for t in a], device=member.device)
+    return cross_entropy(member.logits(torch.cat(answers)), wanted)
 
 
 def _config(model: Any, options: LoraOptions) -> Any:

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,8 +30,13 @@ from motet.weights.sizes import hub_folder
 Visitor = Callable[[int, Tensor], "Tensor | None"]
 """Takes a level and hidden states [B, T, F] after its stack; returns others in their place."""
 
+Part = TypeVar("Part", bound=torch.nn.Module)
+
 _LAYER_LISTS = ("layers", "h", "blocks")
 """What families call the list of their decoder's layers."""
+
+_LAST_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+"""What families call the norm behind the last layer."""
 
 
 class Member:
@@ -72,7 +77,7 @@ class Member:
         self.context: int | None = context or getattr(config, "max_position_embeddings", None)
         self.ends = end_tokens(model, tokenizer)
         self.decoder = model.get_decoder()
-        self._head = model.get_output_embeddings()
+        self.head = model.get_output_embeddings()
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self._visitor: Visitor | None = None
         for level, layer in enumerate(self._last_layers(levels)):
@@ -155,20 +160,27 @@ class Member:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return float32 logits of the decoder's last hidden states [..., F]."""
-        logits: Tensor = self._head(hidden).float()
+        logits: Tensor = self.head(hidden).float()
         return logits if self._softcap is None else self._softcap * (logits / self._softcap).tanh()
 
+    def last_gain(self) -> Tensor:
+        """Return the gain of the norm before the logits, float32 [F], on the CPU.
+
+        Raises
+        ------
+        ConfigError
+            The decoder's last norm has none of the known names.
+        """
+        norm = _part(self.id, self.decoder, _LAST_NORMS, torch.nn.Module)
+        # Mean 0 and size 1: norms of every kind return their gain, or its negative.
+        signs_F = torch.ones(self.width, device=self.device, dtype=self.model.dtype)
+        signs_F[1::2] = -1
+        with torch.no_grad():
+            gain_F: Tensor = norm(signs_F[None])[0] * signs_F
+        return gain_F.float().cpu()
+
     def _last_layers(self, levels: int) -> Iterator[torch.nn.Module]:
-        for name in _LAYER_LISTS:
-            layers = getattr(self.decoder, name, None)
-            if isinstance(layers, torch.nn.ModuleList):
-                break
-        else:
-            raise ConfigError(
-                f"Member {self.id!r}: {type(self.decoder).__name__} keeps its layers under none "
-                f"of the names {', '.join(_LAYER_LISTS)}.",
-                hint="Add the name it uses to motet.fusion.members.",
-            )
+        layers = _part(self.id, self.decoder, _LAYER_LISTS, torch.nn.ModuleList)
         if len(layers) < levels:
             raise ConfigError(
                 f"Member {self.id!r}: {len(layers)} layers cannot be cut into {levels} stacks.",
@@ -186,6 +198,19 @@ class Member:
             return changed if whole or changed is None else (changed, *output[1:])
 
         return hook
+
+
+def _part(member: str, decoder: Any, names: Sequence[str], kind: type[Part]) -> Part:
+    """Return the part of a decoder that has one of some names."""
+    for name in names:
+        found = getattr(decoder, name, None)
+        if isinstance(found, kind):
+            return found
+    raise ConfigError(
+        f"Member {member!r}: {type(decoder).__name__} has no {kind.__name__} under any of the "
+        f"names {', '.join(names)}.",
+        hint="Add the name it uses to motet.fusion.members.",
+    )
 
 
 def card_of_member(expert: str, entries: Mapping[str, ExpertEntry], setting: Setting) -> MemberCard:
@@ -253,9 +278,20 @@ def revision_of(card: MemberCard, setting: Setting) -> str:
 
 
 def load_member(
-    card: MemberCard, setting: Setting, *, levels: int, dtype: str = "auto", device: str = "auto"
+    card: MemberCard,
+    setting: Setting,
+    *,
+    levels: int,
+    dtype: str = "auto",
+    device: str = "auto",
+    control: Path | None = None,
 ) -> Member:
     """Load a member: its model with the adapter, if any, merged into it.
+
+    Parameters
+    ----------
+    control
+        Folder of another adapter, learnt on top of that, to merge after it.
 
     Raises
     ------
@@ -264,8 +300,9 @@ def load_member(
     ConfigError
         As in `Member`.
     """
-    adapter = None if card.adapter is None else Path(card.adapter)
-    model, tokenizer = load_model(card.model, setting, dtype, device, adapter)
+    named = [] if card.adapter is None else [Path(card.adapter)]
+    adapters = named if control is None else [*named, control.resolve()]
+    model, tokenizer = load_model(card.model, setting, dtype, device, adapters)
     entry = ExpertEntry(id=card.id, engine="latent")
     template = Path(card.chat_template) if card.chat_template else None
     return Member(
