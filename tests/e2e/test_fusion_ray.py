@@ -35,8 +35,8 @@ def service(tmp_path_factory):
         yield found
 
 
-def ask(service, model, **fields):
-    body = {"model": model, "prompt": QUESTIONS[0], "temperature": 0, "max_tokens": 10, **fields}
+def ask(service, model, question=QUESTIONS[0], **fields):
+    body = {"model": model, "prompt": question, "temperature": 0, "max_tokens": 20, **fields}
     return httpx.post(f"{service.url}/v1/completions", json=body, timeout=60)
 
 
@@ -44,9 +44,9 @@ def test_a_pool_answers_for_those_that_are_named(service):
     said = {}
     for peers in ([], ["bob"], ["bob", "cid"]):
         named = {"primary": "ann", "peers": peers}
-        answer = ask(service, "fusion", fusion=named)
-        assert answer.status_code == 200, answer.text
-        said[len(peers)] = answer.json()["choices"][0]["text"]
+        answers = [ask(service, "fusion", question, fusion=named) for question in QUESTIONS]
+        assert {answer.status_code for answer in answers} == {200}, answers[0].text
+        said[len(peers)] = tuple(answer.json()["choices"][0]["text"] for answer in answers)
         streamed = ask(service, "fusion", fusion=named, stream=True)
         assert streamed.text.count("data: ") > 3
     assert len(set(said.values())) > 1
