@@ -24,6 +24,7 @@ import json
 import os
 import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -284,7 +285,7 @@ def main() -> None:
     if args.json:
         args.json.write_text(json.dumps(report, indent=1))
     if args.write_results:
-        hardware = report["machine"]["cpu"].lower().replace(" ", "-")
+        hardware = re.sub(r"[^a-z0-9]+", "-", report["machine"]["cpu"].lower()).strip("-")
         date = datetime.datetime.now(tz=datetime.UTC).date()
         write_results(report, rows, RESULTS / f"latent_attention_{hardware}_{date}")
 
