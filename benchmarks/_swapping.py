@@ -1,7 +1,8 @@
 """One run of `swapping.py` in a process of its own: a policy on a trace, or the calibration.
 
 Run as `python _swapping.py CONFIG TRACE POLICY|calibrate`; prints one JSON object. Memory is what
-Linux counts as anonymous (RssAnon): pages of weight files can be dropped at any time.
+Linux counts as anonymous (RssAnon), less what the process and its libraries had before the first
+engine: pages of weight files can be dropped at any time.
 """
 
 from __future__ import annotations
@@ -99,6 +100,9 @@ async def replay(config: Path, trace: list[dict[str, Any]], policy: str) -> dict
     assert service.swapper is not None
     watcher = Watcher()
     service.swapper.watcher = watcher
+    # Else the first load would count the libraries as its own.
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+
     peak = Peak()
     loop = asyncio.get_running_loop()
     tokens, ends, faults = [0] * len(trace), [0.0] * len(trace), []
