@@ -1,24 +1,15 @@
 """Ways without fusion, for the comparison at equal compute."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
+from tests.examples.conftest import EXAMPLES, script
 
 from motet.fusion.answering import Answer
-
-FLEET = Path(__file__).parents[2] / "examples" / "fleet"
 
 
 @pytest.fixture(scope="module")
 def ways():
-    spec = importlib.util.spec_from_file_location("contestants", FLEET / "contestants.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with script("fleet/contestants.py") as module:
+        yield module
 
 
 @pytest.fixture
@@ -52,11 +43,11 @@ def test_samples_are_as_many_as_the_operations_allow(ways, most, count, text):
 def test_the_router_learns_only_from_the_training_half(ways):
     from motet.routers import tables
 
-    table = tables.read(FLEET / "table.parquet")
+    table = tables.read(EXAMPLES / "fleet" / "table.parquet")
     names = ("smollm", "triage")
     rows = [n for n, task in enumerate(table.tasks) if task in ("triage", "chat")][::2]
     queries = [table.queries[n] for n in rows]
-    made = ways.trained_router(FLEET / "table.parquet", names, queries, 0)
+    made = ways.trained_router(EXAMPLES / "fleet" / "table.parquet", names, queries, 0)
     assert made["artifact"].manifest.table.rows == len(set(queries))
     unseen = [n for n, task in enumerate(table.tasks) if task == "triage" and n not in rows]
     ranked = ways.orders(made, [table.queries[n] for n in unseen])

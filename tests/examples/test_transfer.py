@@ -1,24 +1,16 @@
 """The invented facts of examples/transfer: what the test asks must not stand in the training."""
 
-import importlib.util
 import re
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
-
-FOLDER = Path(__file__).parents[2] / "examples" / "transfer"
+from tests.examples.conftest import script
 
 
 @pytest.fixture(scope="module")
 def example():
-    spec = importlib.util.spec_from_file_location("transfer_facts", FOLDER / "facts.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    with script("transfer/facts.py") as module:
+        yield module
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -58,14 +58,14 @@ def attend_bucket_in_products(
     False, and nothing written, where the fused kernel is better: few queries, unless one is alone.
     """
     (n, q0, queries, m0, memory), tiles = bucket_work
-    longest = max(last - first for first, last, _, _ in tiles)
-    if longest < LONG_QUERY and n * queries > 1:
-        return False
     if n * queries == 1:
         seen = slice(m0, m0 + tiles[0][3])
         bias_K = None if bias_M is None else bias_M[seen]
         out_QHD[q0] = _one_query(q_QHD[q0], k_MHD[seen], v_MHD[seen], bias_K, scale)
         return True
+    longest = max(last - first for first, last, _, _ in tiles)
+    if longest < LONG_QUERY:
+        return False
     heads, width = q_QHD.shape[1:]
     q_nTHD, out_nTHD = _bucket(q_QHD, q0, n, queries), _bucket(out_QHD, q0, n, queries)
     k_nKHD, v_nKHD = _bucket(k_MHD, m0, n, memory), _bucket(v_MHD, m0, n, memory)
