@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import tempfile
 import threading
@@ -23,6 +24,9 @@ from motet.config import Document, parse
 # Speed is measured in benchmarks; a busy machine must not fail a property.
 hypothesis.settings.register_profile("motet", deadline=None)
 hypothesis.settings.load_profile("motet")
+
+# A line a request would bury what a failed test has to say.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 FLEET = """
 version: 1

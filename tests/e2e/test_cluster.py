@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -71,6 +72,11 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         self.nodes = nodes
         self._address, self._env, self._folder = address, nodes[0].env, folder
+        # A proxy on each of these nodes would fight the others for one port of one machine, and
+        # the loser keeps the replicas that it knew.
+        options = [f"--address={address}", f"--http-port={self.port}", "--proxy-location=HeadOnly"]
+        serve = str(Path(sys.executable).parent / "serve")
+        subprocess.run([serve, "start", *options], env=self._env, check=True, timeout=60)
 
     def processes(self, title: str) -> list[psutil.Process]:
         """Return the processes of that title on all nodes."""
