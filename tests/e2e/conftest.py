@@ -109,7 +109,8 @@ class Node:
         place.mkdir()
         files = {key: str(place / file) for key, file in cluster._HAPROXY_FILES.items()}
         self.env = {**os.environ, **cluster._SETTINGS, **ports, **files, **env}
-        self.env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "0.5"
+        # Time for HAProxy to hear on a busy machine that a replica leaves; Ray's default is 30 s.
+        self.env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "5"
         ray = str(Path(sys.executable).parent / "ray")
         command = [ray, "start", "--block", "--disable-usage-stats", *options]
         self.log = place / "ray.log"
