@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from motet.kernels import Fusion, Plan, Segment, attend, project
+from motet.kernels.rows import new_rows
 
 HEADS, WIDTH = 12, 64
 SHARED = HEADS * WIDTH
@@ -63,8 +64,9 @@ class Attention:
         plan = Plan.build(fusions, experts=experts)
         self.plan = plan.decode() if decode else plan
         self.q = torch.randn(self.plan.queries.n_rows, HEADS, WIDTH, generator=generator).to(dtype)
-        rows = (self.plan.memory.n_rows, 2, HEADS, WIDTH)
-        self.kv = torch.randn(rows, generator=generator).to(dtype)
+        kv = torch.randn(self.plan.memory.n_rows, 2 * SHARED, generator=generator).to(dtype)
+        # Where `project` would have written them.
+        self.kv = new_rows(kv, *kv.shape).copy_(kv).view(-1, 2, HEADS, WIDTH)
         self.log_weight = torch.rand(plan.pairs, generator=generator).add(0.1).log()
         self.rows = [self.plan.rows_of(b) for b in range(len(fusions))]
 

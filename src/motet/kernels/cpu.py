@@ -20,6 +20,7 @@ from torch import Tensor
 
 from motet.kernels.buckets import BucketWork, Tile
 from motet.kernels.cpu_products import attend_bucket_in_products
+from motet.kernels.masks import Masks
 
 FUSED_QUERIES = 256
 """Queries of a fused call: tiles are joined up to this. Fewer skip more keys, but every call packs
@@ -39,11 +40,12 @@ def attend_cpu(
     visible_Q: Tensor,
     blind_Z: Tensor,
     work: Sequence[BucketWork],
+    masks: Masks,
     scale: float,
 ) -> Tensor:
     """Attend on the CPU; arguments as `motet.kernels.cross_attention.attend`.
 
-    `work` is the plan's buckets and tiles as host integers.
+    `work` is the plan's buckets and tiles as host integers, `masks` what it keeps of them.
     """
     in_products = q_QHD.dtype is torch.bfloat16 and products_win()
     out_QHD = None
@@ -51,29 +53,28 @@ def attend_cpu(
         if in_products:
             out_QHD = q_QHD.new_empty(q_QHD.shape) if out_QHD is None else out_QHD
             if attend_bucket_in_products(
-                q_QHD, k_MHD, v_MHD, bias_M, visible_Q, bucket_work, scale, out_QHD
+                q_QHD, k_MHD, v_MHD, bias_M, visible_Q, bucket_work, masks, scale, out_QHD
             ):
                 continue
-        (n, q0, queries, m0, memory), tiles = bucket_work
-        for first, last, few, most in _joined(tiles) if len(tiles) > 1 else tiles:
+        bucket, tiles = bucket_work
+        n, q0, queries, m0, memory = bucket
+        for tile in _joined(tiles) if len(tiles) > 1 else tiles:
+            first, last, _, most = tile
             length = last - first
             q_nHTD = _heads_first(q_QHD, q0 + first, n, queries, length)
             k_nHKD = _heads_first(k_MHD, m0, n, memory, most)
             v_nHKD = _heads_first(v_MHD, m0, n, memory, most)
             if in_products and length <= FEW_QUERIES:
                 q_nHTD, k_nHKD, v_nHKD = q_nHTD.float(), k_nHKD.float(), v_nHKD.float()
-            bias_nK = None if bias_M is None else _by_request(bias_M, m0, n, memory, most)
-            if few < most:
-                visible_nT = _by_request(visible_Q, q0 + first, n, queries, length)
-            else:
-                visible_nT = None
-            mask = _mask(bias_nK, visible_nT, most, q_nHTD.dtype)
+            mask = masks.of(bucket, tile, bias_M, visible_Q, q_nHTD.dtype)
             tile_nHTD = F.scaled_dot_product_attention(
                 q_nHTD, k_nHKD, v_nHKD, attn_mask=mask, scale=scale
             )
             if n * length == len(q_QHD):
                 # The whole batch is one call, whose result is the packed output: no second copy.
-                out_QHD = tile_nHTD.transpose(1, 2).reshape(q_QHD.shape).to(q_QHD.dtype)
+                out_QHD = tile_nHTD.transpose(1, 2).reshape(q_QHD.shape)
+                if in_products:
+                    out_QHD = out_QHD.to(q_QHD.dtype)
                 break
             if out_QHD is None:
                 out_QHD = q_QHD.new_empty(q_QHD.shape)
@@ -113,29 +114,3 @@ def _heads_first(x_RHD: Tensor, first: int, n: int, distance: int, length: int) 
         (distance * row, head, row, feature),
         x_RHD.storage_offset() + first * row,
     )
-
-
-def _by_request(x_R: Tensor, first: int, n: int, distance: int, length: int) -> Tensor:
-    """Return `length` entries of n requests, `distance` apart from `first`, as [n, length]."""
-    (step,) = x_R.stride()
-    return x_R.as_strided((n, length), (distance * step, step), x_R.storage_offset() + first * step)
-
-
-def _mask(
-    bias_nK: Tensor | None, visible_nT: Tensor | None, keys: int, dtype: torch.dtype
-) -> Tensor | None:
-    """Return what to add to the scores of a tile [n, 1, T or 1, K]; None for nothing.
-
-    `visible_nT` is None where every query sees every key.
-    """
-    # bf16 rounds the peers' log weights as it rounds q and k; fp16 would lose the smallest.
-    dtype = torch.float32 if dtype is torch.float16 else dtype
-    bias_n1K = None if bias_nK is None else bias_nK.to(dtype)[:, None]
-    if visible_nT is None:
-        return None if bias_n1K is None else bias_n1K[:, None]
-    # Every row is a window on one step down to -inf: copying it takes a third of comparing.
-    step = torch.zeros(2 * keys, dtype=dtype)
-    step[keys:] = -torch.inf
-    rows = step.unfold(0, keys, 1).index_select(0, keys - visible_nT.flatten())
-    mask_nTK = rows.view(*visible_nT.shape, keys)
-    return (mask_nTK if bias_n1K is None else mask_nTK.add_(bias_n1K))[:, None]

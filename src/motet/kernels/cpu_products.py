@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from motet.kernels.buckets import BucketWork, Tile
+from motet.kernels.masks import Masks
 
 SCORES_PER_CALL = 2**22
 """Bound on the scores of all heads that one call holds: 8 MB in bf16, within a server's L3."""
@@ -50,6 +51,7 @@ def attend_bucket_in_products(
     bias_M: Tensor | None,
     visible_Q: Tensor,
     bucket_work: BucketWork,
+    masks: Masks,
     scale: float,
     out_QHD: Tensor,
 ) -> bool:
@@ -57,7 +59,8 @@ def attend_bucket_in_products(
 
     False, and nothing written, where the fused kernel is better: few queries, unless one is alone.
     """
-    (n, q0, queries, m0, memory), tiles = bucket_work
+    bucket, tiles = bucket_work
+    n, q0, queries, m0, memory = bucket
     if n * queries == 1:
         seen = slice(m0, m0 + tiles[0][3])
         bias_K = None if bias_M is None else bias_M[seen]
@@ -69,13 +72,18 @@ def attend_bucket_in_products(
     heads, width = q_QHD.shape[1:]
     q_nTHD, out_nTHD = _bucket(q_QHD, q0, n, queries), _bucket(out_QHD, q0, n, queries)
     k_nKHD, v_nKHD = _bucket(k_MHD, m0, n, memory), _bucket(v_MHD, m0, n, memory)
+    if queries <= SHORT_QUERY:
+        most = max(tile[3] for tile in tiles)
+        whole = 0, queries, min(tile[2] for tile in tiles), most
+        mask = masks.of(bucket, whole, bias_M, visible_Q, q_QHD.dtype)
+        _plain(q_nTHD, k_nKHD[:, :most], v_nKHD[:, :most], mask, scale, out_nTHD)
+        return True
     bias_nK = None if bias_M is None else _bucket(bias_M, m0, n, memory)
     visible_nT = _bucket(visible_Q, q0, n, queries)
-    way = _plain if queries <= SHORT_QUERY else _products
     step = max(1, SCORES_PER_CALL // (heads * memory * max(longest, width)))
     for i in range(0, n, step):
         part = slice(i, i + step)
-        way(
+        _products(
             q_nTHD[part],
             k_nKHD[part],
             v_nKHD[part],
@@ -151,22 +159,17 @@ def _plain(
     q_nTHD: Tensor,
     k_nKHD: Tensor,
     v_nKHD: Tensor,
-    bias_nK: Tensor | None,
-    visible_nT: Tensor,
-    tiles: Sequence[Tile],
+    mask_n1TK: Tensor | None,
     scale: float,
     out_nTHD: Tensor,
 ) -> None:
-    most = max(tile[3] for tile in tiles)
-    keys_K = torch.arange(most, dtype=torch.int32)
-    hidden = q_nTHD.new_full((), -torch.inf)
     for i in range(len(q_nTHD)):
-        shown_K = q_nTHD.new_zeros(()) if bias_nK is None else bias_nK[i, :most].to(q_nTHD.dtype)
-        mask_TK = torch.where(keys_K < visible_nT[i, :, None], shown_K, hidden)
         q_HTD = (q_nTHD[i] * scale).transpose(0, 1)
-        scores_HTK = torch.bmm(q_HTD, k_nKHD[i, :most].permute(1, 2, 0)).add_(mask_TK)
+        scores_HTK = torch.bmm(q_HTD, k_nKHD[i].permute(1, 2, 0))
+        if mask_n1TK is not None:
+            scores_HTK.add_(mask_n1TK[i])
         weights_HTK = torch.softmax(scores_HTK, -1)
-        out_nTHD[i] = torch.bmm(weights_HTK, v_nKHD[i, :most].transpose(0, 1)).transpose(0, 1)
+        out_nTHD[i] = torch.bmm(weights_HTK, v_nKHD[i].transpose(0, 1)).transpose(0, 1)
 
 
 def _with_bias(

@@ -28,6 +28,7 @@ from motet.kernels.buckets import host_work
 from motet.kernels.cpu import attend_cpu
 from motet.kernels.dispatch import Implementation, choose, needs_operator
 from motet.kernels.grouping import Plan, PlanTensors
+from motet.kernels.masks import Masks
 
 
 def attend(
@@ -77,7 +78,8 @@ def attend(
     inputs = q_QHD, k_MHD, v_MHD, log_weight_M
     operator = needs_operator(*inputs)
     if implementation == "cpu" and not operator:
-        return attend_cpu(*inputs, plan.visible_Q, plan.blind_Z, plan.host_work, scale)
+        work, masks = plan.host_work, plan.masks
+        return attend_cpu(*inputs, plan.visible_Q, plan.blind_Z, work, masks, scale)
     call = _operator if operator else _run
     out_QHD: Tensor = call(*inputs, *plan.tensors, scale, implementation)
     return out_QHD
@@ -126,7 +128,8 @@ def _run(
 
         plan = PlanTensors(visible, key_start, blind, work, buckets, tiles, query_tile)
         return attend_triton(q, k, v, bias, plan, scale)
-    return attend_cpu(q, k, v, bias, visible, blind, host_work(buckets, tiles), scale)
+    work = host_work(buckets, tiles)
+    return attend_cpu(q, k, v, bias, visible, blind, work, Masks(), scale)
 
 
 def _run_backward(

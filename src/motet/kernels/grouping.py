@@ -35,6 +35,7 @@ from motet.kernels.buckets import (
     make_buckets,
     table,
 )
+from motet.kernels.masks import Masks
 from motet.kernels.tokens import count_visible, flatten, sort_by, within
 
 SMALLEST_LOG_WEIGHT = -1e4
@@ -298,6 +299,11 @@ class Plan:
     def host_work(self) -> list[BucketWork]:
         """The buckets and their tiles as host integers."""
         return host_work(self.buckets_G5, self.tiles_W5)
+
+    @cached_property
+    def masks(self) -> Masks:
+        """What a CPU adds to the scores of the tiles, kept from level to level."""
+        return Masks()
 
     def per_key(self, log_weight_P: Tensor) -> Tensor:
         """Return the log weight of every memory row's peer [M], in fp32 or better.

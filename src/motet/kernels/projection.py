@@ -24,6 +24,7 @@ from torch import Tensor
 
 from motet.kernels.dispatch import Implementation, choose, needs_operator
 from motet.kernels.grouping import Grouping
+from motet.kernels.rows import new_rows
 
 ROWS_PER_PRODUCT = 2048
 """Tokens whose product is formed in one scratch tensor before it is copied to its packed rows.
@@ -167,10 +168,12 @@ def _run(
 
         return project_triton(hidden, weights, biases, rows, n_rows)
     tokens = sum(len(h) for h in hidden)
-    shape = (n_rows, weights[0].shape[1])
-    packed = hidden[0].new_empty(shape) if tokens == n_rows else hidden[0].new_zeros(shape)
+    width = weights[0].shape[1]
+    packed = new_rows(hidden[0], n_rows, width)
+    if tokens < n_rows:
+        packed.zero_()
     longest = max(len(h) for h in hidden)
-    scratch = hidden[0].new_empty(min(longest, ROWS_PER_PRODUCT), shape[1])
+    scratch = hidden[0].new_empty(min(longest, ROWS_PER_PRODUCT), width)
     for e, h in enumerate(hidden):
         for part in h.split(ROWS_PER_PRODUCT) if len(h) else ():
             product = scratch[: len(part)]
@@ -191,7 +194,9 @@ def _fake(
     n_rows: int,
     implementation: str,
 ) -> Tensor:
-    return hidden[0].new_empty(n_rows, weights[0].shape[1])
+    if implementation == "triton":
+        return hidden[0].new_empty(n_rows, weights[0].shape[1])
+    return new_rows(hidden[0], n_rows, weights[0].shape[1])
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:
