@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motet.kernels import Fusion, Plan, Segment, attend, project
-from motet.kernels.rows import new_rows
+from motet.kernels import Fusion, Plan, Segment, attend, new_rows, project
 
 HEADS, WIDTH = 12, 64
 SHARED = HEADS * WIDTH
@@ -147,7 +146,9 @@ class Attention:
             device="cpu",
         )
         compiled = torch.compile(flex_attention, dynamic=False)
-        q, k, v = (heads_first(x)[None] for x in (self.q, *self.kv.unbind(1)))
+        # Its fast path wants dense rows.
+        rows = (self.q, *self.kv.unbind(1))
+        q, k, v = (heads_first(x.contiguous())[None] for x in rows)
         return lambda: compiled(
             q, k, v, score_mod=lambda s, b, h, i, j: s + bias[j], block_mask=block_mask
         )

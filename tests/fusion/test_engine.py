@@ -138,6 +138,33 @@ async def test_a_peer_that_fails_leaves_the_answer_without_it(world, broken, lef
         assert await answer(expert, ask(QUESTIONS[1])) != without
 
 
+async def test_what_peers_have_read_is_held_once(world):
+    """A batch packs the memories of its rows, and keeps no other copy, whoever comes and goes."""
+
+    def stores(pairs):
+        return {x.untyped_storage().data_ptr() for pair in pairs for x in pair}
+
+    def once(batch, rows):
+        if not batch._decoding or len(batch._decoding[0]) != rows:
+            return False
+        jobs, made = batch._decoding
+        return {s for job in jobs for s in stores(job.memory.levels)} == stores(made._levels)
+
+    async with started(world) as expert:
+        expert._members[0].ends = frozenset()  # answers would end by themselves
+        streams = [expert.stream(ask(q, max_tokens=200)) for q in QUESTIONS[:3]]
+        for rows, stream in enumerate(streams, 1):
+            await anext(stream)
+            for _ in range(500):  # the batch goes on meanwhile, in its own thread
+                if once(expert._batches[0], rows):
+                    break
+                await asyncio.sleep(0.01)
+            else:
+                pytest.fail(f"never held once with {rows} rows")
+        for stream in streams:
+            await stream.aclose()
+
+
 async def test_leaving_frees_the_row(world):
     async with started(world) as expert:
         expert._members[0].ends = frozenset()  # it would end by itself

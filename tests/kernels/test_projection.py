@@ -149,6 +149,16 @@ def test_folding_keys_and_values_changes_no_projection(plan):
     near(got[plan.memory.rows_N], wanted[plan.memory.rows_N], torch.float64)
 
 
+def test_rows_of_whole_kilobytes_lie_a_line_further_apart(plan):
+    hidden = inputs(plan.memory, torch.float32)[0]
+    weights = [torch.randn(d, 256) for d in WIDTHS]
+    packed = project(hidden, weights, plan.memory)
+    assert packed.stride() == (256 + 16, 1)
+    near(packed, project(hidden, weights, plan.memory, implementation="reference"), torch.float32)
+    args = (hidden, weights, [], plan.memory.rows_N, plan.memory.n_rows, "cpu")
+    torch.library.opcheck(projection_operator, args)
+
+
 def test_operators_pass_opcheck(plan):
     hidden, weights, biases, _ = inputs(plan.memory, torch.float32)
     args = (hidden, weights, biases, plan.memory.rows_N, plan.memory.n_rows, "cpu")

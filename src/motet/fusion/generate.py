@@ -107,6 +107,8 @@ class FusedBatch(Batch):
         )
         if decoding:
             self._decoding = tuple(jobs), made
+            for row, job in enumerate(jobs):
+                job.memory = made.memory_of(row, job.memory)
         return made
 
     def clear(self) -> list[Job]:

@@ -11,14 +11,14 @@ of one request, H heads, D head width, P peers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from motet.fusion.layers import FusionLayers, Interaction
 from motet.fusion.text import Reading
-from motet.kernels import Fusion, Plan, Segment
+from motet.kernels import Fusion, Plan, Segment, new_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +147,18 @@ class Pass:
         plan = Plan.build(fusions, experts=layers.members, device=layers.device)
         return cls(layers, primary, plan, _project(layers, peers, plan), log_weight_P, tokens_BT)
 
+    def memory_of(self, row: int, memory: Memory) -> Memory:
+        """Return the memory of one request as a view of the packed rows, so that it is held once.
+
+        Parameters
+        ----------
+        row
+            The request's place in this pass, which was given `memory` for it.
+        """
+        rows = self._plan.rows_of(row)[1]
+        levels = tuple((k_MHD[rows], v_MHD[rows]) for k_MHD, v_MHD in self._levels)
+        return replace(memory, levels=levels) if memory.segments else memory
+
     def __call__(self, level: int, hidden_BTF: Tensor) -> Tensor | None:
         """Return the states after `level` with what the memory added; None where there is none."""
         if not self._plan.pairs:
@@ -181,13 +193,16 @@ def _project(
 
 def _pack(
     layers: FusionLayers, memories: Sequence[Memory], plan: Plan
-) -> list[tuple[Tensor, Tensor]]:
+) -> Sequence[tuple[Tensor, Tensor]]:
     """Return the memories of several requests as one batch of packed rows."""
+    if len(memories) == 1:
+        return memories[0].levels
     packed = []
     for level, interaction in enumerate(layers.levels):
-        shape = plan.memory.n_rows, interaction.heads, interaction.head_width
-        k_MHD = torch.zeros(shape, device=layers.device)
-        v_MHD = torch.zeros_like(k_MHD)
+        heads, width = interaction.heads, interaction.head_width
+        like = torch.empty(0, device=layers.device)
+        kv = [new_rows(like, plan.memory.n_rows, heads * width).zero_() for _ in range(2)]
+        k_MHD, v_MHD = (x.view(-1, heads, width) for x in kv)
         for b, memory in enumerate(memories):
             if memory.segments:
                 rows = plan.rows_of(b)[1]

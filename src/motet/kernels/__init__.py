@@ -15,6 +15,7 @@ from motet.kernels.dispatch import Implementation
 from motet.kernels.gated import project_back
 from motet.kernels.grouping import Fusion, Grouping, Plan, Segment
 from motet.kernels.projection import fold, project
+from motet.kernels.rows import new_rows
 from motet.kernels.statistics import Cost, Statistics, measure
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "attend",
     "fold",
     "measure",
+    "new_rows",
     "project",
     "project_back",
 ]

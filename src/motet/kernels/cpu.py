@@ -18,14 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motet.kernels.buckets import BucketWork, Tile
+from motet.kernels.cpu_calls import CpuWork
 from motet.kernels.cpu_products import attend_bucket_in_products
 from motet.kernels.masks import Masks
-
-FUSED_QUERIES = 256
-"""Queries of a fused call: tiles are joined up to this. Fewer skip more keys, but every call packs
-its keys anew. Two cores of an Intel Xeon with AMX, 1,518 queries of 4,303 keys in bf16: tiles of
-128 take 43 ms, of 256 36, of 512 36, one call 49; in fp32 94, 76, 93 and 107."""
 
 FEW_QUERIES = 4
 """Up to this many queries, converting bf16 keys to fp32 costs less than attending in bf16, without
@@ -39,26 +34,25 @@ def attend_cpu(
     bias_M: Tensor | None,
     visible_Q: Tensor,
     blind_Z: Tensor,
-    work: Sequence[BucketWork],
+    work: Sequence[CpuWork],
     masks: Masks,
     scale: float,
 ) -> Tensor:
     """Attend on the CPU; arguments as `motet.kernels.cross_attention.attend`.
 
-    `work` is the plan's buckets and tiles as host integers, `masks` what it keeps of them.
+    `work` is the plan's work as host integers, `masks` what it keeps from call to call.
     """
     in_products = q_QHD.dtype is torch.bfloat16 and products_win()
     out_QHD = None
-    for bucket_work in work:
+    for bucket, tiles, calls in work:
         if in_products:
             out_QHD = q_QHD.new_empty(q_QHD.shape) if out_QHD is None else out_QHD
             if attend_bucket_in_products(
-                q_QHD, k_MHD, v_MHD, bias_M, visible_Q, bucket_work, masks, scale, out_QHD
+                q_QHD, k_MHD, v_MHD, bias_M, visible_Q, bucket, tiles, masks, scale, out_QHD
             ):
                 continue
-        bucket, tiles = bucket_work
-        n, q0, queries, m0, memory = bucket
-        for tile in _joined(tiles) if len(tiles) > 1 else tiles:
+        for part, tile in calls:
+            n, q0, queries, m0, memory = part
             first, last, _, most = tile
             length = last - first
             q_nHTD = _heads_first(q_QHD, q0 + first, n, queries, length)
@@ -66,7 +60,7 @@ def attend_cpu(
             v_nHKD = _heads_first(v_MHD, m0, n, memory, most)
             if in_products and length <= FEW_QUERIES:
                 q_nHTD, k_nHKD, v_nHKD = q_nHTD.float(), k_nHKD.float(), v_nHKD.float()
-            mask = masks.of(bucket, tile, bias_M, visible_Q, q_nHTD.dtype)
+            mask = masks.of(part, tile, bias_M, visible_Q, q_nHTD.dtype)
             tile_nHTD = F.scaled_dot_product_attention(
                 q_nHTD, k_nHKD, v_nHKD, attn_mask=mask, scale=scale
             )
@@ -88,18 +82,6 @@ def attend_cpu(
 def products_win() -> bool:
     """Whether bf16 matrix products beat the fused kernel here: bf16 in hardware, no AMX."""
     return bool(torch.cpu._is_avx512_bf16_supported()) and not torch.cpu._is_amx_tile_supported()
-
-
-def _joined(tiles: Sequence[Tile]) -> list[Tile]:
-    """Join neighbouring tiles up to `FUSED_QUERIES` queries."""
-    joined = [tiles[0]]
-    for first, last, few, most in tiles[1:]:
-        start, stop, fewest, furthest = joined[-1]
-        if first == stop and last - start <= FUSED_QUERIES:
-            joined[-1] = start, last, min(fewest, few), max(furthest, most)
-        else:
-            joined.append((first, last, few, most))
-    return joined
 
 
 def _heads_first(x_RHD: Tensor, first: int, n: int, distance: int, length: int) -> Tensor:

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from motet.kernels.buckets import BucketWork, Tile
+from motet.kernels.buckets import Tile
 from motet.kernels.masks import Masks
 
 SCORES_PER_CALL = 2**22
@@ -50,7 +50,8 @@ def attend_bucket_in_products(
     v_MHD: Tensor,
     bias_M: Tensor | None,
     visible_Q: Tensor,
-    bucket_work: BucketWork,
+    bucket: Sequence[int],
+    tiles: Sequence[Tile],
     masks: Masks,
     scale: float,
     out_QHD: Tensor,
@@ -59,7 +60,6 @@ def attend_bucket_in_products(
 
     False, and nothing written, where the fused kernel is better: few queries, unless one is alone.
     """
-    bucket, tiles = bucket_work
     n, q0, queries, m0, memory = bucket
     if n * queries == 1:
         seen = slice(m0, m0 + tiles[0][3])

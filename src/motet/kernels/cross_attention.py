@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from motet.kernels.backward import attend_backward
-from motet.kernels.buckets import host_work
 from motet.kernels.cpu import attend_cpu
+from motet.kernels.cpu_calls import cpu_work
 from motet.kernels.dispatch import Implementation, choose, needs_operator
 from motet.kernels.grouping import Plan, PlanTensors
 from motet.kernels.masks import Masks
@@ -78,7 +78,7 @@ def attend(
     inputs = q_QHD, k_MHD, v_MHD, log_weight_M
     operator = needs_operator(*inputs)
     if implementation == "cpu" and not operator:
-        work, masks = plan.host_work, plan.masks
+        work, masks = plan.cpu_work, plan.masks
         return attend_cpu(*inputs, plan.visible_Q, plan.blind_Z, work, masks, scale)
     call = _operator if operator else _run
     out_QHD: Tensor = call(*inputs, *plan.tensors, scale, implementation)
@@ -128,7 +128,7 @@ def _run(
 
         plan = PlanTensors(visible, key_start, blind, work, buckets, tiles, query_tile)
         return attend_triton(q, k, v, bias, plan, scale)
-    work = host_work(buckets, tiles)
+    work = cpu_work(buckets, tiles)
     return attend_cpu(q, k, v, bias, visible, blind, work, Masks(), scale)
 
 

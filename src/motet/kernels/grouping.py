@@ -27,14 +27,13 @@ from torch import Tensor
 
 from motet.kernels.buckets import (
     Bucket,
-    BucketWork,
     cut_tiles,
     first_rows,
-    host_work,
     lay_out,
     make_buckets,
     table,
 )
+from motet.kernels.cpu_calls import CpuWork, cpu_work
 from motet.kernels.masks import Masks
 from motet.kernels.tokens import count_visible, flatten, sort_by, within
 
@@ -296,9 +295,9 @@ class Plan:
         )
 
     @cached_property
-    def host_work(self) -> list[BucketWork]:
-        """The buckets and their tiles as host integers."""
-        return host_work(self.buckets_G5, self.tiles_W5)
+    def cpu_work(self) -> list[CpuWork]:
+        """The buckets, their tiles and the calls that cover them, as host integers."""
+        return cpu_work(self.buckets_G5, self.tiles_W5)
 
     @cached_property
     def masks(self) -> Masks:
