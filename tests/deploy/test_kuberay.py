@@ -2,17 +2,20 @@
 
 import gzip
 import json
+import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 import yaml
+from ray.autoscaler._private.kuberay.autoscaling_config import _get_custom_resources
 from ray.serve.schema import ServeDeploySchema
 from typer.testing import CliRunner
 
 from motet.cli.main import app
-from motet.config import load, load_as
-from motet.deploy import kuberay
+from motet.config import load, load_as, parse
+from motet.deploy import kuberay, pools
 from motet.errors import ConfigError
 
 VALUES = Path("deploy/values.yaml")
@@ -94,6 +97,55 @@ def test_what_the_values_say(tmp_path):
     assert plain["resources"]["limits"] == {"cpu": "1.5", "memory": "8192Mi"}
 
 
+PLANNED = """
+version: 1
+experts:
+  - {id: a, engine: fake-pool, resources: {gpus: 0.5, device: gpu-0}}
+  - {id: b, engine: fake-pool, resources: {gpus: 1, device: gpu-1}}
+routers: {r: {kind: constant, expert: a}}
+compositions: {auto: {router: r}}
+"""
+DEVICES = """
+image: i
+workers:
+  - {name: h100, gpus: 1, devices: [gpu-0, gpu-1]}
+  - {name: cpu, most: 2}
+"""
+
+
+def test_a_planned_device_is_a_pod(schema, tmp_path):
+    made = kuberay.of(parse(PLANNED), values(tmp_path, DEVICES))
+    jsonschema.validate(made, schema)
+    groups = made["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    assert [g["groupName"] for g in groups] == ["h100-gpu-0", "h100-gpu-1", "cpu"]
+    for number, group in enumerate(groups[:2]):
+        assert group["minReplicas"] == group["replicas"] == group["maxReplicas"] == 1
+        wanted = {f"motet-gpu-{number}": 1}
+        start = group["rayStartParams"]
+        assert _get_custom_resources({}, start, "") == wanted  # as the autoscaler reads it
+        assert json.loads(*shlex.split(start["resources"])) == wanted  # and a shell
+    assert groups[2]["rayStartParams"] == {}
+    (container,) = groups[2]["template"]["spec"]["containers"]
+    assert {"name": "MOTET_DEVICES", "value": "gpu-0,gpu-1"} in container["env"]
+
+
+def test_a_planned_device_without_a_pod_is_named(tmp_path):
+    one = values(tmp_path, DEVICES.replace("gpu-0, ", ""))
+    with pytest.raises(ConfigError, match="no workers have the device gpu-0; they have gpu-1"):
+        kuberay.of(parse(PLANNED), one)
+    nobody = values(tmp_path, "image: i\nworkers: [{name: a}]")
+    kuberay.of(parse(PLANNED), nobody)  # Ray chooses
+
+
+@pytest.mark.parametrize(("announced", "pinned"), [("gpu-0,gpu-1", True), ("gpu-10", False)])
+def test_a_pool_waits_for_a_pod_that_is_announced(monkeypatch, announced, pinned):
+    monkeypatch.setenv("MOTET_DEVICES", announced)
+    connected = SimpleNamespace(is_initialized=lambda: True, cluster_resources=dict)
+    monkeypatch.setattr(pools, "ray", connected)
+    found = pools.pin(parse(PLANNED).config.experts[1], 1.0)
+    assert found == ({"motet-gpu-1": 1.0} if pinned else {})
+
+
 def test_the_shipped_manifest_is_what_the_command_writes(tmp_path):
     out = tmp_path / "rayservice.yaml"
     done = CliRunner().invoke(app, ["deploy", "--values", str(VALUES), "-o", str(out)])
@@ -110,6 +162,12 @@ def test_the_shipped_manifest_is_what_the_command_writes(tmp_path):
             "values.yaml:2: .*'lest'. Did you mean 'least'",
         ),
         ("image: i\nworkers: [{name: a, least: 3}]", "least 3 is more than most 1"),
+        ("image: i\nworkers: [{name: a, devices: [g], most: 2}]", "leave least and most out"),
+        ("image: i\nworkers: [{name: a, devices: [g], gpus: 2}]", "one device, but has 2 GPUs"),
+        (
+            "image: i\nworkers: [{name: a, devices: [g]}, {name: b, devices: [g]}]",
+            "device g is named more than once",
+        ),
         ("image: i\nworkers: []", "workers: .*at least 1 item"),
         ("workers: [{name: a}]", "'image' is required"),
         ("image: i\nname: Motet\nworkers: [{name: a}]", "values.yaml:2: name"),

@@ -76,9 +76,9 @@ class Resources(Options):
     memory: ByteSize | None = None
     """Memory for the key-value cache, such as `2GiB`; the engine's default when absent."""
     device: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
-    """Planned device that replicas live on, such as `gpu-0`: on the Ray node that was started with
-    `--resources='{"motet-gpu-0": 1}'`. Where no node was, Ray chooses. `motet deploy --plan` writes
-    it."""
+    """Planned device that replicas live on, such as `h100-0`: on the Ray node that was started with
+    `--resources='{"motet-h100-0": 1}'`. Where no node was, Ray chooses. `motet deploy --plan`
+    writes it."""
     replicas: Replicas = Replicas()
     """Bounds of autoscaling."""
 

@@ -7,6 +7,8 @@ traffic to a new cluster share by share, and need the Gateway API and KubeRay's 
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +17,12 @@ from pydantic import ByteSize, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from motet.config import Document, Options
 from motet.deploy import cluster, serve_config
+from motet.deploy.names import DEVICES, device_resource
+from motet.errors import ConfigError
 
 _NAME = Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
+# Behind a name and a dash it is the label of a group, which has 63 characters at most.
+_DEVICE = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?$")]
 # A pod's loopback is nobody else's; the cluster's network and `service.api_keys` guard it.
 _EVERYWHERE = "0.0.0.0"  # noqa: S104
 _CACHE = "/var/cache/motet"
@@ -47,11 +53,18 @@ class Workers(Node):
     """Pods that load may call for."""
     node_selector: dict[str, str] = Field(default_factory=dict)
     """Labels of the machines that may run them."""
+    devices: list[_DEVICE] = Field(default_factory=list)
+    """Planned devices, such as h100-0. Each is one pod of this kind that is always there, and holds
+    what is planned on it."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> Workers:
+    def _consistent(self) -> Workers:
         if self.least > self.most:
             raise ValueError(f"least {self.least} is more than most {self.most}")
+        if self.devices and {"least", "most"} & self.model_fields_set:
+            raise ValueError("with devices there is one pod each: leave least and most out")
+        if self.devices and self.gpus > 1:
+            raise ValueError(f"a pod is one device, but has {self.gpus} GPUs")
         return self
 
 
@@ -88,9 +101,28 @@ class Values(Options):
     upgrade: Upgrade | None = None
     """How a changed config is rolled out."""
 
+    @property
+    def devices(self) -> list[str]:
+        """The planned devices of all groups."""
+        return [device for group in self.workers for device in group.devices]
+
+    @model_validator(mode="after")
+    def _one_pod_each(self) -> Values:
+        twice = [device for device, count in Counter(self.devices).items() if count > 1]
+        if twice:
+            raise ValueError(f"device {twice[0]} is named more than once")
+        return self
+
 
 def of(document: Document, values: Values) -> dict[str, Any]:
-    """Return the RayService of `document` as plain values."""
+    """Return the RayService of `document` as plain values.
+
+    Raises
+    ------
+    ConfigError
+        The workers have devices, but not one that an expert is planned on.
+    """
+    _check_devices(document, values.devices)
     content = serve_config.of(document.with_folder(Path(values.folder)))
     content["http_options"]["host"] = _EVERYWHERE
     port = document.config.service.port
@@ -110,18 +142,37 @@ def of(document: Document, values: Values) -> dict[str, Any]:
                     "template": _pod(values, values.head, "ray-head", port),
                 },
                 "workerGroupSpecs": [
-                    {
-                        "groupName": group.name,
-                        "replicas": max(group.least, 1),
-                        "minReplicas": group.least,
-                        "maxReplicas": group.most,
-                        "rayStartParams": {},
-                        "template": _pod(values, group, "ray-worker", port),
-                    }
+                    _group(values, group, device, port)
                     for group in values.workers
+                    for device in group.devices or (None,)
                 ],
             },
         },
+    }
+
+
+def _check_devices(document: Document, devices: list[str]) -> None:
+    problems = []
+    for number, entry in enumerate(document.config.experts):
+        planned = entry.resources.device
+        if devices and planned is not None and planned not in devices:
+            at = ("experts", number, "resources", "device")
+            reason = f"no workers have the device {planned}; they have {', '.join(devices)}."
+            problems.append(document.problem(at, reason))
+    if problems:
+        raise ConfigError(problems, hint="Add it to `devices` of a group in the values file.")
+
+
+def _group(values: Values, group: Workers, device: str | None, port: int) -> dict[str, Any]:
+    # KubeRay pastes this into a shell's command, so it is quoted once more.
+    owned = json.dumps(json.dumps({device_resource(device): 1})) if device else None
+    return {
+        "groupName": group.name if device is None else f"{group.name}-{device}",
+        "replicas": max(group.least, 1),
+        "minReplicas": group.least,
+        "maxReplicas": group.most,
+        "rayStartParams": {"resources": owned} if owned else {},
+        "template": _pod(values, group, "ray-worker", port),
     }
 
 
@@ -149,6 +200,8 @@ def _pod(values: Values, node: Node, container: str, port: int) -> dict[str, Any
         "MOTET_CACHE": _CACHE,
         "PROMETHEUS_MULTIPROC_DIR": _METRICS,
     }
+    if values.devices:
+        env[DEVICES] = ",".join(values.devices)
     cache = (
         {"persistentVolumeClaim": {"claimName": values.cache_claim}}
         if values.cache_claim

@@ -16,6 +16,11 @@ DOOR = "-door"
 """How the root of a pool's application ends, where that is not the pool itself."""
 
 
+DEVICES = "MOTET_DEVICES"
+"""Environment variable with the planned devices that a cluster has, though their nodes may not be
+up when a pool is deployed; names with commas between them."""
+
+
 def device_resource(device: str) -> str:
     """Return the custom resource of Ray that the node of a planned device has."""
     return f"motet-{device}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -20,7 +21,7 @@ from ray.serve.config import RequestRouterConfig
 from ray.serve.deployment import Application
 
 from motet.config import ExpertEntry
-from motet.deploy.names import DOOR, Parcel, device_resource, pool_of
+from motet.deploy.names import DEVICES, DOOR, Parcel, device_resource, pool_of
 from motet.deploy.prefix_router import PrefixRouter
 from motet.deploy.residence import Residence, gpus_here, node_id
 from motet.errors import MotetError
@@ -149,13 +150,15 @@ def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = Fal
 def pin(entry: ExpertEntry, share: float) -> dict[str, float]:
     """Return the custom resources that keep a replica on the node of its planned device.
 
-    None where no node of the connected Ray was started with that device: Ray chooses then.
+    None where no node of the connected Ray was started with that device, nor will be: Ray chooses
+    then.
     """
     device = entry.resources.device
     if device is None or not ray.is_initialized():
         return {}
     name = device_resource(device)
-    if name not in ray.cluster_resources():
+    announced = os.environ.get(DEVICES, "").split(",")
+    if device not in announced and name not in ray.cluster_resources():
         log.warning("no node has %s: Ray chooses where %s lives", name, entry.id)
         return {}
     return {name: share or SEAT}
