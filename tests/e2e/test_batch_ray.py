@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.batch.helpers import line, read, write
+from tests.conftest import free_port, wait_for
 from tests.e2e.conftest import motet
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
@@ -35,6 +37,69 @@ def test_groups_run_on_the_cluster(joined_ray, tmp_path):
     assert [each["custom_id"] for each in read(tmp_path / "out.jsonl")][:3] == ["q0", "q1", "q3"]
     error = read(tmp_path / "out.errors.jsonl")[0]["response"]["body"]["error"]
     assert error["code"] == "expert_rejected"
+
+
+SWAPPED = """
+version: 1
+experts:
+  - {id: x, engine: fake-pool, tokens: [ex], resources: {memory: 1MiB}}
+  - {id: y, engine: fake-pool, tokens: [why], resources: {memory: 1MiB}}
+routers: {r: {kind: constant, expert: x}}
+compositions: {auto: {router: r}}
+residency: {memory: 1MiB, turn_s: 0.2}
+"""
+BESIDE = """
+import asyncio, json, pathlib, sys
+from motet.config import parse
+from motet.deploy.batch_pools import PoolLoader
+from tests.batch.helpers import line, run_batch
+
+folder, fleet, address = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+who = {}
+
+class Joined(PoolLoader):
+    def __init__(self, experts, broken):
+        super().__init__(parse(fleet, folder=folder), experts, address)
+
+    def expert(self, expert):
+        found = super().expert(expert)
+        who[expert] = type(found).__name__
+        return found
+
+lines = [line(f"q{n}", f"text {n}", model="xy"[n % 2]) for n in range(12)]
+done = asyncio.run(run_batch(folder, lines, fleet=fleet, memory=None, loader=Joined))
+print(json.dumps([who, sorted(done.texts.values()), done.errors]))
+"""
+
+
+def test_a_batch_waits_its_turn_at_the_pools_of_a_service(joined_ray, tmp_path):
+    """Their engines share a memory that holds one: a batch leases them as requests do."""
+    address, env = joined_ray
+    port = free_port()
+    fleet = f"service: {{port: {port}}}\n{SWAPPED}"
+    (tmp_path / "experts.yaml").write_text(fleet)
+    deploy = motet("deploy", tmp_path / "experts.yaml", "--address", address)
+    subprocess.run(deploy, env=env, check=True, capture_output=True, timeout=90)
+    url = f"http://127.0.0.1:{port}"
+
+    def states():
+        try:
+            ready = httpx.get(f"{url}/ready", timeout=10)
+            experts = ready.json()["experts"].values()
+        except (httpx.TransportError, ValueError):  # nobody there yet, or Serve alone
+            return []
+        return sorted(about["state"] for about in experts)
+
+    wait_for(lambda: states() == ["asleep", "ready"], 90)
+    done = subprocess.run(
+        [sys.executable, "-c", BESIDE, str(tmp_path), fleet, address],
+        cwd=Path(__file__).parents[2], env=env, capture_output=True, text=True, timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    who, texts, errors = json.loads(done.stdout.splitlines()[-1])
+    assert who == {"x": "LeasedExpert", "y": "LeasedExpert"}
+    assert ([text.strip() for text in texts], errors) == (["ex"] * 6 + ["why"] * 6, [])
+    assert states() == ["asleep", "ready"]  # the pools are the service's, and stay
 
 
 POOLS = """
