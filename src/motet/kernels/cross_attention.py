@@ -128,8 +128,7 @@ def _run(
 
         plan = PlanTensors(visible, key_start, blind, work, buckets, tiles, query_tile)
         return attend_triton(q, k, v, bias, plan, scale)
-    work = cpu_work(buckets, tiles)
-    return attend_cpu(q, k, v, bias, visible, blind, work, Masks(), scale)
+    return attend_cpu(q, k, v, bias, visible, blind, cpu_work(buckets, tiles), Masks(), scale)
 
 
 def _run_backward(

@@ -54,7 +54,7 @@ class Masks:
         if bias_M is not self._bias_M or version != self._version:
             self._bias_M, self._version, self._cells = bias_M, version, 0
             self._kept.clear()
-        key = bucket[1] + tile[0], tile[1], dtype
+        key = bucket[1] + tile[0], tile[1], dtype  # one tile of a plan starts at that row
         if key in self._kept:
             return self._kept[key]
         mask = make_mask(bucket, tile, bias_M, visible_Q, dtype)
