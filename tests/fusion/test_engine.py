@@ -5,6 +5,7 @@ import json
 from contextlib import asynccontextmanager
 
 import pytest
+import torch
 from tests.conftest import running, wait_for
 from tests.fusion.world import QUESTIONS, make_world, opened
 
@@ -140,29 +141,28 @@ async def test_a_peer_that_fails_leaves_the_answer_without_it(world, broken, lef
 
 async def test_what_peers_have_read_is_held_once(world):
     """A batch packs the memories of its rows, and keeps no other copy, whoever comes and goes."""
+    from motet.fusion.generate import FusedBatch
 
     def stores(pairs):
         return {x.untyped_storage().data_ptr() for pair in pairs for x in pair}
 
-    def once(batch, rows):
-        if not batch._decoding or len(batch._decoding[0]) != rows:
-            return False
+    def step(batch):
+        batch.step()
         jobs, made = batch._decoding
-        return {s for job in jobs for s in stores(job.memory.levels)} == stores(made._levels)
+        assert {s for job in jobs for s in stores(job.memory.levels)} == stores(made._levels)
+        return len(jobs)
 
     async with started(world) as expert:
         expert._members[0].ends = frozenset()  # answers would end by themselves
-        streams = [expert.stream(ask(q, max_tokens=200)) for q in QUESTIONS[:3]]
-        for rows, stream in enumerate(streams, 1):
-            await anext(stream)
-            for _ in range(500):  # the batch goes on meanwhile, in its own thread
-                if once(expert._batches[0], rows):
-                    break
-                await asyncio.sleep(0.01)
-            else:
-                pytest.fail(f"never held once with {rows} rows")
-        for stream in streams:
-            await stream.aclose()
+        batch = FusedBatch(expert._layers, 0, expert._members, 0)
+        with torch.inference_mode():
+            for rows, question in enumerate(QUESTIONS[:3], 1):
+                job = expert._job(ask(question, max_tokens=50), asyncio.get_running_loop())
+                for _ in batch.read(job):
+                    pass
+                assert step(batch) == rows
+            batch.keep([False, True, True])
+            assert step(batch) == 2
 
 
 async def test_leaving_frees_the_row(world):
