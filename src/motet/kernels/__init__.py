@@ -13,10 +13,11 @@ imports torch but not Triton.
 from motet.kernels.cross_attention import attend
 from motet.kernels.dispatch import Implementation
 from motet.kernels.gated import project_back
-from motet.kernels.grouping import Fusion, Grouping, Plan, Segment
+from motet.kernels.grouping import Grouping, Plan
 from motet.kernels.projection import fold, project
 from motet.kernels.rows import new_rows
 from motet.kernels.statistics import Cost, Statistics, measure
+from motet.kernels.tokens import Fusion, Segment
 
 __all__ = [
     "Cost",

@@ -35,37 +35,20 @@ from motet.kernels.buckets import (
 )
 from motet.kernels.cpu_calls import CpuWork, cpu_work
 from motet.kernels.masks import Masks
-from motet.kernels.tokens import count_visible, flatten, sort_by, within
+from motet.kernels.tokens import (
+    Fusion,
+    check_fusions,
+    count_visible,
+    flatten,
+    sort_by,
+    within,
+)
 
 SMALLEST_LOG_WEIGHT = -1e4
 """Log weights are raised to this: e^-10000 is 0 in every dtype, and infinities breed nan."""
 
 QUERY_TILE = 128
 """Queries in one tile of work: 128 rows feed a Hopper warpgroup pair and a CPU core's L2 alike."""
-
-
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """The tokens that one expert reads for one request.
-
-    Attributes
-    ----------
-    expert
-        Index of the expert, from 0.
-    ends
-        Byte offset, in the text all experts share, of the end of each token: integers [T].
-    """
-
-    expert: int
-    ends: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Fusion:
-    """What one request brings to the batch: the primary asks, the peers are asked."""
-
-    primary: Segment
-    peers: Sequence[Segment] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +198,9 @@ class Plan:
             There is no request, an expert is not in [0, experts), byte ends are not a vector of
             integers of zero or more, or `query_tile` is not a power of two.
         """
-        _check(fusions, experts, query_tile)
+        if query_tile < 1 or query_tile & (query_tile - 1):
+            raise ValueError(f"query_tile must be a power of two, got {query_tile}")
+        check_fusions(fusions, experts)
         memory_lengths = [sum(len(peer.ends) for peer in fusion.peers) for fusion in fusions]
         buckets = make_buckets([len(fusion.primary.ends) for fusion in fusions], memory_lengths)
         _, memory_start_B = first_rows(buckets)
@@ -395,27 +380,3 @@ def _with_queries(
         buckets=tuple(buckets),
         pairs=pairs,
     )
-
-
-def _check(fusions: Sequence[Fusion], experts: int, query_tile: int) -> None:
-    if not fusions:
-        raise ValueError("a plan needs at least one request, got 0")
-    if query_tile < 1 or query_tile & (query_tile - 1):
-        raise ValueError(f"query_tile must be a power of two, got {query_tile}")
-    for b, fusion in enumerate(fusions):
-        for segment in (fusion.primary, *fusion.peers):
-            if not 0 <= segment.expert < experts:
-                raise ValueError(
-                    f"request {b} names expert {segment.expert}, but there are {experts} experts"
-                )
-            ends = segment.ends
-            if ends.ndim != 1 or ends.is_floating_point() or ends.dtype == torch.bool:
-                raise ValueError(
-                    f"request {b}, expert {segment.expert}: byte ends are a vector of integers, "
-                    f"got {ends.dtype} of shape {tuple(ends.shape)}"
-                )
-            if len(ends) and int(ends.min()) < 0:
-                raise ValueError(
-                    f"request {b}, expert {segment.expert}: byte ends start at 0, "
-                    f"got {int(ends.min())}"
-                )

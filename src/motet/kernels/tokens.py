@@ -1,4 +1,4 @@
-"""Integer work on the tokens of a batch: where they are, in which order, and what they see.
+"""The tokens of a batch, as requests bring them: where they are, in which order, what they see.
 
 Shape suffixes: B requests, N tokens, M memory tokens.
 """
@@ -6,13 +6,57 @@ Shape suffixes: B requests, N tokens, M memory tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from motet.kernels.grouping import Segment
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """The tokens that one expert reads for one request.
+
+    Attributes
+    ----------
+    expert
+        Index of the expert, from 0.
+    ends
+        Byte offset, in the text all experts share, of the end of each token: integers [T].
+    """
+
+    expert: int
+    ends: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Fusion:
+    """What one request brings to the batch: the primary asks, the peers are asked."""
+
+    primary: Segment
+    peers: Sequence[Segment] = ()
+
+
+def check_fusions(fusions: Sequence[Fusion], experts: int) -> None:
+    """Raise ValueError unless there are requests, of these experts, with proper byte ends."""
+    if not fusions:
+        raise ValueError("a plan needs at least one request, got 0")
+    for b, fusion in enumerate(fusions):
+        for segment in (fusion.primary, *fusion.peers):
+            if not 0 <= segment.expert < experts:
+                raise ValueError(
+                    f"request {b} names expert {segment.expert}, but there are {experts} experts"
+                )
+            ends = segment.ends
+            if ends.ndim != 1 or ends.is_floating_point() or ends.dtype == torch.bool:
+                raise ValueError(
+                    f"request {b}, expert {segment.expert}: byte ends are a vector of integers, "
+                    f"got {ends.dtype} of shape {tuple(ends.shape)}"
+                )
+            if len(ends) and int(ends.min()) < 0:
+                raise ValueError(
+                    f"request {b}, expert {segment.expert}: byte ends start at 0, "
+                    f"got {int(ends.min())}"
+                )
 
 
 def flatten(segments: Sequence[Segment]) -> tuple[Tensor, Tensor, Tensor]:
