@@ -6,7 +6,8 @@ set size) is read, of the ingress replicas and of the expert's pool. The real ex
 values have so few pages that warm-up touches them all: they would look like growth. The first two
 fifths are warm-up. The figure is the slope of a line through the rest, beside the slope that noise
 alone would allow: 2 standard errors. Before and after the real expert, which is slow, nothing is
-asked for a while: what an ingress grows by then, it does not owe to requests.
+asked for a while: what an ingress grows by then, it does not owe to requests. Another control is
+Ray's own manager of its proxy, a process on every node without a line of Motet's.
 
 Run as `python benchmarks/soak.py [--quick] [--json FILE] [--out]`.
 """
@@ -36,6 +37,12 @@ CHUNKS = 25
 WARM_UP = 2 * CHUNKS // 5
 PER = ("10k", "minute")
 COUNTS = {"fake": 20_000, "pooled": 20_000, "idle": 0, "real": 500, "idle again": 0}
+TITLES = {
+    "ingress": "ServeReplica:motet:",
+    "pool": "ServeReplica:motet-pool-",
+    "ray": "HAProxyManager",
+}
+"""How the processes of each part are called in Ray; a pool's goes on with its expert."""
 PAUSE_S = 4.0
 """Seconds of a chunk in which nothing is asked; about those of a chunk of the real expert."""
 
@@ -96,7 +103,7 @@ async def soak(url: str, model: str, requests: int, parts: tuple[str, ...]) -> N
                 await ask(client, model, requests // CHUNKS)
             else:
                 await asyncio.sleep(PAUSE_S)
-            titles = {"ingress": "ServeReplica:motet:", "pool": f"ServeReplica:motet-pool-{model}"}
+            titles = TITLES | {"pool": TITLES["pool"] + model}
             memory = [memory_mib(titles[part]) for part in parts]
             found.append([time.monotonic() - began, *memory])
     return np.array(found)
@@ -136,7 +143,8 @@ def main() -> None:
             _wait_for_real(url)
         slopes: dict[str, dict[str, Slope]] = {}
         for model, count in counts.items():
-            parts = ("ingress", "pool") if model in ("pooled", "real") else ("ingress",)
+            pools = ("pool",) if model in ("pooled", "real") else ()
+            parts = ("ingress", *pools, "ray")
             read = asyncio.run(soak(url, model, count, parts))
             asked = np.arange(1, CHUNKS + 1) * (count / CHUNKS) / 10_000
             for column, part in zip(read.T[1:], parts, strict=True):
