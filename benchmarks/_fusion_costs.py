@@ -82,7 +82,7 @@ def memory(plain: Any, fused: Any, own: Any, layers: Any) -> dict[str, float]:
     weights, trained = size(own.model.parameters()), size(layers.state_dict().values())
     alone, beside = size(kept(plain)), size(kept(fused))
     read = sum(row.length for row in plain.rows)
-    extra = size(remembered) + size(packed)
+    extra = size([*remembered, *packed])
     return {
         "layers_bytes_vs_primary": trained / weights,
         "memory_per_peer_token_vs_kv": size(remembered) / tokens / (alone / read),
