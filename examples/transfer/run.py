@@ -2,8 +2,8 @@
 
 A LoRA adapter teaches Gemma 3 270M facts about invented towns. SmolLM2 has never seen them. Their
 fusion is trained on the questions about some of the towns and asked about others, in a wording it
-has not met. Everything goes to `work/`, and what is there is not made again. Ten to forty minutes on
-two cores. Needs `pip install 'motet[cpu,train]'`.
+has not met. Everything goes to `work/`, and what is there is not made again. Ten to forty minutes
+on two cores. Needs `pip install 'motet[cpu,train]'`.
 """
 
 from __future__ import annotations
