@@ -100,9 +100,6 @@ async def replay(config: Path, trace: list[dict[str, Any]], policy: str) -> dict
     assert service.swapper is not None
     watcher = Watcher()
     service.swapper.watcher = watcher
-    # Else the first load would count the libraries as its own.
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
-
     peak = Peak()
     loop = asyncio.get_running_loop()
     tokens, ends, faults = [0] * len(trace), [0.0] * len(trace), []
@@ -199,7 +196,10 @@ def main() -> None:
     """Run what the arguments say."""
     config, trace_file, what = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     import torch
-    import transformers.models.llama.modeling_llama  # noqa: F401  # importing takes memory too
+
+    # Else the first load would count the libraries as its own.
+    import transformers.models.llama.modeling_llama  # noqa: F401
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
     torch.set_num_threads(2)
     trace = json.loads(trace_file.read_text())

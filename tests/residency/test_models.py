@@ -1,8 +1,6 @@
 """Real models over the memory budget: answers as ever, and resident memory within the bound."""
 
 import asyncio
-import ctypes
-import gc
 import os
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 from motet.composer.service import Motet
 from motet.config import parse
 from motet.errors import MotetError
-from motet.residency.engines import LocalEngines
+from motet.residency.engines import LocalEngines, _free
 from motet.types import State
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -45,8 +43,7 @@ async def test_two_models_share_room_for_one():
     motet = Motet(parse(CONFIG, folder=Path.cwd()))
     assert isinstance(motet.swapper.engines, LocalEngines)
     # What other tests have freed would be given back meanwhile, and count against the models.
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
+    _free()
     before, most = anonymous(), 0
 
     async def watch():

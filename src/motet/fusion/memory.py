@@ -155,9 +155,11 @@ class Pass:
         row
             The request's place in this pass, which was given `memory` for it.
         """
+        if not memory.segments:
+            return memory
         rows = self._plan.rows_of(row)[1]
         levels = tuple((k_MHD[rows], v_MHD[rows]) for k_MHD, v_MHD in self._levels)
-        return replace(memory, levels=levels) if memory.segments else memory
+        return replace(memory, levels=levels)
 
     def __call__(self, level: int, hidden_BTF: Tensor) -> Tensor | None:
         """Return the states after `level` with what the memory added; None where there is none."""

@@ -1,6 +1,6 @@
 """Ragged cross-attention on a CPU: tiles of queries over prefixes of keys, by strided views.
 
-One `scaled_dot_product_attention` serves a tile of all requests of a bucket, over the keys that the
+One `scaled_dot_product_attention` serves a tile of requests of a bucket, over the keys that the
 tile can see: about half of them. The fused kernel runs at the speed of the machine's matrix
 products in fp32, fp64 and fp16, and in bf16 on a core with matrix units (AMX). On other cores bf16
 goes to `motet.kernels.cpu_products`, but for short queries.
