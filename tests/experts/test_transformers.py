@@ -1,7 +1,9 @@
 """The engine `transformers`, on tiny random models, and on a real one where marked `engine`."""
 
 import asyncio
+import gc
 import math
+import weakref
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from motet.errors import (
 )
 from motet.experts import ENGINES
 from motet.experts._decoding import Detokenizer, StopFilter, pick
+from motet.experts._loading import load_model
 from motet.experts.transformers import TransformersExpert, TransformersOptions
 from motet.types import Capability, Request, State
 from motet.weights import Setting, default_cache
@@ -288,6 +291,30 @@ async def test_life(tiny):
     with pytest.raises(ExpertUnavailable):
         async for _ in stream:
             pass
+
+
+async def test_closing_frees_the_weights_whatever_the_collector_does(tiny):
+    expert = expert_of(tiny["llama"])
+    await expert.start()
+    await answer(expert, ask())
+    weights = [weakref.ref(weight) for model in expert._models for weight in model.parameters()]
+    gc.disable()
+    try:
+        await expert.close()
+        assert weights and not [weight for weight in weights if weight() is not None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("kind", ["llama", "gemma3"])
+def test_sixteen_bits_are_those_of_transformers(tiny, kind):
+    model, _ = load_model(str(tiny[kind]), Setting(Path.cwd(), default_cache()), "bfloat16", "cpu")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tiny[kind], dtype=torch.bfloat16)
+    tokens = torch.arange(200)[None] % 250
+    with torch.inference_mode():
+        ours, same = model(tokens).logits, theirs.eval()(tokens).logits
+    assert model.dtype == torch.bfloat16
+    assert torch.equal(ours, same)  # rounded frequencies would turn late positions wrongly
 
 
 async def test_a_bad_start_says_why(tmp_path):

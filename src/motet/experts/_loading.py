@@ -44,7 +44,7 @@ def load_model(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with _ONE_AT_A_TIME:  # nor does transformers' lazy module survive two first imports at once
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
         from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
@@ -54,13 +54,25 @@ def load_model(
     try:
         with _ONE_AT_A_TIME:
             tokenizer = AutoTokenizer.from_pretrained(source)
-            model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
+            own = AutoConfig.from_pretrained(source).get_text_config(decoder=True).dtype
+            # In its format at once: a cast afterwards would also round what stays in float32 in
+            # every format, such as the rotary frequencies, and hold weights twice meanwhile.
+            model = AutoModelForCausalLM.from_pretrained(source, dtype=_dtype(dtype, own, device))
     except (OSError, ValueError, ImportError) as error:  # how transformers says it cannot
         raise SourceError(f"Model {name!r} cannot be loaded: {error}") from error
-    model = model.to(device=device, dtype=_dtype(dtype, model.dtype, device))
+    model = model.to(device)
     for adapter in adapters:
         model = _merged(model, setting.folder / adapter.expanduser())
     return model.eval(), tokenizer
+
+
+def release(model: Any) -> None:
+    """Free the weights of a model that nobody runs any more, and ever will.
+
+    Models hold themselves in circles, and the collector comes when it likes: while it is at one on
+    some thread, asking for it on another does nothing.
+    """
+    model.to("meta")
 
 
 def _merged(model: Any, adapter: Path) -> Any:
@@ -144,7 +156,7 @@ def number_format(device: str) -> str:
 
 
 def _dtype(wanted: str, own: Any, device: str) -> Any:
-    """Return the torch dtype to run in.
+    """Return the torch dtype to run in; `own` is the config's, None where it names none.
 
     On a CPU with bfloat16 instructions that format is about twice as fast as float32, alone and
     in a batch, as decoding waits for memory; without them it is emulated, and slower.
@@ -154,6 +166,6 @@ def _dtype(wanted: str, own: Any, device: str) -> Any:
     if wanted != "auto":
         return getattr(torch, wanted)
     if device != "cpu":
-        return own
+        return own or "auto"
     fast = torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if fast and own is not torch.float32 else torch.float32
+    return torch.bfloat16 if fast and own not in (None, torch.float32) else torch.float32

@@ -22,7 +22,7 @@ from motet.errors import (
 )
 from motet.experts._batching import Job, Worker
 from motet.experts._decoding import Choice, Sampling, Vocabulary
-from motet.experts._loading import end_tokens, load_model, read_template, write_chat
+from motet.experts._loading import end_tokens, load_model, read_template, release, write_chat
 from motet.experts._rows import Batch, can_batch
 from motet.experts.base import Expert
 from motet.types import Capability, Chunk, Health, Request, State
@@ -87,6 +87,7 @@ class TransformersExpert(Expert):
         super().__init__(entry, options, setting)
         self._health = Health(State.STARTING, "weights are not loaded yet")
         self._worker: Worker | None = None
+        self._models: list[Any] = []
         self._batch: Batch | None = None
         self._tokenizer: Any = None
         self._vocabulary: Any = None
@@ -163,7 +164,10 @@ class TransformersExpert(Expert):
             worker.close()
             if worker.is_alive():
                 await asyncio.to_thread(worker.join)
-        self._tokenizing.shutdown(wait=False)
+        # What it is at may run a model too, and its request learns of the end from the worker.
+        await asyncio.to_thread(self._tokenizing.shutdown)
+        while self._models:
+            release(self._models.pop())
 
     def _job(self, request: Request, loop: asyncio.AbstractEventLoop) -> Job:
         """Return the work that `request` is."""
@@ -183,6 +187,7 @@ class TransformersExpert(Expert):
         model, self._tokenizer = load_model(
             options.model, self.setting, options.dtype, options.device, adapters
         )
+        self._models.append(model)
         self._vocabulary = Vocabulary(self._tokenizer)
         self._chats = bool(self._template or self._tokenizer.chat_template)
         self._ends = end_tokens(model, self._tokenizer)

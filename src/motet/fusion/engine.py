@@ -83,12 +83,13 @@ class LatentExpert(TransformersExpert):
         try:
             card = self._fusion = read_card(self._artifact)
             self._layers = load_layers(self._artifact, card)
-            self._members = [
-                load_trained_member(
-                    card, member, self.setting, dtype=options.dtype, device=options.device
+            self._members = []
+            for each in card.members:
+                member = load_trained_member(
+                    card, each, self.setting, dtype=options.dtype, device=options.device
                 )
-                for member in card.members
-            ]
+                self._members.append(member)
+                self._models.append(member.model)
         except ArtifactError as error:
             raise SourceError(
                 f"Expert {self.entry.id!r}: {error.message}", hint=error.hint

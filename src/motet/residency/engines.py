@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import gc
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -86,6 +85,9 @@ class LocalEngines:
             except BaseException:
                 await expert.close()
                 raise
+            finally:
+                if expert.home != "ingress":
+                    await asyncio.to_thread(_trim)  # loading leaves behind what it has converted
         self._up[engine] = expert
 
     async def health(self, engine: str) -> Health:
@@ -105,20 +107,17 @@ class LocalEngines:
         expert = self._up.pop(engine)
         await expert.close()
         if expert.home != "ingress":
-            del expert
-            await asyncio.to_thread(_free)
+            await asyncio.to_thread(_trim)
 
     async def close(self) -> None:
         """Close every expert that is up."""
         while self._up:
-            _, expert = self._up.popitem()
-            await expert.close()
+            await self.unload(next(iter(self._up)))
 
 
-def _free() -> None:
-    """Give the memory of a closed model back to the system."""
-    gc.collect()  # models hold themselves in circles
+def _trim() -> None:
+    """Give back to the system what is freed, which stays with the process otherwise."""
     try:
-        ctypes.CDLL(None).malloc_trim(0)  # what is freed stays with the process otherwise
+        ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError):
         pass  # not glibc
