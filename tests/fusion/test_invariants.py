@@ -31,12 +31,13 @@ def latents(world, question, peers, draft=0):
     return {e: read_latents(world.members[e], ask(question), draft) for e in peers}
 
 
-def memory(world, question, peers, known=None):
+def memory(world, question, peers, known=None, primary=0, rated=None):
+    """Return what peers remember of a question; the router rates it, or `rated` in its place."""
     known = latents(world, question, peers) if known is None else known
     reader = world.members[0]
     with torch.no_grad():
-        bag = reader.embed(reader.encode(ask(question)).tokens)
-        return recall(world.layers, known, world.layers.router(bag[None])[0])
+        bag = reader.embed(reader.encode(ask(rated or question)).tokens)
+        return recall(world.layers, primary, known, world.layers.router(bag[None])[0])
 
 
 def make_objective(world, layers, examples, size, folder, share=None):
@@ -64,7 +65,7 @@ def alone(world, question, primary=0):
 @pytest.mark.parametrize("primary", [0, 1])
 def test_new_layers_are_the_identity_to_the_bit(world, primary):
     for question in QUESTIONS:
-        known = memory(world, question, [e for e in range(3) if e != primary])
+        known = memory(world, question, [e for e in range(3) if e != primary], primary=primary)
         assert torch.equal(logits(world, question, known, primary), alone(world, question, primary))
 
 
@@ -84,11 +85,10 @@ def test_what_comes_later_changes_nothing_before(world, layers, peers):
     start, one, other = "the house in", " town 🦊?", " zz!! ouïn"
     first, second = start + one, start + other
     known = len(world.members[0].encode(ask(start)).tokens)
-    changed = logits(world, second, memory(world, second, peers))
+    # The router reads the whole prompt: what it says of one is taken for both.
+    changed = logits(world, second, memory(world, second, peers, rated=first))
     same = logits(world, first, memory(world, first, peers))
-    # The router reads the whole prompt, so with several peers only their latents are compared.
-    if len(peers) == 1:
-        assert torch.allclose(same[:known], changed[:known], atol=1e-4)
+    assert torch.allclose(same[:known], changed[:known], atol=1e-4)
     again = memory(world, first, peers)
     ends = [segment.ends for segment in again.segments]
     late = {
@@ -187,3 +187,32 @@ def test_the_router_reads_the_prompt_and_each_prompt_alone(world, layers, tmp_pa
         assert torch.allclose(by_prompt.setdefault(prompt, rating), rating, atol=1e-6)
     assert len(by_prompt) == len(QUESTIONS)
     assert rated.std(0).max() > 1e-3  # samples of a batch are rated each for itself
+
+
+@torch.no_grad()
+def test_attention_may_ask_nobody(world, layers):
+    """The surer that the primary is right alone, the less its peers change."""
+    question = QUESTIONS[0]
+    known = latents(world, question, [1, 2])
+    lone = alone(world, question)
+    far = [
+        (logits(world, question, recall(layers, 0, known, torch.tensor([sure, 0.0, 0.0]))) - lone)
+        .abs()
+        .max()
+        for sure in (-20.0, 0.0, 5.0, 30.0)
+    ]
+    assert far[0] > far[1] > far[2] > far[3]
+    assert far[0] > 0.1 and far[3] < 1e-4
+
+
+def test_nobody_has_nothing_to_say(world, layers, tmp_path):
+    objective = make_objective(
+        world, layers, [Example(ask(q), " in") for q in QUESTIONS], 5, tmp_path
+    )
+    optimizer = torch.optim.AdamW([p for p in layers.parameters() if p.requires_grad], lr=0.1)
+    before = [level.keys[layers.nobody].clone() for level in layers.levels]
+    objective(0).backward()
+    optimizer.step()
+    for level, key in zip(layers.levels, before, strict=True):
+        assert not level.values[layers.nobody].any()
+        assert not torch.equal(level.keys[layers.nobody], key), "its key is learnt"

@@ -142,7 +142,11 @@ class Fused:
         ((text, choice),) = _answers(job)
         read = len(job.prompt)
         size = compute.size_of(self._members[self._primary])
-        memory = {segment.expert: len(segment.ends) for segment in job.memory.segments}
+        memory = {
+            segment.expert: len(segment.ends)
+            for segment in job.memory.segments
+            if segment.expert != self._layers.nobody
+        }
         reading = size.reading(read) + compute.interaction(
             self._layers, self._primary, read, memory
         )

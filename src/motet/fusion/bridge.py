@@ -56,7 +56,8 @@ def build_bridge(layers: FusionLayers, members: Sequence[Member]) -> None:
     p_VS = u_VF[first] @ r_FS / squares_S.sqrt()
     kept = len(squares_S)
     with torch.no_grad():
-        for u, standard, value_FS in zip(u_VF, level.standards, level.values, strict=True):
+        # Nobody, who comes behind the members, has nothing to say.
+        for u, standard, value_FS in zip(u_VF, level.standards, level.values, strict=False):
             said_FS = (u.T @ p_VS) / squares_S.sqrt()
             value_FS.zero_()[:, :kept] = said_FS / standard.scale[:, None]
         for o in layers.primaries:

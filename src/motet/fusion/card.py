@@ -44,7 +44,7 @@ class MemberCard(Options):
 class FusionCard(Options):
     """Everything but the weights of a fusion."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     """Version of this format."""
     mode: Mode
     """What a peer's memory covers; the mode trained is the mode served."""

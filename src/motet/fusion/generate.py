@@ -81,7 +81,7 @@ class FusedBatch(Batch):
                 log.exception("peer %r failed and is left out", self._members[e].id)
                 del job.peers[e]
             yield
-        job.memory = recall(self._layers, latents, job.logits_E)
+        job.memory = recall(self._layers, self._primary, latents, job.logits_E)
         yield from super().read(job)
 
     def _around(
@@ -117,9 +117,11 @@ class FusedBatch(Batch):
         return super().clear()
 
 
-def recall(layers: FusionLayers, latents: Mapping[int, Latents], logits_E: Tensor) -> Memory:
+def recall(
+    layers: FusionLayers, primary: int, latents: Mapping[int, Latents], logits_E: Tensor
+) -> Memory:
     """Return the memory of one request, its peers weighted by the router."""
-    return remember(layers, latents, peer_weights(logits_E[None], [list(latents)]))
+    return remember(layers, latents, peer_weights(logits_E[None], primary, [list(latents)]))
 
 
 def _asks(reading: Reading, positions: Sequence[int]) -> Tensor:

@@ -3,13 +3,15 @@
 At each level, for the hidden states h of primary p and those of its peers e,
 
     q = s_p(h) Q_p        k_e = s_e(h_e) K_e        v_e = s_e(h_e) V_e
-    h' = h + tanh(g_p) * attend(q, k, v; log w) B_p,
+    h' = h + tanh(g_p) * attend(q, [k_0, k], [0, v]; log w) B_p,
 
 where s standardises: each token to unit root mean square, then each feature by the mean and the
 deviation it has over the training prompts. Nothing is normalised on the added term, and g starts
-at 0, so a new layer is the identity to the bit. Keys and values come straight from a member's
-width: nothing nonlinear lies between, so a shared projection in front is folded into them. At the
-last level V and B may be tied to the members' vocabularies instead of learnt; see bridge.py.
+at 0, so a new layer is the identity to the bit. k_0 is nobody's key: it is learnt, stands before
+every text, and has no value, so attention that goes there asks no peer. Keys and values come
+straight from a member's width: nothing nonlinear lies between, so a shared projection in front is
+folded into them. At the last level V and B may be tied to the members' vocabularies instead of
+learnt; see bridge.py.
 
 References: Mixture of Thoughts (interaction layers between stacks of frozen experts, their router
 and its loss terms); Alayrac et al., Flamingo, 2022 (the gate).
@@ -29,6 +31,9 @@ from torch import Tensor, nn
 from motet.kernels import Plan, attend, project, project_back
 
 _ROUTER_WIDTH = 64
+
+NOBODY_WIDTH = 1
+"""Hidden size of nobody, whose one state is a 1."""
 
 
 class Standard(nn.Module):
@@ -80,12 +85,14 @@ class Interaction(nn.Module):
         super().__init__()
         self.heads, self.head_width = heads, head_width
         shared = heads * head_width
+        widths = [*widths, NOBODY_WIDTH]
         self.standards = nn.ModuleList(Standard(width) for width in widths)
         self.keys = nn.ParameterList(_normal(width, shared) for width in widths)
         self.values = nn.ParameterList(_normal(width, shared) for width in widths)
         self.query = nn.ParameterDict({str(p): _normal(widths[p], shared) for p in primaries})
         self.back = nn.ParameterDict({str(p): _normal(shared, widths[p]) for p in primaries})
         self.gates = nn.Parameter(torch.zeros(len(widths)))
+        self.values[-1].requires_grad_(False).zero_()
 
     @torch.no_grad()
     def fit(self, member: int, hidden_NF: Tensor) -> None:
@@ -101,7 +108,8 @@ class Interaction(nn.Module):
         Parameters
         ----------
         hidden
-            States [N_e, F_e] of each member, in the plan's grouped order; N_e may be 0.
+            States [N_e, F_e] of each member, in the plan's grouped order; N_e may be 0. Nobody's
+            come last, [N_0, 1] of ones.
         """
         with self._exactly():
             standard = [s(h) for s, h in zip(self.standards, hidden, strict=True)]
@@ -128,21 +136,21 @@ class Interaction(nn.Module):
             States of all its tokens, request after request, in any dtype.
         """
         p = str(primary)
-        members = len(self.standards)
+        seats = len(self.standards)
 
         def alone(x_NF: Tensor) -> list[Tensor]:  # the other members have no queries
-            return [x_NF if e == primary else x_NF[:0] for e in range(members)]
+            return [x_NF if e == primary else x_NF[:0] for e in range(seats)]
 
         with self._exactly():
             q_QS = project(
-                alone(self.standards[primary](hidden_NF)), [self.query[p]] * members, plan.queries
+                alone(self.standards[primary](hidden_NF)), [self.query[p]] * seats, plan.queries
             )
             q_QHD = q_QS.view(-1, self.heads, self.head_width)
             fused_QHD = attend(q_QHD, *memory, plan, log_weight_M=log_weight_M)
             states = project_back(
                 alone(hidden_NF.float()),
                 fused_QHD.flatten(1),
-                [self.back[p]] * members,
+                [self.back[p]] * seats,
                 self.gates,
                 plan.queries,
             )
@@ -208,8 +216,8 @@ class FusionLayers(nn.Module):
         self.router = RouterHead(widths[primaries[0]], len(widths))
 
     @property
-    def members(self) -> int:
-        """How many members there are."""
+    def nobody(self) -> int:
+        """Index of the seat behind the members', for attention that asks no peer."""
         return len(self.widths)
 
     @property
@@ -222,11 +230,16 @@ class FusionLayers(nn.Module):
         return [level.gates for level in self.levels]
 
 
-def peer_weights(logits_BE: Tensor, peers: Sequence[Sequence[int]]) -> Tensor:
-    """Return log weights [P] of each request's peers, which sum to one over a request."""
+def peer_weights(logits_BE: Tensor, primary: int, peers: Sequence[Sequence[int]]) -> Tensor:
+    """Return log weights [P] of each request's peers, and behind them of nobody.
+
+    They sum to one over a request. Nobody weighs as much as the primary: the surer the router is
+    that the primary is right alone, the less it is told.
+    """
     parts = [
-        logits_E[list(chosen)].log_softmax(0)
+        logits_E[[*chosen, primary]].log_softmax(0)
         for logits_E, chosen in zip(logits_BE, peers, strict=True)
+        if chosen
     ]
     return torch.cat(parts) if parts else logits_BE.new_zeros(0)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from motet.fusion.layers import FusionLayers, Interaction
+from motet.fusion.layers import NOBODY_WIDTH, FusionLayers, Interaction
 from motet.fusion.text import Reading
 from motet.kernels import Fusion, Plan, Segment, new_rows
 
@@ -49,11 +49,11 @@ class Memory:
     Attributes
     ----------
     segments
-        Each peer and the byte ends of its tokens.
+        Each peer and the byte ends of its tokens; behind them nobody, at the start of the text.
     levels
         Keys and values [M, H, D] of each level, the peers merged by byte end.
     log_weight_P
-        Log of the router's weight of each peer.
+        Log of the router's weight of each segment.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -65,9 +65,9 @@ def remember(layers: FusionLayers, peers: Mapping[int, Latents], log_weight_P: T
     """Project what the peers of one request have read; without peers the memory is empty."""
     if not peers:
         return Memory()
-    segments = tuple(Segment(e, latents.ends) for e, latents in peers.items())
-    nobody = Segment(0, torch.zeros(0, dtype=torch.int64))
-    plan = Plan.build([Fusion(nobody, segments)], experts=layers.members, device=layers.device)
+    segments = _segments(layers, peers)
+    asks = Segment(0, torch.zeros(0, dtype=torch.int64))  # none yet
+    plan = Plan.build([Fusion(asks, segments)], experts=layers.nobody + 1, device=layers.device)
     return Memory(segments, _project(layers, [peers], plan), log_weight_P)
 
 
@@ -119,7 +119,7 @@ class Pass:
             Fusion(Segment(primary, ends), memory.segments)
             for ends, memory in zip(asks, memories, strict=True)
         ]
-        plan = Plan.build(fusions, experts=layers.members, device=layers.device)
+        plan = Plan.build(fusions, experts=layers.nobody + 1, device=layers.device)
         weights = [m.log_weight_P for m in memories if m.log_weight_P is not None]
         return cls(
             layers,
@@ -141,10 +141,10 @@ class Pass:
     ) -> Pass:
         """Return the pass over a padded batch, with gradients through memory and weights."""
         fusions = [
-            Fusion(Segment(primary, ends), tuple(Segment(e, x.ends) for e, x in known.items()))
+            Fusion(Segment(primary, ends), _segments(layers, known))
             for ends, known in zip(asks, peers, strict=True)
         ]
-        plan = Plan.build(fusions, experts=layers.members, device=layers.device)
+        plan = Plan.build(fusions, experts=layers.nobody + 1, device=layers.device)
         return cls(layers, primary, plan, _project(layers, peers, plan), log_weight_P, tokens_BT)
 
     def memory_of(self, row: int, memory: Memory) -> Memory:
@@ -178,18 +178,27 @@ class Pass:
         return fused_BTF
 
 
+def _segments(layers: FusionLayers, peers: Mapping[int, Latents]) -> tuple[Segment, ...]:
+    """Return the peers of one request and, where there are any, nobody."""
+    if not peers:
+        return ()
+    nobody = Segment(layers.nobody, torch.zeros(1, dtype=torch.int64))
+    return (*(Segment(e, latents.ends) for e, latents in peers.items()), nobody)
+
+
 def _project(
     layers: FusionLayers, peers: Sequence[Mapping[int, Latents]], plan: Plan
 ) -> tuple[tuple[Tensor, Tensor], ...]:
     """Return packed keys and values of every level for the peers of every request."""
     levels = []
+    nobody = torch.ones(sum(map(bool, peers)), NOBODY_WIDTH, device=layers.device)
     for level, interaction in enumerate(layers.levels):
         hidden = []
         for e, width in enumerate(layers.widths):
             own = [known[e].hidden[level] for known in peers if e in known]
             states = torch.cat(own) if own else torch.zeros(0, width)
             hidden.append(states.to(layers.device))
-        levels.append(interaction.remember(hidden, plan))
+        levels.append(interaction.remember([*hidden, nobody], plan))
     return tuple(levels)
 
 

@@ -163,7 +163,7 @@ class Objective(nn.Module):
             primary,
             [row.asks for row in rows],
             known,
-            peer_weights(logits_BE, [row.peers for row in rows]),
+            peer_weights(logits_BE, primary, [row.peers for row in rows]),
             real_BT,
         )
 
