@@ -50,6 +50,9 @@ def main() -> None:
     began = time.monotonic()
     right, best = who_was_right()
     train = [(t, e) for t in TASKS for e in examples(t, "train", args.prompts, TABLE_SEED)]
+    if unknown := [e for _, e in train if e.prompt not in right]:
+        most = args.prompts - len(unknown) // len(TASKS)
+        parser.error(f"--prompts is {args.prompts}, but the table has {most} of each task")
     test = [(t, e) for t in TASKS for e in examples(t, "test", args.test, args.seed + 3)]
     write(WORK / "train.jsonl", (line(t, e) | {"right": right[e.prompt]} for t, e in train))
     write(WORK / "test.jsonl", (line(t, e) for t, e in test))

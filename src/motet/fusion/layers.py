@@ -221,6 +221,11 @@ class FusionLayers(nn.Module):
         return len(self.widths)
 
     @property
+    def seats(self) -> int:
+        """How many a plan counts as experts: the members and nobody."""
+        return len(self.widths) + 1
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are; what they are given comes to them."""
         return torch.device(self.levels[0].gates.device)

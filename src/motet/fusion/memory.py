@@ -67,7 +67,7 @@ def remember(layers: FusionLayers, peers: Mapping[int, Latents], log_weight_P: T
         return Memory()
     segments = _segments(layers, peers)
     asks = Segment(0, torch.zeros(0, dtype=torch.int64))  # none yet
-    plan = Plan.build([Fusion(asks, segments)], experts=layers.nobody + 1, device=layers.device)
+    plan = Plan.build([Fusion(asks, segments)], experts=layers.seats, device=layers.device)
     return Memory(segments, _project(layers, [peers], plan), log_weight_P)
 
 
@@ -119,7 +119,7 @@ class Pass:
             Fusion(Segment(primary, ends), memory.segments)
             for ends, memory in zip(asks, memories, strict=True)
         ]
-        plan = Plan.build(fusions, experts=layers.nobody + 1, device=layers.device)
+        plan = Plan.build(fusions, experts=layers.seats, device=layers.device)
         weights = [m.log_weight_P for m in memories if m.log_weight_P is not None]
         return cls(
             layers,
@@ -144,7 +144,7 @@ class Pass:
             Fusion(Segment(primary, ends), _segments(layers, known))
             for ends, known in zip(asks, peers, strict=True)
         ]
-        plan = Plan.build(fusions, experts=layers.nobody + 1, device=layers.device)
+        plan = Plan.build(fusions, experts=layers.seats, device=layers.device)
         return cls(layers, primary, plan, _project(layers, peers, plan), log_weight_P, tokens_BT)
 
     def memory_of(self, row: int, memory: Memory) -> Memory:
