@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import math
+import threading
 import weakref
 from pathlib import Path
 
@@ -304,6 +305,28 @@ async def test_closing_frees_the_weights_whatever_the_collector_does(tiny):
         assert weights and not [weight for weight in weights if weight() is not None]
     finally:
         gc.enable()
+
+
+async def test_a_load_that_is_called_off_leaves_no_weights(tiny, monkeypatch):
+    begun, go_on, loaded = threading.Event(), threading.Event(), []
+
+    def slowly(*args):
+        begun.set()
+        assert go_on.wait(30)
+        loaded.append(load_model(*args))
+        return loaded[0]
+
+    monkeypatch.setattr("motet.experts.transformers.load_model", slowly)
+    expert = expert_of(tiny["llama"])
+    starting = asyncio.create_task(expert.start())
+    await asyncio.to_thread(begun.wait)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    closing = asyncio.create_task(expert.close())
+    go_on.set()
+    await closing
+    assert {weight.device.type for weight in loaded[0][0].parameters()} == {"meta"}
 
 
 @pytest.mark.parametrize("kind", ["llama", "gemma3"])

@@ -86,6 +86,7 @@ class TransformersExpert(Expert):
     def __init__(self, entry: ExpertEntry, options: Any, setting: Setting) -> None:
         super().__init__(entry, options, setting)
         self._health = Health(State.STARTING, "weights are not loaded yet")
+        self._loading: asyncio.Future[Worker] | None = None
         self._worker: Worker | None = None
         self._models: list[Any] = []
         self._batch: Batch | None = None
@@ -109,8 +110,9 @@ class TransformersExpert(Expert):
             The chat template cannot be read.
         """
         self._health = Health(State.STARTING, "loading weights")
+        self._loading = asyncio.get_running_loop().run_in_executor(None, self._load)
         try:
-            self._worker = await asyncio.to_thread(self._load)
+            self._worker = await asyncio.shield(self._loading)
         except (SourceError, ConfigError) as error:
             self._health = Health(State.DOWN, str(error))
             raise
@@ -157,8 +159,10 @@ class TransformersExpert(Expert):
         return self._health
 
     async def close(self) -> None:
-        """End the worker; requests that are open fail. Weights are freed."""
+        """End the worker; requests that are open fail. Weights are freed, half-loaded ones too."""
         self._health = Health(State.DOWN, "it is closed")
+        if self._loading:  # a thread cannot be called off
+            await asyncio.gather(self._loading, return_exceptions=True)
         worker, self._worker = self._worker, None
         if worker:
             worker.close()
