@@ -42,7 +42,7 @@ def main() -> None:
     """Make what is missing, evaluate, and write `work/results.json`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, default=40, help="of each task, to train on")
-    parser.add_argument("--test", type=int, default=12, help="of each task, to test on")
+    parser.add_argument("--test", type=int, default=24, help="of each task, to test on")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
