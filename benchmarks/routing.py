@@ -43,10 +43,11 @@ from motet.routers.lab.kinds import ALL, choose
 from motet.routers.lab.outcome import Outcome
 from motet.routers.lab.report import Judgement, Report, Timing
 from motet.routers.learned import ESTIMATORS
-from motet.routers.learned.artifact import Artifact, train
+from motet.routers.learned.artifact import Artifact
 from motet.routers.learned.base import Queries
 from motet.routers.learned.embeddings import embed
 from motet.routers.learned.encoders import Encoder, encoder
+from motet.routers.learned.fit import train
 from motet.routers.tables import Table, read
 
 LLMROUTER = "0.4.0"

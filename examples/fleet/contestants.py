@@ -38,15 +38,15 @@ def trained_router(
 ) -> dict[str, Any]:
     """Return a ridge router fitted on the rows of a table that ask one of `queries`."""
     from motet.routers import tables
-    from motet.routers.learned import artifact
     from motet.routers.learned.encoders import encoder
+    from motet.routers.learned.fit import train
 
     whole = tables.read(table).of(members)
     wanted = set(queries)
     own = whole.take([n for n, query in enumerate(whole.queries or ()) if query in wanted])
     reader = encoder()
     vectors = reader.encode(own.queries or ())
-    return {"artifact": artifact.train(own, vectors, "ridge", {}, reader, seed), "encoder": reader}
+    return {"artifact": train(own, vectors, "ridge", {}, reader, seed), "encoder": reader}
 
 
 def orders(router: Mapping[str, Any], queries: Sequence[str]) -> list[list[str]]:

@@ -66,7 +66,7 @@ def train(
     """Fit a router on a table and keep it in a folder."""
     from motet.routers.lab.compare import cross_validate
     from motet.routers.lab.kinds import canonical
-    from motet.routers.learned import artifact as artifacts
+    from motet.routers.learned import fit
     from motet.routers.learned.decide import calibrate
 
     kind, share = canonical(kind), _share(target_share)
@@ -75,7 +75,7 @@ def train(
         data = _data(table, {kind: values}, encoder, report)
         began = time.perf_counter()
         report(f"fitting {kind}", 0, 0)
-        made = artifacts.train(data.table, data.embeddings, kind, values, data.encoder, seed=seed)
+        made = fit.train(data.table, data.embeddings, kind, values, data.encoder, seed=seed)
         seconds = time.perf_counter() - began
         if target_cost is not None or share is not None:
             # On its own training rows a router is too sure; folds show what it will spend.

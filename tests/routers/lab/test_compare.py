@@ -14,8 +14,9 @@ from motet.routers.lab.evaluate import evaluate
 from motet.routers.lab.explain import explanation
 from motet.routers.lab.kinds import choose
 from motet.routers.learned import ESTIMATORS
-from motet.routers.learned.artifact import Artifact, train
+from motet.routers.learned.artifact import Artifact
 from motet.routers.learned.base import Queries
+from motet.routers.learned.fit import train
 
 
 def data(rows=240, seed=0, **options):

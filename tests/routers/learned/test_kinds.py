@@ -182,7 +182,7 @@ def test_an_expert_is_judged_by_those_described_alike():
 
 def test_tables_that_a_kind_cannot_learn_from():
     bare = dataclasses.replace(world.table(costs=False), queries=None)
-    from motet.routers.learned.artifact import train
+    from motet.routers.learned.fit import train
 
     with pytest.raises(TableError, match="reads embeddings"):
         train(bare, None, "ridge")

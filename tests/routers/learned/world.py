@@ -93,7 +93,7 @@ def queries(of):
 
 def trained(kind, of, **options):
     """An artifact of a kind, with hyperparameters small enough for a test."""
-    from motet.routers.learned.artifact import train
+    from motet.routers.learned.fit import train
 
     return train(of, ENCODER.encode(of.queries), kind, {**QUICK.get(kind, {}), **options}, ENCODER)
 

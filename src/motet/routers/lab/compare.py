@@ -12,8 +12,8 @@ from motet.routers.lab.evaluate import outcome_of, queries_of, time_decisions
 from motet.routers.lab.metrics import Tasks
 from motet.routers.lab.outcome import Outcome
 from motet.routers.lab.report import DRAWS, Report, Timing, judge
-from motet.routers.learned.artifact import train
 from motet.routers.learned.base import Estimate
+from motet.routers.learned.fit import train
 from motet.routers.tables import Table, fingerprints, plain, unseen
 from motet.weights.sources import no_report
 from motet.weights.store import Report as Progress

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,8 @@ from motet.routers.learned.base import Estimate, Estimator, Queries
 from motet.routers.learned.costs import CostModel
 from motet.routers.learned.decide import Ranking, Terms, rank
 from motet.routers.learned.part import empty
-from motet.routers.learned.prepare import check_parts, distinct, record, scale
+from motet.routers.learned.prepare import record
 from motet.routers.learned.store import (
-    EncoderRecord,
     ExpertRecord,
     Manifest,
     read_manifest,
@@ -23,8 +21,6 @@ from motet.routers.learned.store import (
     write,
 )
 from motet.routers.tables import Table, fingerprints
-from motet.weights.sources import no_report
-from motet.weights.store import Report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -321,73 +317,6 @@ class Artifact:
                 if usd is not None:
                     usd[:, number] = usd[:, like] @ weights
         return quality, error, usd
-
-
-def train(
-    table: Table,
-    embeddings: Floats | None,
-    kind: str,
-    options: Mapping[str, Any] | None = None,
-    encoder: Encoder | None = None,
-    seed: int = 0,
-    report: Report = no_report,
-) -> Artifact:
-    """Fit a kind of router on a table.
-
-    Experts whose columns are equal are learned once, and columns are learned in an order that
-    does not depend on theirs in the table, nor on names: permuting, renaming or doubling experts
-    changes no decision.
-
-    Parameters
-    ----------
-    embeddings
-        `[rows, width]` of the table's queries; None for kinds that do not read them.
-    kind
-        A name in `ESTIMATORS`.
-    options
-        Hyperparameters of that kind, as in its `Config`.
-    encoder
-        What made the embeddings.
-    seed
-        The same seed gives the same artifact.
-
-    Raises
-    ------
-    ConfigError
-        The kind or an option is not known.
-    TableError
-        The table lacks what the kind needs, or the embeddings do not fit it.
-    """
-    estimator = empty(kind, options or {})
-    check_parts(estimator, kind, table, embeddings, encoder)
-    columns, unlike = distinct(table, keep_all=estimator.names_experts)
-    queries = Queries(embeddings=embeddings, texts=table.queries, tasks=table.tasks)
-    report(f"fitting {kind}", 0, 1)
-    estimator.fit(queries, unlike, seed)
-    report(f"fitting {kind}", 1, 1)
-    latencies = None if table.latencies is None else table.latencies.mean(axis=0)
-    manifest = Manifest(
-        motet=version("motet"),
-        kind=kind,
-        version=estimator.version,
-        options=estimator.options.model_dump(mode="json", by_alias=True),
-        seed=seed,
-        experts=[
-            ExpertRecord(
-                name=name,
-                column=column,
-                latency_s=None if latencies is None else float(latencies[number]),
-            )
-            for number, (name, column) in enumerate(zip(table.experts, columns, strict=True))
-        ],
-        encoder=None
-        if encoder is None or embeddings is None or "embeddings" not in estimator.needs
-        else EncoderRecord(name=encoder.name, digest=encoder.digest, width=embeddings.shape[1]),
-        table=record(table),
-        scale=None if table.costs is None else scale(table.costs),
-    )
-    costs = None if table.costs is None else CostModel.fit(unlike)
-    return Artifact(manifest, estimator, costs, fingerprints(table))
 
 
 def _estimator_of(manifest: Manifest) -> Estimator:
