@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -117,6 +118,9 @@ class LocalEngines:
 
 def _trim() -> None:
     """Give back to the system what is freed, which stays with the process otherwise."""
+    torch = sys.modules.get("torch")  # the engine's own
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError):
