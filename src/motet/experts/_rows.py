@@ -1,4 +1,4 @@
-"""Rows that share one model's passes: prompts read alone, then a token a row and pass.
+"""Jobs, and the rows in which they share one model's passes: a prompt alone, then a token a row.
 
 A new prompt is read alone and unpadded, so its numbers do not depend on company. Its keys and
 values then join the batch, padded on the left, where one pass gives each row its next token.
@@ -6,18 +6,83 @@ values then join the batch, padded on the left, where one pass gives each row it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from motet.experts._decoding import Choice
-
-if TYPE_CHECKING:
-    from motet.experts._batching import Job
+from motet.types import Chunk, Usage
 
 _PREFILL = 512
 """Tokens of a prompt read between two steps of the batch, which waits meanwhile."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One request on its way through the worker.
+
+    Attributes
+    ----------
+    batch
+        The rows it is to join.
+    prompt
+        Token ids, at least one.
+    choices
+        The answers to generate; they share one reading of the prompt.
+    piecewise
+        Whether text is sent as it comes; otherwise each answer is sent whole.
+    loop, chunks
+        Where chunks, or at last an exception, are put; the queue belongs to the loop. Without a
+        loop, `send` is to be another.
+    """
+
+    batch: Batch
+    prompt: Sequence[int]
+    choices: list[Choice]
+    piecewise: bool
+    loop: asyncio.AbstractEventLoop | None
+    chunks: asyncio.Queue[Chunk | Exception] = field(default_factory=asyncio.Queue)
+    cancelled: bool = False
+    started: float = 0.0
+    _texts: dict[int, str] = field(default_factory=dict)
+    _logprobs: dict[int, list[Any]] = field(default_factory=dict)
+
+    def advance(self, choice: Choice, logits: Any) -> None:
+        """Give `choice` its next token, drawn from float32 `logits` of shape (vocabulary,)."""
+        text, logprobs = choice.advance(logits)
+        index = choice.index
+        self._texts[index] = self._texts.get(index, "") + text
+        if logprobs:
+            self._logprobs.setdefault(index, []).extend(logprobs["content"])
+        if choice.finish or (self.piecewise and self._texts[index]):
+            content = self._logprobs.pop(index, None)
+            self.send(
+                Chunk(
+                    index=index,
+                    text=self._texts.pop(index),
+                    logprobs={"content": content} if content else None,
+                    finish=choice.finish,
+                    usage=self._usage() if self.finished else None,
+                )
+            )
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice has ended."""
+        return all(choice.finish for choice in self.choices)
+
+    def send(self, item: Chunk | Exception) -> None:
+        """Hand an item to whoever waits on the event loop."""
+        assert self.loop is not None
+        try:
+            self.loop.call_soon_threadsafe(self.chunks.put_nowait, item)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            self.cancelled = True
+
+    def _usage(self) -> Usage:
+        return Usage(len(self.prompt), sum(choice.generated for choice in self.choices))
 
 
 @dataclass

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from motet.config import ExpertEntry
 from motet.errors import ArtifactError, ConfigError, ExpertRejected, SourceError, did_you_mean
-from motet.experts._batching import Job, Worker
+from motet.experts._batching import Worker
 from motet.experts._decoding import Choice, Vocabulary
+from motet.experts._rows import Job
 from motet.experts.transformers import CONTEXT_OF_PROMPT, GenerationOptions, TransformersExpert
 from motet.fusion.card import FusionCard, check_members, read_card
 from motet.types import Request

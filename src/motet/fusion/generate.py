@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from motet.experts._batching import Job
-from motet.experts._rows import Batch
+from motet.experts._rows import Batch, Job
 from motet.fusion.layers import FusionLayers, peer_weights
 from motet.fusion.members import Member
 from motet.fusion.memory import Latents, Memory, Pass, remember

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from motet.routers.skill.profile import Profile
+from collections.abc import Iterable, Mapping, Sequence
 
 Tally = tuple[float, float]
+
+Counts = Mapping[str, Mapping[str, Tally]]
+"""Keyword -> expert -> answers."""
 
 _PLACES = 4
 """Decimals of a count that are kept, so that the order of additions is no matter."""
@@ -28,10 +27,11 @@ def added(one: Mapping[str, Tally], other: Mapping[str, Tally]) -> dict[str, Tal
     return dict(sorted(found.items()))
 
 
-def representatives(profiles: Iterable[Profile]) -> dict[str, str]:
+def representatives(profiles: Sequence[tuple[Counts, Mapping[str, str]]]) -> dict[str, str]:
     """Return who stands for every keyword: those merged in either profile are merged in both.
 
-    Of a group's representatives the first by name stays, so that the order of merges is no matter.
+    A profile is its counts, and the aliases of keywords that it has merged. Of a group's
+    representatives the first by name stays, so that the order of merges is no matter.
     """
     names: dict[str, str] = {}
 
@@ -40,22 +40,21 @@ def representatives(profiles: Iterable[Profile]) -> dict[str, str]:
             name = names[name]
         return name
 
-    for profile in profiles:
-        own = {keyword: keyword for keyword in profile.counts}
-        for name, keyword in (own | profile.aliases).items():
+    for counts, aliases in profiles:
+        for name, keyword in ({keyword: keyword for keyword in counts} | dict(aliases)).items():
             first, second = sorted((root(name), root(keyword)))
             names[second] = first
-    leaders = {keyword for profile in profiles for keyword in profile.counts}
+    leaders = {keyword for counts, _ in profiles for keyword in counts}
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(root(name), []).append(name)
     return {name: min(leaders & set(group)) for group in groups.values() for name in group}
 
 
-def together(profiles: Iterable[Profile], names: Mapping[str, str]) -> dict[str, dict[str, Tally]]:
+def together(profiles: Iterable[Counts], names: Mapping[str, str]) -> dict[str, dict[str, Tally]]:
     """Return the counts of all profiles, each keyword under the one that stands for it."""
     found: dict[str, dict[str, Tally]] = {}
-    for profile in profiles:
-        for keyword, row in profile.counts.items():
+    for counts in profiles:
+        for keyword, row in counts.items():
             found[names[keyword]] = added(found.get(names[keyword], {}), row)
     return dict(sorted(found.items()))

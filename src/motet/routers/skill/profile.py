@@ -252,13 +252,13 @@ class Profile(BaseModel):
             table.
         """
         self._check_mergeable(other)
-        names = representatives((self, other))
+        names = representatives([(p.counts, p.aliases) for p in (self, other)])
         return Profile(
             annotator=self.annotator,
             encoder=self.encoder,
             experts=tuple(sorted({*self.experts, *other.experts})),
             tables=tuple(sorted((*self.tables, *other.tables), key=lambda table: table.digest)),
-            counts=together((self, other), names),
+            counts=together((self.counts, other.counts), names),
             overall=added(self.overall, other.overall),
             aliases={name: to for name, to in sorted(names.items()) if name != to},
             picks={
