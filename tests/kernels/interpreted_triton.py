@@ -77,7 +77,7 @@ def near(got, wanted, dtype):
 @pytest.mark.parametrize("experts", [1, 4, 64])
 def test_projection(experts, biased, dtype):
     plan = Plan.build(make_fusions([(50, [40]), (3, [0, 5])], experts), experts=experts)
-    widths = [(17, 64, 5, 32)[e % 4] for e in range(experts)]
+    widths = [(17, 64, 1, 32)[e % 4] for e in range(experts)]  # 1 as nobody of a fusion
     hidden = [torch.randn(n, d).to(dtype) for n, d in zip(plan.memory.counts, widths, strict=True)]
     weights = [torch.randn(d, 40).to(dtype) / d**0.5 for d in widths]
     biases = [torch.randn(40).to(dtype) for _ in widths] if biased else None
