@@ -166,19 +166,14 @@ async def calibrate(config: Path, trace: list[dict[str, Any]]) -> dict[str, floa
     idle = [await load_of(second)]
     await engines.unload(second)
     idle.append(await load_of(second))
-    # Each is compared with itself: of short answers, reading the prompt is a larger part.
-    await answer(first, 0)  # what runs first is slow once
-    each = [await answer(first, number) for number in range(8)]
-    alone = statistics.median(each)
-    together: list[float] = []
-    for start in (0, 4):
-        numbers = range(start, start + 4)
-        found = await asyncio.gather(*(answer(first, number) for number in numbers))
-        together += [seconds / each[n] for n, seconds in zip(numbers, found, strict=True)]
+    numbers = range(6)
+    alone = statistics.median([await answer(first, n) for n in numbers])
+    four = statistics.median(
+        [s for n in (0, 4) for s in await asyncio.gather(*(answer(first, n + k) for k in range(4)))]
+    )
     beside, loading = [], asyncio.create_task(load_of(third))
     while not loading.done():
-        number = len(beside) % len(each)
-        beside.append(await answer(first, number) / each[number])
+        beside.append(await answer(first, len(beside)))
     began = now()
     await engines.unload(third)
     unload_s = now() - began
@@ -191,8 +186,8 @@ async def calibrate(config: Path, trace: list[dict[str, Any]]) -> dict[str, floa
         "start_s": 0.0,
         "load_rate": size / load_s,
         "unload_s": unload_s,
-        "row_share": min(1.0, max(0.0, (statistics.median(together) - 1) / 3)),
-        "beside_load": max(1.0, statistics.median(beside)),
+        "row_share": min(1.0, max(0.0, (four / alone - 1) / 3)),
+        "beside_load": max(1.0, statistics.median(beside) / alone),
         "beside_answers": max(1.0, loading.result() / load_s),
     }
 
