@@ -15,7 +15,7 @@ from rich.progress import Progress
 from _common import console
 from motet.config import ExpertEntry
 from motet.experts import ENGINES, Expert
-from motet.tabulation import Prompt, read_prompts
+from motet.lab.tabulation import Prompt, read_prompts
 from motet.weights import Setting, default_cache, fetch
 
 ROOT = Path(__file__).parent.parent

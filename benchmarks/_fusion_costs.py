@@ -19,10 +19,10 @@ def costs(rounds: int) -> dict[str, float]:
     import torch
 
     from motet.config import load
-    from motet.experts._rows import Batch
     from motet.fusion.artifact import load_layers, load_trained_member, parameters
     from motet.fusion.card import read_card
     from motet.fusion.generate import FusedBatch
+    from motet.generation.rows import Batch
     from motet.weights import Setting, default_cache
 
     document = load(EXAMPLE / "experts.yaml")
@@ -107,8 +107,8 @@ def kept(batch: Any) -> list[Any]:
 
 def job(batch: Any, members: Any, layers: Any, n: int, alone: bool) -> Any:
     """Return a long greedy request; `alone` has no peers."""
-    from motet.experts._decoding import Choice, Sampling, Vocabulary
     from motet.fusion.generate import FusedJob
+    from motet.generation.decoding import Choice, Sampling, Vocabulary
     from motet.types import Request
 
     class Silent(FusedJob):

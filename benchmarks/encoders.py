@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 
 from _common import console, finish, machine, markdown, parser, versions
-from motet.routers.learned.encoders import DEFAULT_ENCODER, Encoder, encoder
+from motet.encoders.encoder import DEFAULT_ENCODER, Encoder, encoder
 
 WORDS = (
     "route the question to whoever answers it best and say why a number of examples help when "

@@ -27,9 +27,9 @@ from rich.progress import track
 from rich.table import Table as Shown
 
 from _common import Processes, console, finish, free_port, machine, markdown, parser, versions
-from motet.routers import tables
-from motet.routers.lab.bootstrap import Figure, Resamples
-from motet.routers.lab.metrics import Tasks, over_tasks
+from motet import tables
+from motet.lab.routers.bootstrap import Figure, Resamples
+from motet.lab.routers.metrics import Tasks, over_tasks
 
 _ROOT = Path(__file__).parent.parent
 _CHECKED = 40

@@ -3,8 +3,8 @@
 Three compositions share the shipped fleet and its router: `plain` without a persona, `gated` with
 the persona of `auto`, and `always`, the control whose gate is open for everything. All answer the
 same unseen factual prompts of the fleet's tasks, through the service, and are graded by
-`motet.tabulation`. The gate itself is judged on those prompts and on requests for something to be
-written. Intervals are paired bootstraps inside tasks.
+`motet.lab.tabulation`. The gate itself is judged on those prompts and on requests for something to
+be written. Intervals are paired bootstraps inside tasks.
 
 Run as `python benchmarks/personas.py [--quick] [--json FILE] [--out]`.
 """
@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from _common import Processes, console, finish, free_port, machine, markdown, parser, versions
 from _fleet import ROOT, Bars, callers, config, prompts
-from motet.routers.lab.bootstrap import Resamples
-from motet.routers.lab.metrics import Tasks, over_tasks
-from motet.routers.symbolic.rules import Condition
-from motet.tabulation import AnswerLog, Prompt, Tabulation
+from motet.conditions.condition import Condition
+from motet.lab.routers.bootstrap import Resamples
+from motet.lab.routers.metrics import Tasks, over_tasks
+from motet.lab.tabulation import AnswerLog, Prompt, Tabulation
 from motet.types import Request
 
 COMPOSITIONS = ("plain", "gated", "always")

@@ -34,21 +34,21 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
 
 from _common import console, finish, machine, markdown, parser, peer, versions
+from motet.encoders.encoder import Encoder, encoder
+from motet.encoders.tables import embed
 from motet.errors import MotetError
-from motet.routers.lab import page, plots
-from motet.routers.lab.compare import Data, Plan, compare, folds
-from motet.routers.lab.controls import one_hot
-from motet.routers.lab.evaluate import evaluate, time_decisions
-from motet.routers.lab.kinds import ALL, choose
-from motet.routers.lab.outcome import Outcome
-from motet.routers.lab.report import Judgement, Report, Timing
+from motet.lab.routers import page, plots
+from motet.lab.routers.compare import Data, Plan, compare, folds
+from motet.lab.routers.controls import one_hot
+from motet.lab.routers.evaluate import evaluate, time_decisions
+from motet.lab.routers.kinds import ALL, choose
+from motet.lab.routers.outcome import Outcome
+from motet.lab.routers.report import Judgement, Report, Timing
 from motet.routers.learned import ESTIMATORS
 from motet.routers.learned.artifact import Artifact
 from motet.routers.learned.base import Queries
-from motet.routers.learned.embeddings import embed
-from motet.routers.learned.encoders import Encoder, encoder
 from motet.routers.learned.fit import train
-from motet.routers.tables import Table, read
+from motet.tables.routing import Table, read
 
 LLMROUTER = "0.4.0"
 TORCH = "2.13.0"

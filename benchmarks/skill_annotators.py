@@ -32,13 +32,13 @@ from rich.table import Table as Grid
 
 from _common import console, finish, machine, markdown, parser, versions
 from motet.cli.bars import progress_bar
+from motet.encoders.encoder import Encoder, encoder
+from motet.encoders.tables import embed
 from motet.errors import MotetError
 from motet.experts.wire import body_of
-from motet.routers.lab.compare import Data, cross_validate, folds
-from motet.routers.lab.metrics import Tasks
-from motet.routers.lab.outcome import best_single
-from motet.routers.learned.embeddings import embed
-from motet.routers.learned.encoders import Encoder, encoder
+from motet.lab.routers.compare import Data, cross_validate, folds
+from motet.lab.routers.metrics import Tasks
+from motet.lab.routers.outcome import best_single
 from motet.routers.skill import lexical
 from motet.routers.skill.annotation import ExpertAnnotator
 from motet.routers.skill.annotations import AnnotationLog, annotate_all
@@ -46,7 +46,7 @@ from motet.routers.skill.build import build
 from motet.routers.skill.matching import Matcher
 from motet.routers.skill.profile import AnnotatorRecord, Counts, Profile
 from motet.routers.skill.recruit import Recruit, recruit, standings, trimmed
-from motet.routers.tables import Table, read
+from motet.tables.routing import Table, read
 from motet.types import Request
 
 FLOOR, TRIM = 0.6, 0.05

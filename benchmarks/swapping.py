@@ -29,11 +29,11 @@ from _common import console, finish, machine, markdown, parser, versions
 from _fleet import BASE, FLEET, merge
 from motet.composer.assembly import Assembly
 from motet.config import load
+from motet.experts.footprint import sizes_of
+from motet.planner.simulate.pace import Pace
+from motet.planner.simulate.run import Place, simulate
+from motet.planner.simulate.trace import Trace, make_trace
 from motet.residency.actions import Rules
-from motet.residency.pace import Pace
-from motet.residency.simulate import Place, simulate
-from motet.residency.sizes import sizes_of
-from motet.residency.trace import Trace, make_trace
 
 _HERE = Path(__file__).parent
 _EXPERTS = ("arithmetic", "units", "sql", "regexes", "extraction", "triage")

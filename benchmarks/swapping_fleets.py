@@ -18,12 +18,12 @@ from rich.progress import track
 from rich.table import Table as Shown
 
 from _common import console, finish, machine, markdown, parser, versions
+from motet.planner.simulate.pace import Pace
+from motet.planner.simulate.run import Outcome, Place, simulate
+from motet.planner.simulate.trace import Trace, make_trace
 from motet.residency.actions import Rules
 from motet.residency.engine import Engine
-from motet.residency.pace import Pace
 from motet.residency.policy import POLICIES, Lru, Worth
-from motet.residency.simulate import Outcome, Place, simulate
-from motet.residency.trace import Trace, make_trace
 
 
 class WorthByLruOrder(Worth):

@@ -34,11 +34,11 @@ from rich.table import Table as Shown
 
 from _common import Processes, console, finish, free_port, machine, markdown, parser, versions
 from _fleet import ROOT, Bars, callers, config, prompts
+from motet import tables
 from motet.experts import Expert
-from motet.routers import tables
-from motet.routers.lab.bootstrap import Figure, Resamples
-from motet.routers.lab.metrics import Tasks, over_tasks
-from motet.tabulation import AnswerLog, Prompt, Tabulation
+from motet.lab.routers.bootstrap import Figure, Resamples
+from motet.lab.routers.metrics import Tasks, over_tasks
+from motet.lab.tabulation import AnswerLog, Prompt, Tabulation
 
 PROFILE = "examples/fleet/skills.json"
 PANEL = 3

@@ -18,8 +18,8 @@ import pytest
 import uvicorn
 
 from motet.api import create_app
-from motet.composer.service import Motet
 from motet.config import Document, parse
+from motet.service.motet import Motet
 
 # Speed is measured in benchmarks; a busy machine must not fail a property.
 hypothesis.settings.register_profile("motet", deadline=None)

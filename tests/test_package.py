@@ -29,7 +29,7 @@ def test_public_surface():
         "import motet.cli.main",
         "import motet.api",
         "import motet.experts.transformers, motet.experts.vllm, motet.experts.openai",
-        "import motet.routers.learned.router, motet.routers.learned.llm, motet.routers.learned.stack",
+        "import motet.routers.learned.router, motet.routers.llm, motet.routers.learned.kinds.stack",
         "from motet.composer.assembly import Assembly\n"
         "from motet.config import load\nAssembly(load('experts.yaml'))",
     ],

@@ -37,8 +37,8 @@ def trained_router(
     table: Path, members: Sequence[str], queries: Sequence[str], seed: int
 ) -> dict[str, Any]:
     """Return a ridge router fitted on the rows of a table that ask one of `queries`."""
-    from motet.routers import tables
-    from motet.routers.learned.encoders import encoder
+    from motet import tables
+    from motet.encoders.encoder import encoder
     from motet.routers.learned.fit import train
 
     whole = tables.read(table).of(members)
@@ -90,11 +90,11 @@ def sampled(
     """Return several answers of the chosen member to each question, drawn at a temperature."""
     from motet.cli.bars import progress_bars
     from motet.config import load
-    from motet.experts._decoding import Sampling
     from motet.fusion.answering import alone
     from motet.fusion.artifact import load_trained_member
     from motet.fusion.card import read_card
     from motet.fusion.data import read_examples
+    from motet.generation.decoding import Sampling
     from motet.weights import Setting, default_cache
 
     card, setting = read_card(artifact), Setting(load(config).folder, default_cache())
@@ -120,7 +120,7 @@ def sampled(
 
 def majority(answers: Sequence[str]) -> str:
     """Return the answer that most agree on; where nobody agrees, the first."""
-    from motet.composer.ballot import normal
+    from motet.composer.strategies.ballot import normal
 
     votes = Counter(normal(answer, "auto") for answer in answers)
     return next(a for a in answers if votes[normal(a, "auto")] == max(votes.values()))

@@ -71,7 +71,7 @@ def main() -> None:
 
 def who_was_right() -> tuple[dict[str, dict[str, bool]], dict[str, str]]:
     """Return who was right by prompt, and the best member of each task, on the table."""
-    from motet.routers import tables
+    from motet import tables
 
     table = tables.read(HERE / "table.parquet")
     columns = [table.experts.index(name) for name in MEMBERS]

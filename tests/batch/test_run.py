@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.batch.helpers import FLEET, Loaded, line, run_batch
 
-from motet.composer.base import Around, Strategy
+from motet.composer.strategies.base import Around, Strategy
 from motet.config import Options
 from motet.errors import BatchError, ExpertError
 from motet.types import Chunk

@@ -7,7 +7,7 @@ import sys
 import pytest
 from tests.conftest import running
 
-from motet.routers import tables
+from motet import tables
 
 FLEET = """
 version: 1

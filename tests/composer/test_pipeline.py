@@ -9,7 +9,6 @@ import pytest
 
 from motet.composer.calls import Calls
 from motet.composer.eligibility import eligible, roomy_first
-from motet.composer.service import Motet
 from motet.config import Limits, parse
 from motet.errors import (
     BudgetExceeded,
@@ -23,6 +22,7 @@ from motet.errors import (
     UnknownModel,
     UnsupportedRequest,
 )
+from motet.service.motet import Motet
 from motet.types import (
     Capability,
     Choice,

@@ -11,7 +11,9 @@ from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
 from motet.composer.assembly import Assembly
 from motet.config import load, parse
-from motet.deploy import cluster, graph, handles, pools, serve_config
+from motet.deploy import cluster, graph
+from motet.deploy.manifests import serve_config
+from motet.deploy.pools import client, in_process
 from motet.errors import (
     ConfigError,
     DeployError,
@@ -94,7 +96,7 @@ def test_a_pool_that_sleeps_begins_without_a_replica():
 @pytest.mark.engine
 def test_a_share_of_a_gpu_is_told_to_vllm(document):
     """Its check at start asks for a share of the whole GPU, however the cache is sized."""
-    from motet.deploy.vllm import _engine_args
+    from motet.deploy.pools.vllm import _engine_args
 
     def told(**resources):
         text = TEXT.replace("model: org/name}", f"model: org/name, resources: {resources}}}")
@@ -173,12 +175,12 @@ def controller(monkeypatch, status, replicas):
     deployment = SimpleNamespace(replica_states=replicas, message=message)
     app = SimpleNamespace(status=status, message="", deployments={"d": deployment})
     known = SimpleNamespace(applications={"motet-pool-here": app} if status else {})
-    monkeypatch.setattr(handles.serve, "status", lambda: known)
-    monkeypatch.setattr(handles, "_POOLS", handles._Pools())
+    monkeypatch.setattr(client.serve, "status", lambda: known)
+    monkeypatch.setattr(client, "_POOLS", client._Pools())
 
 
 def caller(document, monkeypatch, replica, expert="here"):
-    monkeypatch.setattr(handles.serve, "get_deployment_handle", lambda *_, **__: replica)
+    monkeypatch.setattr(client.serve, "get_deployment_handle", lambda *_, **__: replica)
     return Assembly(document, graph.builder(document)).experts[expert]
 
 
@@ -275,7 +277,7 @@ async def test_a_request_waits_until_a_sleeping_pool_is_up(monkeypatch):
 
 async def test_an_adapter_sleeps_with_its_base(monkeypatch):
     controller(monkeypatch, "RUNNING", {})
-    apps = handles.serve.status().applications
+    apps = client.serve.status().applications
     apps["motet-pool-org--base"] = apps["motet-pool-here"]
     document = parse(ASLEEP, env={"KEY": "s3cret"})
     asked = caller(document, monkeypatch, Replica(), "lora")
@@ -317,13 +319,13 @@ async def test_health_of_a_pool(document, monkeypatch, status, replicas, state, 
 
 async def test_a_pool_stays_ready_while_a_new_config_is_built(document, monkeypatch):
     """Serve lists no deployment of an application while it builds another version of it."""
-    monkeypatch.setattr(handles, "_FRESH_S", 0.0)
+    monkeypatch.setattr(client, "_FRESH_S", 0.0)
     controller(monkeypatch, "RUNNING", {"RUNNING": 1})
     expert = caller(document, monkeypatch, Replica())
     assert (await expert.health()).ready
     built = SimpleNamespace(status=ApplicationStatus.DEPLOYING, message="", deployments={})
     known = SimpleNamespace(applications={"motet-pool-here": built})
-    monkeypatch.setattr(handles.serve, "status", lambda: known)
+    monkeypatch.setattr(client.serve, "status", lambda: known)
     assert (await expert.health()).ready
     known.applications.clear()
     assert not (await expert.health()).ready
@@ -339,7 +341,7 @@ def test_a_planned_device_is_a_resource_where_a_node_has_it(monkeypatch, known, 
     document = parse(text)
     # Of that module alone: Ray's own log filter would believe it too.
     started = SimpleNamespace(is_initialized=lambda: True, cluster_resources=lambda: known)
-    monkeypatch.setattr(pools, "ray", started)
+    monkeypatch.setattr(in_process, "ray", started)
     pool = graph.pool(graph.pool_arguments(document, "a"))._bound_deployment
     assert pool.ray_actor_options.get("resources", {}) == told
     assert pool.ray_actor_options["num_gpus"] == 0.3

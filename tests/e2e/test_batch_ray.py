@@ -51,7 +51,7 @@ residency: {memory: 1MiB, turn_s: 0.2}
 BESIDE = """
 import asyncio, json, pathlib, sys
 from motet.config import parse
-from motet.deploy.batch_pools import PoolLoader
+from motet.deploy.batch.pools import PoolLoader
 from tests.batch.helpers import line, run_batch
 
 folder, fleet, address = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -111,7 +111,7 @@ experts:
 TURNS = """
 import asyncio, json, pathlib, sys
 from motet.config import parse
-from motet.deploy.batch_pools import PoolLoader
+from motet.deploy.batch.pools import PoolLoader
 from tests.batch.helpers import line, run_batch
 
 folder, fleet = pathlib.Path(sys.argv[1]), sys.argv[2]

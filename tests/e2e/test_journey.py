@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import free_port, wait_for
 from tests.e2e.conftest import motet
 
-from motet.routers import tables
+from motet import tables
 
 pytestmark = [pytest.mark.ray, pytest.mark.engine, pytest.mark.timeout(900)]
 

@@ -41,7 +41,7 @@ def test_samples_are_as_many_as_the_operations_allow(ways, most, count, text):
 
 
 def test_the_router_learns_only_from_the_training_half(ways):
-    from motet.routers import tables
+    from motet import tables
 
     table = tables.read(EXAMPLES / "fleet" / "table.parquet")
     names = ("smollm", "triage")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from motet import tables
 from motet.grading import GRADERS
-from motet.routers import tables
 
 FLEET = Path("examples/fleet")
 NAMES = ("arithmetic", "units", "sql", "extraction", "triage", "regexes", "chat")

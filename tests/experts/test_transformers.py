@@ -23,9 +23,9 @@ from motet.errors import (
     SourceError,
 )
 from motet.experts import ENGINES
-from motet.experts._decoding import Detokenizer, StopFilter, pick
-from motet.experts._loading import load_model
 from motet.experts.transformers import TransformersExpert, TransformersOptions
+from motet.generation.decoding import Detokenizer, StopFilter, pick
+from motet.generation.loading import load_model
 from motet.types import Capability, Request, State
 from motet.weights import Setting, default_cache
 
@@ -120,7 +120,7 @@ async def test_a_late_request_joins_and_an_early_one_leaves(llama):
 
 async def test_a_long_prompt_is_read_in_parts(llama, monkeypatch):
     whole = await answer(llama, ask("abcdefgh" * 10))
-    monkeypatch.setattr("motet.experts._rows._PREFILL", 7)
+    monkeypatch.setattr("motet.generation.rows._PREFILL", 7)
     assert (await answer(llama, ask("abcdefgh" * 10)))[0] == whole[0]
 
 

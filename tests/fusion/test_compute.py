@@ -5,9 +5,9 @@ import torch
 from tests.fusion.world import QUESTIONS, ask, make_world, opened
 from torch.utils.flop_counter import FlopCounterMode
 
-from motet.experts._decoding import Sampling
 from motet.fusion import compute
 from motet.fusion.answering import Fused, alone
+from motet.generation.decoding import Sampling
 
 GREEDY = Sampling(5, temperature=0.0)
 

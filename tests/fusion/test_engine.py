@@ -10,7 +10,6 @@ from tests.conftest import running, wait_for
 from tests.fusion.world import QUESTIONS, make_world, opened
 
 from motet.composer.assembly import Assembly
-from motet.composer.service import Motet
 from motet.config import ExpertEntry, parse
 from motet.errors import (
     ArtifactError,
@@ -27,6 +26,7 @@ from motet.fusion.engine import LatentExpert, LatentOptions
 from motet.fusion.hidden_cache import read_latents
 from motet.fusion.members import Member
 from motet.fusion.text import check_offsets
+from motet.service.motet import Motet
 from motet.types import Request
 from motet.weights import Setting
 
@@ -301,8 +301,8 @@ def test_the_decision_says_who_is_fused(world, first, others, fused):
 
 
 def test_its_memory_is_that_of_all_members(world):
+    from motet.experts.footprint import sizes_of
     from motet.planner.demand import demands
-    from motet.residency.sizes import sizes_of
 
     text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob")
     document = parse(text, folder=world.folder)

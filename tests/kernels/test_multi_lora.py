@@ -71,7 +71,7 @@ def test_one_requests_overflow_is_not_its_neighbours():
 @pytest.mark.engine
 def test_vllms_seam_gives_the_same(monkeypatch):
     """The wrapper as vLLM calls it: metadata first, then layers, slots that change hands."""
-    vllm_lora = pytest.importorskip("motet.deploy.vllm_cpu").vllm_lora
+    vllm_lora = pytest.importorskip("motet.deploy.pools.vllm_cpu").vllm_lora
     from vllm.lora.layers import LoRAMapping
     from vllm.lora.punica_wrapper.punica_selector import get_punica_wrapper
 

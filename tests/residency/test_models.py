@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from motet.composer.service import Motet
 from motet.config import parse
 from motet.errors import MotetError
 from motet.residency.engines import LocalEngines, _trim
+from motet.service.motet import Motet
 from motet.types import State
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]

@@ -10,10 +10,10 @@ from tests.conftest import Service, wait_for
 from tests.residency.helpers import HeldFake
 
 from motet.api import create_app
-from motet.composer.service import Motet
 from motet.config import parse
 from motet.errors import ConfigError
 from motet.experts import ENGINES
+from motet.service.motet import Motet
 from motet.types import State
 
 CONFIG = """

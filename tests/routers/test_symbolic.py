@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motet.conditions.condition import Condition
+from motet.conditions.features import FEATURES
 from motet.errors import ConfigError
 from motet.routers.base import Surroundings
-from motet.routers.symbolic.features import FEATURES
-from motet.routers.symbolic.router import SymbolicConfig, SymbolicRouter
-from motet.routers.symbolic.rules import Condition
+from motet.routers.symbolic import SymbolicConfig, SymbolicRouter
 from motet.types import ExpertCard, Fleet, Member, Request
 
 FLEET = Fleet(Member(ExpertCard(id=name, engine="fake")) for name in ("a", "b", "c"))

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from motet.composer.aggregate import synthesis
+from motet.composer.strategies.aggregate import synthesis
 from motet.types import Request
 from tasks.example import Example, Split
 

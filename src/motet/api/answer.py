@@ -13,10 +13,10 @@ from motet.api.errors import error_json
 from motet.api.metrics import Metrics
 from motet.api.sse import EventStream
 from motet.composer.pipeline import Answer
-from motet.composer.service import Motet
 from motet.errors import MotetError
 from motet.protocol.encode import ChatEncoder, Choice
 from motet.protocol.schema import Body
+from motet.service.motet import Motet
 from motet.types import Chunk, Request
 
 _JSON = (b"content-type", b"application/json")

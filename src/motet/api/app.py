@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 
 import motet
 from motet.api.answer import AnswerResponse
-from motet.api.batches import add_batches, add_files
 from motet.api.errors import (
     on_bad_parameter,
     on_http_error,
@@ -24,12 +23,13 @@ from motet.api.errors import (
 )
 from motet.api.guard import KeyCheck, read_body
 from motet.api.metrics import Metrics, SwapMetrics
+from motet.api.routes.batches import add_batches, add_files
 from motet.batch.service import BatchService
-from motet.composer.service import Motet
 from motet.errors import MotetError, UnknownModel
 from motet.protocol.batches import BatchBody
 from motet.protocol.encode import ChatEncoder, CompletionEncoder
 from motet.protocol.schema import Body, ChatBody, CompletionBody
+from motet.service.motet import Motet
 from motet.types import Fleet, decision_json
 
 _BODIES: tuple[type[BaseModel], ...] = (ChatBody, CompletionBody, BatchBody)

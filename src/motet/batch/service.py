@@ -25,10 +25,10 @@ from motet.batch.results import Job
 from motet.batch.run import Batch, Settings
 from motet.batch.store import Store
 from motet.composer.pipeline import Pipeline
-from motet.composer.service import Motet
 from motet.config import Document
 from motet.errors import BatchError, MotetError, NotFound, RequestError, did_you_mean
 from motet.protocol.batches import BatchBody
+from motet.service.motet import Motet
 from motet.weights import default_cache
 
 log = logging.getLogger(__name__)

@@ -212,13 +212,13 @@ def _loader(document: Document, assembly: Assembly, *, local: bool, address: str
     if local and address is not None:
         raise ConfigError("--local and --address exclude each other.")
     if address is not None:
-        from motet.deploy.batch_data import RayDataLoader
+        from motet.deploy.batch.data import RayDataLoader
 
         return RayDataLoader(document, assembly.experts, address)
     needs_ray = any(expert.home == "vllm" for expert in assembly.experts.values())
     if local or not needs_ray:
         return LocalLoader(assembly.experts)
-    from motet.deploy.batch_pools import PoolLoader
+    from motet.deploy.batch.pools import PoolLoader
 
     return PoolLoader(document, assembly.experts)
 

@@ -41,7 +41,8 @@ def deploy(
     from motet.cli.plan import plan_of
     from motet.composer.assembly import Assembly
     from motet.config import load, load_as
-    from motet.deploy import cluster, kuberay, serve_config
+    from motet.deploy import cluster
+    from motet.deploy.manifests import kuberay, serve_config
     from motet.planner import apply
 
     setup_logs(verbose=False)

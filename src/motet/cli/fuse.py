@@ -212,9 +212,9 @@ def _card(
     document: Document, setting: Setting, ids: Sequence[str], shape: Mapping[str, Any], device: str
 ) -> FusionCard:
     """Return the card of a fusion that is to be trained."""
-    from motet.experts._loading import number_format
     from motet.fusion.card import FusionCard
     from motet.fusion.members import card_of_member
+    from motet.generation.loading import number_format
 
     entries = {entry.id: entry for entry in document.config.experts}
     members = [card_of_member(name, entries, setting) for name in ids]

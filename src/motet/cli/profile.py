@@ -72,10 +72,10 @@ def build(
     An expert's annotations are kept beside the profile as they come: run the same command again
     after an interruption, and only what is missing is asked.
     """
-    from motet.routers.learned.encoders import DEFAULT_ENCODER
-    from motet.routers.learned.encoders import encoder as find_encoder
+    from motet.encoders.encoder import DEFAULT_ENCODER
+    from motet.encoders.encoder import encoder as find_encoder
     from motet.routers.skill.build import build as built
-    from motet.routers.tables import read
+    from motet.tables.routing import read
 
     if exact and (encoder is not None or merge is not None):
         raise ConfigError("--exact uses no encoder, so --encoder and --merge do not go with it.")
@@ -186,7 +186,7 @@ def show(
     """Show what each expert is good at."""
     from motet.routers.skill import picture
     from motet.routers.skill.profile import Profile
-    from motet.routers.tables import read
+    from motet.tables.routing import read
 
     found = Profile.load(profile)
     if table is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from motet.composer import STRATEGIES
+from motet.conditions.features import FEATURES
 from motet.config import (
     Batches,
     Component,
@@ -25,8 +26,7 @@ from motet.config.schema import PriceEntry, Replicas, Residency, Resources
 from motet.experts import ENGINES
 from motet.registry import Registry
 from motet.routers import ROUTERS
-from motet.routers.symbolic.features import FEATURES
-from motet.routers.symbolic.router import Rule
+from motet.routers.symbolic import Rule
 
 _HEAD = """# Every field of experts.yaml
 

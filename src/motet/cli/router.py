@@ -16,10 +16,10 @@ from motet.cli.console import Json, command, print_json
 from motet.errors import ArtifactError, ConfigError
 
 if TYPE_CHECKING:
-    from motet.routers.lab.compare import Data
-    from motet.routers.lab.report import Report
+    from motet.encoders.encoder import Encoder
+    from motet.lab.routers.compare import Data
+    from motet.lab.routers.report import Report
     from motet.routers.learned.artifact import Artifact
-    from motet.routers.learned.encoders import Encoder
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -64,8 +64,8 @@ def train(
     json: Json = False,
 ) -> None:
     """Fit a router on a table and keep it in a folder."""
-    from motet.routers.lab.compare import cross_validate
-    from motet.routers.lab.kinds import canonical
+    from motet.lab.routers.compare import cross_validate
+    from motet.lab.routers.kinds import canonical
     from motet.routers.learned import fit
     from motet.routers.learned.decide import calibrate
 
@@ -130,8 +130,8 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Judge a trained router on queries it has not seen."""
-    from motet.routers.lab.evaluate import evaluate as judged
-    from motet.routers.lab.report import judgement_json, table_json
+    from motet.lab.routers.evaluate import evaluate as judged
+    from motet.lab.routers.report import judgement_json, table_json
     from motet.routers.learned.artifact import Artifact
 
     with progress_bar() as report:
@@ -179,10 +179,10 @@ def compare(
     json: Json = False,
 ) -> None:
     """Judge kinds of routers side by side, with the controls."""
-    from motet.routers.lab import compare as lab
-    from motet.routers.lab.kinds import ALL, choose
-    from motet.routers.lab.report import judgement_json, table_json
-    from motet.routers.tables import read
+    from motet.lab.routers import compare as lab
+    from motet.lab.routers.kinds import ALL, choose
+    from motet.lab.routers.report import judgement_json, table_json
+    from motet.tables.routing import read
 
     by_kind = _options_by_kind(options or ())
     chosen, left_out = choose(kinds, read(table), by_kind)
@@ -215,7 +215,7 @@ def explain(
     json: Json = False,
 ) -> None:
     """Show which expert a trained router would choose for a prompt, and what led to it."""
-    from motet.routers.lab.explain import explanation
+    from motet.lab.routers.explain import explanation
     from motet.routers.learned.artifact import Artifact
 
     with progress_bar() as report:
@@ -240,11 +240,11 @@ def _data(
     path: Path, kinds: Mapping[str, Mapping[str, Any]], encoder: str | None, report: Progress
 ) -> Data:
     """Return a table, embedded where one of the kinds, with its options, reads that."""
-    from motet.routers.lab.compare import Data
-    from motet.routers.lab.kinds import reads_embeddings
-    from motet.routers.learned.embeddings import embed
-    from motet.routers.learned.encoders import DEFAULT_ENCODER
-    from motet.routers.tables import read
+    from motet.encoders.encoder import DEFAULT_ENCODER
+    from motet.encoders.tables import embed
+    from motet.lab.routers.compare import Data
+    from motet.lab.routers.kinds import reads_embeddings
+    from motet.tables.routing import read
 
     report(f"reading {path.name}", 0, 0)
     table = read(path)
@@ -255,7 +255,7 @@ def _data(
 
 
 def _encoder(name: str, report: Progress) -> Encoder:
-    from motet.routers.learned.encoders import encoder
+    from motet.encoders.encoder import encoder
 
     return encoder(name, report=report)
 
@@ -292,7 +292,7 @@ def _mapping(path: Path) -> dict[str, str]:
 
 
 def _options_by_kind(texts: list[str] | tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    from motet.routers.lab.kinds import canonical
+    from motet.lab.routers.kinds import canonical
 
     found: dict[str, dict[str, Any]] = {}
     for text in texts:
@@ -320,7 +320,7 @@ def _share(text: str | None) -> tuple[str, float] | None:
 
 def _promote(router: Artifact, found: Report, folder: Path) -> None:
     """Copy a router that has proven itself; refuse one that has not."""
-    from motet.routers.lab.page import summary
+    from motet.lab.routers.page import summary
 
     if not found.routers[0].beats_best_single:
         raise ArtifactError(f"Not promoted. {' '.join(summary(found))}")

@@ -11,14 +11,14 @@ import typer
 from motet.cli.bars import Report as Progress
 
 if TYPE_CHECKING:
-    from motet.routers.lab.report import Report
+    from motet.lab.routers.report import Report
 
 
 def write(found: Report, page_file: Path | None, folder: Path | None, report: Progress) -> None:
     """Write the page and the pictures, as far as they were asked for."""
     if page_file is None and folder is None:
         return
-    from motet.routers.lab import page, plots
+    from motet.lab.routers import page, plots
 
     report("drawing", 0, 0)
     pictures = plots.pictures(found)
@@ -34,8 +34,8 @@ def show(found: Report) -> None:
     from rich.console import Console
     from rich.table import Table as Grid
 
-    from motet.routers.lab.page import summary
-    from motet.routers.lab.text import headings, row
+    from motet.lab.routers.page import summary
+    from motet.lab.routers.text import headings, row
 
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -54,7 +54,7 @@ async def _serve_here(document: Document, screen: Screen) -> None:
 
     from motet.api import create_app
     from motet.api.address import check_port
-    from motet.composer.service import Motet
+    from motet.service.motet import Motet
 
     service = document.config.service
     check_port(service.host, service.port)

@@ -16,11 +16,11 @@ from motet.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from motet.config import Document
+    from motet.planner.simulate.homes import Home
+    from motet.planner.simulate.pace import Pace
+    from motet.planner.simulate.run import Outcome
+    from motet.planner.simulate.trace import Trace
     from motet.residency.actions import Rules
-    from motet.residency.fleet import Home
-    from motet.residency.pace import Pace
-    from motet.residency.simulate import Outcome
-    from motet.residency.trace import Trace
 
 _POLICIES = "worth,lru,in-order"
 
@@ -69,9 +69,9 @@ def simulate(
     """
     from motet.composer.assembly import Assembly
     from motet.config import load
-    from motet.residency.fleet import engine_of, here, planned
-    from motet.residency.pace import Pace, read_pace
-    from motet.residency.picture import draw
+    from motet.planner.simulate.homes import engine_of, here, planned
+    from motet.planner.simulate.pace import Pace, read_pace
+    from motet.planner.simulate.picture import draw
 
     chosen = _policies(policies)
     document = load(config)
@@ -113,7 +113,7 @@ def _policies(text: str) -> list[str]:
 def _memory(text: str | None, document: Document) -> int:
     from pydantic import ByteSize, TypeAdapter, ValidationError
 
-    from motet.residency.sizes import default_budget
+    from motet.experts.footprint import default_budget
 
     settings = document.config.residency
     if text is None:
@@ -135,7 +135,7 @@ def _trace(
     seconds: float,
     seed: int,
 ) -> Trace:
-    from motet.residency.trace import make_trace, read_trace
+    from motet.planner.simulate.trace import make_trace, read_trace
 
     if file is not None:
         return read_trace(file, names, seconds)
@@ -181,7 +181,7 @@ def _play(
     homes: list[Home], trace: Trace, document: Document, policies: list[str], pace: Pace
 ) -> tuple[dict[str, Outcome], dict[str, float]]:
     """Return each policy's outcome, and how many requests a second were simulated."""
-    from motet.residency.simulate import simulate, together
+    from motet.planner.simulate.run import simulate, together
 
     outcomes: dict[str, Outcome] = {}
     speeds: dict[str, float] = {}

@@ -14,7 +14,7 @@ from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, command, print_
 if TYPE_CHECKING:
     from motet.config import Document
     from motet.experts import Expert
-    from motet.tabulation import Prompt
+    from motet.lab.tabulation import Prompt
 
 
 @command
@@ -41,8 +41,8 @@ def synthesis(
     from motet.cli.served import caller, chosen, served
     from motet.composer.assembly import Assembly
     from motet.config import load
+    from motet.lab.tabulation import read_prompts, synthesis_prompts
     from motet.routers.skill.profile import Profile
-    from motet.tabulation import read_prompts, synthesis_prompts
 
     document = load(config)
     Assembly(document)
@@ -64,7 +64,7 @@ async def _ask(
 ) -> dict[str, tuple[int, int]]:
     """Return expert -> how many it wrote rightly, of how many."""
     from motet.cli.served import started
-    from motet.tabulation import AnswerLog, Tabulation, state_of
+    from motet.lab.tabulation import AnswerLog, Tabulation, state_of
 
     entries = {entry.id: entry for entry in document.config.experts}
     states = {name: state_of(entries[name], document.folder) for name in experts}

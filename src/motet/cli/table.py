@@ -16,7 +16,7 @@ from motet.errors import ConfigError
 if TYPE_CHECKING:
     from motet.config import Document
     from motet.experts import Expert
-    from motet.tabulation import Prompt, Totals
+    from motet.lab.tabulation import Prompt, Totals
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -56,7 +56,7 @@ def build(
     from motet.cli.served import caller, chosen, served
     from motet.composer.assembly import Assembly
     from motet.config import load
-    from motet.tabulation import read_prompts
+    from motet.lab.tabulation import read_prompts
 
     document = load(config)
     Assembly(document)  # every problem is told before anything starts
@@ -86,7 +86,7 @@ async def _build(
 ) -> list[Totals]:
     """Ask, grade and write, with progress on standard error."""
     from motet.cli.served import started
-    from motet.tabulation import AnswerLog, Tabulation, state_of
+    from motet.lab.tabulation import AnswerLog, Tabulation, state_of
 
     entries = {entry.id: entry for entry in document.config.experts}
     async with started(remote.values()):

@@ -7,16 +7,16 @@ from contextlib import aclosing, contextmanager
 from typing import Any
 
 from motet.composer import STRATEGIES, Strategy
-from motet.composer.base import Around
 from motet.composer.pipeline import Plan
+from motet.composer.strategies.base import Around
 from motet.config import Component, Document, ExpertEntry, Options
 from motet.config.load import Field
+from motet.encoders.live import Encoders
 from motet.errors import ConfigError, did_you_mean
 from motet.experts import ENGINES, Expert
 from motet.registry import Registry
 from motet.routers import ROUTERS, Router
 from motet.routers.base import Surroundings
-from motet.routers.learned.batching import Encoders
 from motet.types import Request
 from motet.weights import Setting, default_cache
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from motet.composer.base import Strategy
 from motet.composer.calls import Calls
 from motet.composer.eligibility import eligible, roomy_first
+from motet.composer.strategies.base import Strategy
 from motet.config import Limits
 from motet.errors import DeadlineExceeded, MotetError, NoExpertAvailable, UnknownModel
 from motet.experts.fleet import LiveFleet

@@ -16,14 +16,14 @@ from ray.exceptions import RayError
 from ray.serve.deployment import Application
 
 from motet.composer.assembly import Build
-from motet.composer.service import Motet
 from motet.config import Document, ExpertEntry, Options, parse
-from motet.deploy.handles import PoolExpert
-from motet.deploy.leases import LeasedExpert, Leases
 from motet.deploy.names import INGRESS, SWAPPER, pool_of
+from motet.deploy.pools.client import PoolExpert
+from motet.deploy.residency.client import LeasedExpert, Leases
 from motet.errors import UnknownModel
 from motet.experts import ENGINES, Expert
 from motet.experts.vllm import DEFAULT_SLOTS
+from motet.service.motet import Motet
 from motet.weights import Setting, default_cache
 
 
@@ -79,19 +79,19 @@ def pool(args: GraphArgs) -> Application:
         raise UnknownModel(args["expert"], pools)
     entry = pools[args["expert"]]
     if ENGINES.load(entry.engine).home == "vllm":
-        from motet.deploy.vllm import vllm_pool  # takes many seconds
+        from motet.deploy.pools.vllm import vllm_pool  # takes many seconds
 
         return vllm_pool(entry, setting, swapped=args.get("swapped", False))
-    from motet.deploy.pools import in_process_pool
+    from motet.deploy.pools.in_process import in_process_pool
 
     return in_process_pool(entry, setting, swapped=args.get("swapped", False))
 
 
 def swapper(args: GraphArgs) -> Application:
     """Return the application that decides whose engines are loaded."""
-    from motet.deploy import swapper
+    from motet.deploy.residency import server
 
-    return swapper.swapper(_document(args))
+    return server.swapper(_document(args))
 
 
 def pools_of(document: Document) -> Iterator[tuple[str, ExpertEntry]]:

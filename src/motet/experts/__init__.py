@@ -9,7 +9,6 @@ ENGINES: Registry[Expert] = Registry(
     {
         "fake": "motet.experts.fake:FakeExpert",
         "fake-pool": "motet.experts.fake:PooledFake",
-        "latent": "motet.fusion.engine:LatentExpert",
         "openai": "motet.experts.openai:OpenAIExpert",
         "transformers": "motet.experts.transformers:TransformersExpert",
         "vllm": "motet.experts.vllm:VllmExpert",

@@ -20,11 +20,11 @@ from motet.errors import (
     ExpertUnavailable,
     SourceError,
 )
-from motet.experts._batching import Worker
-from motet.experts._decoding import Choice, Sampling, Vocabulary
-from motet.experts._loading import end_tokens, load_model, read_template, release, write_chat
-from motet.experts._rows import Batch, Job, can_batch
 from motet.experts.base import Expert
+from motet.generation.batching import Worker
+from motet.generation.decoding import Choice, Sampling, Vocabulary
+from motet.generation.loading import end_tokens, load_model, read_template, release, write_chat
+from motet.generation.rows import Batch, Job, can_batch
 from motet.types import Capability, Chunk, Health, Request, State
 from motet.weights import Setting
 

@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from motet.config import ExpertEntry, Options
 from motet.errors import ConfigError, ExpertUnavailable, did_you_mean
-from motet.experts._adapters import DEFAULT_RANK, check_adapter
+from motet.experts.adapters import DEFAULT_RANK, check_adapter
 from motet.experts.base import Expert
 from motet.types import Capability, Chunk, Health, Request, State
 from motet.weights import Setting

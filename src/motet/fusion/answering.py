@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from motet.experts._decoding import Choice, Sampling, Vocabulary
-from motet.experts._rows import Batch
 from motet.experts.transformers import CONTEXT_OF_PROMPT
 from motet.fusion import compute
 from motet.fusion.card import FusionCard
@@ -16,6 +14,8 @@ from motet.fusion.generate import FusedBatch, FusedJob
 from motet.fusion.layers import FusionLayers
 from motet.fusion.members import Member
 from motet.fusion.text import Reading
+from motet.generation.decoding import Choice, Sampling, Vocabulary
+from motet.generation.rows import Batch
 from motet.types import Chunk, Request
 
 _SIDE_BY_SIDE = 8

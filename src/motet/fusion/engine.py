@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from motet.config import ExpertEntry
 from motet.errors import ArtifactError, ConfigError, ExpertRejected, SourceError, did_you_mean
-from motet.experts._batching import Worker
-from motet.experts._decoding import Choice, Vocabulary
-from motet.experts._rows import Job
 from motet.experts.transformers import CONTEXT_OF_PROMPT, GenerationOptions, TransformersExpert
 from motet.fusion.card import FusionCard, check_members, read_card
+from motet.generation.batching import Worker
+from motet.generation.decoding import Choice, Vocabulary
+from motet.generation.rows import Job
 from motet.types import Request
 from motet.weights import Setting
 

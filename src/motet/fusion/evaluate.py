@@ -19,12 +19,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from motet.experts._decoding import Sampling
 from motet.fusion.answering import Answer, Fused, alone
 from motet.fusion.card import FusionCard
 from motet.fusion.data import Example
 from motet.fusion.layers import FusionLayers
 from motet.fusion.members import Member
+from motet.generation.decoding import Sampling
 from motet.grading import GRADERS
 from motet.types import Request
 from motet.weights.store import Report

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from motet.experts._rows import Batch, Job
 from motet.fusion.layers import FusionLayers, peer_weights
 from motet.fusion.members import Member
 from motet.fusion.memory import Latents, Memory, Pass, remember
 from motet.fusion.text import Reading
+from motet.generation.rows import Batch, Job
 
 log = logging.getLogger(__name__)
 

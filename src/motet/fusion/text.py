@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from motet.errors import ConfigError, ExpertRejected
-from motet.experts._loading import write_chat
+from motet.generation.loading import write_chat
 from motet.types import Request, message_texts
 
 

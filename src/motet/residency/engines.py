@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from motet.experts import Expert
-from motet.residency.sizes import default_budget, sizes_of
+from motet.experts.footprint import default_budget, sizes_of
 from motet.types import Health
 from motet.weights.sizes import available_memory
 

@@ -12,10 +12,10 @@ ROUTERS: Registry[Router] = Registry(
     {
         "chain": "motet.routers.chain:ChainRouter",
         **dict.fromkeys(ESTIMATORS.names(), _LEARNED),
-        "llm": "motet.routers.learned.llm:LLMRouter",
+        "llm": "motet.routers.llm:LLMRouter",
         "constant": "motet.routers.constant:ConstantRouter",
         "skill": "motet.routers.skill.router:SkillRouter",
-        "symbolic": "motet.routers.symbolic.router:SymbolicRouter",
+        "symbolic": "motet.routers.symbolic:SymbolicRouter",
     },
 )
 

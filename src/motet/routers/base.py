@@ -13,7 +13,7 @@ from motet.errors import ConfigError, did_you_mean
 from motet.types import Decision, Fleet, Request
 
 if TYPE_CHECKING:
-    from motet.routers.learned.batching import Encoders
+    from motet.encoders.live import Encoders
 
 Ask = Callable[[str, Request], Awaitable[str]]
 """Asks an expert by its id and returns the whole text of its answer."""

@@ -67,7 +67,7 @@ def flip(path):
 
 
 def test_another_version_of_the_kind_is_stale(folder, monkeypatch):
-    from motet.routers.learned.knn import Neighbours
+    from motet.routers.learned.kinds.knn import Neighbours
 
     monkeypatch.setattr(Neighbours, "version", 2)
     with pytest.raises(ArtifactError, match="trained by version 1 of 'knn', and this is version 2"):

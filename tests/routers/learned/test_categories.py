@@ -12,8 +12,8 @@ from tests.routers.learned import world
 
 from motet.errors import TableError
 from motet.routers.learned import Queries
-from motet.routers.learned.category_map import best_map
 from motet.routers.learned.fit import train
+from motet.routers.learned.kinds.category_map import best_map
 from motet.routers.learned.propagate import propagate
 
 SIZES = {"jurist": 30.0, "coder": 30.0, "solver": 30.0, "cheap": 5.0}

@@ -7,13 +7,13 @@ import pytest
 from tests.routers.learned import world
 
 from motet.composer.assembly import Assembly
-from motet.composer.service import Motet
 from motet.config import parse
+from motet.encoders.live import Batcher
 from motet.errors import ArtifactError, ConfigError
 from motet.routers.base import Surroundings
-from motet.routers.learned.batching import Batcher
-from motet.routers.learned.llm import LLMConfig, LLMRouter
 from motet.routers.learned.router import LearnedConfig, LearnedRouter
+from motet.routers.llm import LLMConfig, LLMRouter
+from motet.service.motet import Motet
 from motet.types import Capability, ExpertCard, Fleet, Member, Request
 
 FLEET = Fleet(

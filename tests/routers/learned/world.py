@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 
 from motet.routers.learned.base import Queries
-from motet.routers.tables import Table
+from motet.tables.routing import Table
 
 TOPICS = {
     "maths": "sum integer equation prime fraction algebra".split(),

@@ -6,10 +6,10 @@ import pytest
 from tests.routers.skill import world
 
 from motet.composer.assembly import Assembly
-from motet.composer.service import Motet
 from motet.config import parse
 from motet.errors import ArtifactError, ConfigError, ExpertUnavailable
 from motet.routers.skill.profile import AnnotatorRecord
+from motet.service.motet import Motet
 from motet.types import ExpertCard, Fleet, Member
 
 ALGEBRA = "Solve for the variable in this quadratic equation"

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from motet.encoders.live import Batcher
 from motet.routers.base import Surroundings
-from motet.routers.learned.batching import Batcher
 from motet.routers.learned.store import EncoderRecord, TableRecord
 from motet.routers.skill import lexical
 from motet.routers.skill.profile import AnnotatorRecord, Profile
 from motet.routers.skill.router import SkillConfig, SkillRouter
-from motet.routers.tables import Table
+from motet.tables.routing import Table
 from motet.types import ExpertCard, Fleet, Member, Request
 
 EXPERTS = ("solver", "coder", "jurist")

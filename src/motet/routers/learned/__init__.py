@@ -3,7 +3,7 @@
 from motet.registry import Registry
 from motet.routers.learned.base import Estimate, Estimator, Queries
 
-_HERE = "motet.routers.learned"
+_HERE = "motet.routers.learned.kinds"
 
 ESTIMATORS: Registry[Estimator] = Registry(
     "learned router",

@@ -20,13 +20,13 @@ from motet.routers.learned.store import (
     read_state,
     write,
 )
-from motet.routers.tables import Table, fingerprints
+from motet.tables.routing import Table, fingerprints
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from motet.routers.learned.encoders import Encoder
+    from motet.encoders.encoder import Encoder
 
     Floats = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from motet.config import Options
 from motet.errors import ArtifactError, TableError
-from motet.routers.tables import Table
+from motet.tables.routing import Table
 
 if TYPE_CHECKING:
     import numpy as np

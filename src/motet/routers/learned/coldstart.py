@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from motet.routers.learned.encoders import Encoder
+    from motet.encoders.encoder import Encoder
 
 _TEMPERATURE = 0.05
 

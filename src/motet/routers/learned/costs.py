@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from motet.routers.tables import Table
+    from motet.tables.routing import Table
 
     Floats = NDArray[np.float32]
 

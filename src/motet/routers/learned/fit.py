@@ -12,7 +12,7 @@ from motet.routers.learned.costs import CostModel
 from motet.routers.learned.part import empty
 from motet.routers.learned.prepare import check_parts, distinct, record, scale
 from motet.routers.learned.store import EncoderRecord, ExpertRecord, Manifest
-from motet.routers.tables import Table, fingerprints
+from motet.tables.routing import Table, fingerprints
 from motet.weights.sources import no_report
 from motet.weights.store import Report
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from motet.routers.learned.encoders import Encoder
+    from motet.encoders.encoder import Encoder
 
     Floats = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from motet.routers.tables import Table
+    from motet.tables.routing import Table
 
     Rows = NDArray[Any]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from motet.errors import TableError
 from motet.routers.learned.base import Estimator
 from motet.routers.learned.store import TableRecord
-from motet.routers.tables import Table
+from motet.tables.routing import Table
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from motet.routers.learned.encoders import Encoder
+    from motet.encoders.encoder import Encoder
 
     Floats = NDArray[np.float32]
 

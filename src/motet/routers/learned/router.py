@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from motet.config import Options
+from motet.encoders.encoder import Backend
+from motet.encoders.text import TextConfig, text_form
 from motet.errors import ArtifactError, ConfigError, did_you_mean
 from motet.routers.base import Router, Surroundings
-from motet.routers.learned.encoders import Backend
 from motet.routers.learned.store import Manifest, read_manifest
-from motet.routers.learned.text import TextConfig, text_form
 from motet.routers.loading import Loading, fall_back
 from motet.types import Choice, Decision, Fleet, Request
 
 if TYPE_CHECKING:
+    from motet.encoders.live import Batcher
     from motet.routers.learned.artifact import Artifact
     from motet.routers.learned.base import Queries
-    from motet.routers.learned.batching import Batcher
     from motet.routers.learned.decide import Ranking, Terms
 
 log = logging.getLogger(__name__)

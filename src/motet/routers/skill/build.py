@@ -11,10 +11,10 @@ from motet.routers.learned.store import EncoderRecord, TableRecord
 from motet.routers.skill import taxonomy
 from motet.routers.skill.profile import AnnotatorRecord, Counts, Profile
 from motet.routers.skill.recruit import recruit, standings
-from motet.routers.tables import Table
+from motet.tables.routing import Table
 
 if TYPE_CHECKING:
-    from motet.routers.learned.encoders import Encoder
+    from motet.encoders.encoder import Encoder
     from motet.weights.store import Report
 
 EXPERTS = 3

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from motet.pictures import INK, SOFT, new_figure, png, style
 from motet.routers.skill.profile import Profile
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 MOST_SKILLS = 30
-_INK, _SOFT = "#222222", "#666666"
 _STYLE = """
 body { margin: 0 auto; padding: 2rem 1.25rem; max-width: 80rem; color: #1c1c1c; background: #fff;
   font: 16px/1.5 system-ui, sans-serif; }
@@ -71,13 +71,9 @@ def skills(profile: Profile, most: int | None = None) -> list[Skill]:
 
 def heat_map(profile: Profile) -> bytes:
     """Return the map as PNG: skills by who is best at them, experts with an overall column."""
-    import matplotlib
-
-    from motet.routers.lab.plots import STYLE
-
     shown = _grouped(profile, skills(profile, MOST_SKILLS))
-    with matplotlib.rc_context(STYLE):
-        return _drawn(profile, shown)
+    with style():
+        return png(_drawn(profile, shown))
 
 
 def _grouped(profile: Profile, shown: Sequence[Skill]) -> list[Skill]:
@@ -86,17 +82,14 @@ def _grouped(profile: Profile, shown: Sequence[Skill]) -> list[Skill]:
     return sorted(shown, key=lambda skill: (place[skill.best], -skill.asked, skill.keyword))
 
 
-def _drawn(profile: Profile, shown: Sequence[Skill]) -> bytes:
+def _drawn(profile: Profile, shown: Sequence[Skill]) -> Figure:
     import numpy as np
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     experts = profile.experts
     rates = 100 * np.array(
         [[profile.rate(e) for e in experts], *([s.rates[e] for e in experts] for s in shown)]
     )
-    figure = Figure(figsize=(3.0 + 0.62 * len(experts), 2.0 + 0.27 * len(rates)))
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.0 + 0.62 * len(experts), 2.0 + 0.27 * len(rates))
     axes = figure.subplots()
     image = axes.imshow(rates, cmap="YlGnBu", vmin=0, vmax=100, aspect="auto")
     _write_numbers(axes, rates)
@@ -112,10 +105,8 @@ def _drawn(profile: Profile, shown: Sequence[Skill]) -> bytes:
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=8.5)
     note = "In brackets: questions. Smoothed towards each expert's rate over all questions."
-    axes.set_xlabel(note, fontsize=8.5, color=_SOFT, loc="left", labelpad=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight", metadata={"Software": ""})
-    return buffer.getvalue()
+    axes.set_xlabel(note, fontsize=8.5, color=SOFT, loc="left", labelpad=8)
+    return figure
 
 
 def _write_numbers(axes: Axes, rates: NDArray[np.floating]) -> None:
@@ -132,7 +123,7 @@ def _write_numbers(axes: Axes, rates: NDArray[np.floating]) -> None:
             ha="center",
             va="center",
             fontsize=8,
-            color="white" if value > 55 else _INK,
+            color="white" if value > 55 else INK,
             fontweight="bold" if best else "normal",
         )
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from motet.config import Options
+from motet.encoders.encoder import Backend
+from motet.encoders.text import TextConfig, text_form
 from motet.errors import ArtifactError, ConfigError, MotetError, did_you_mean
 from motet.routers.base import Router, Surroundings
-from motet.routers.learned.encoders import Backend
-from motet.routers.learned.text import TextConfig, text_form
 from motet.routers.loading import Loading, fall_back
 from motet.routers.skill import lexical
 from motet.routers.skill.annotation import Annotation, ExpertAnnotator, by_lexicon
@@ -33,7 +33,7 @@ from motet.routers.skill.recruit import (
 from motet.types import Capability, Choice, Decision, Fleet, Request
 
 if TYPE_CHECKING:
-    from motet.routers.learned.batching import Live
+    from motet.encoders.live import Live
 
 log = logging.getLogger(__name__)
 

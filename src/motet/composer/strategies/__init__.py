@@ -1,0 +1,1 @@
+"""How the experts of a decision become one answer; one strategy a file."""

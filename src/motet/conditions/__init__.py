@@ -1,0 +1,1 @@
+"""The CEL language of rules and gates, and what an expression can see of a request."""

@@ -1,0 +1,98 @@
+"""One condition of the rule language, compiled and proved runnable before the first request.
+
+The language is CEL (Common Expression Language): no loops but bounded macros, no side effects, no
+access to Python. See `features.FEATURES` for the variables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from motet.conditions import _cel as cel
+from motet.conditions.features import FEATURES, mentions
+from motet.errors import ConfigError, did_you_mean
+from motet.types import Request
+
+_LONGEST = 2000
+_MOST_MACROS = 4
+_MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(")
+_BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(\s*(\w+)\s*,")
+_POSITION = re.compile(r"<input>:\d+:(\d+): (.*)")
+_SAMPLE = Request(model="sample", messages=({"role": "user", "content": "sample"},))
+
+
+class Condition:
+    """A compiled `when`.
+
+    Raises
+    ------
+    ConfigError
+        The expression does not parse, names something unknown, fails on a plain request, or
+        does not give true or false; the message holds the position.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        if len(source) > _LONGEST or len(_MACRO.findall(source)) > _MOST_MACROS:
+            raise ConfigError(
+                f"a rule may hold {_LONGEST} characters and {_MOST_MACROS} macros at most, so "
+                f"that its time is bounded."
+            )
+        try:
+            self._program = cel.compile(source)
+        except ValueError as error:
+            raise ConfigError(_syntax_problem(source, str(error))) from None
+        bound = set(_BOUND.findall(source))
+        for name in self._program.variables():
+            if name not in FEATURES and name not in bound:
+                raise ConfigError(
+                    f"unknown name {name!r} in a rule. {did_you_mean(name, FEATURES)}"
+                )
+        self._try()
+
+    def holds(self, request: Request) -> bool:
+        """Return whether the condition is true of `request`; false when it fails on it."""
+        try:
+            return self._run(request, _read) is True
+        except (KeyError, RuntimeError, TypeError, ValueError):
+            # Such as metadata.team on a request without that key: the rule does not apply.
+            return False
+
+    def _run(self, request: Request, read: Callable[[Request, str], Any]) -> object:
+        context = cel.Context(functions={"mentions": partial(mentions, request)})
+        # Features are read on demand: most rules look at one or two.
+        context.set_variable_resolver(partial(read, request))
+        return self._program.execute(context)
+
+    def _try(self) -> None:
+        try:
+            result = self._run(_SAMPLE, _read_sample)
+        except KeyError:
+            return  # a key of `metadata` that the sample lacks; `holds` treats it as false
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ConfigError(f"the rule fails: {str(error).splitlines()[0]}") from None
+        if not isinstance(result, bool):
+            raise ConfigError(
+                f"a rule gives true or false, but this one gives {type(result).__name__}."
+            )
+
+
+def _read(request: Request, name: str) -> Any:
+    """Return the feature called `name`, or None where a macro's own variable has that name."""
+    return FEATURES[name][0](request) if name in FEATURES else None
+
+
+def _read_sample(request: Request, name: str) -> Any:
+    # Telling languages apart needs a model, which `motet check` has no use for.
+    return "en" if name == "language" else _read(request, name)
+
+
+def _syntax_problem(source: str, message: str) -> str:
+    found = _POSITION.search(message)
+    if found is None:
+        return f"the rule does not compile: {message}"
+    column, reason = int(found[1]), found[2].partition(" expecting ")[0]
+    return f"the rule does not compile at character {column} of {source!r}: {reason}."

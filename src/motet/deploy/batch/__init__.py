@@ -1,0 +1,1 @@
+"""Batches on Ray: experts as Serve pools, and as Ray Data jobs."""

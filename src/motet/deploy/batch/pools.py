@@ -1,0 +1,128 @@
+"""Experts of a batch as Serve pools: run when they are wanted, deleted when they are done."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from motet.batch.scheduler import Engine
+from motet.config import Document
+from motet.deploy import cluster
+from motet.deploy.names import SWAPPER, pool_of
+from motet.errors import DeployError
+from motet.experts import Expert
+from motet.experts.footprint import default_budget, sizes_of
+
+
+class PoolLoader:
+    """Pools on a Ray that is started for the batch, or on the one at `address`.
+
+    Parameters
+    ----------
+    experts
+        Built, and not started; those that only wait on a network are asked from this process.
+    """
+
+    at_once = 64
+
+    def __init__(
+        self, document: Document, experts: Mapping[str, Expert], address: str | None = None
+    ) -> None:
+        # No client will come, but Serve opens its port all the same: not that of a service.
+        self._document = document.with_service(port=_free_port())
+        self._built = experts
+        self._address = address
+        self._up: dict[str, Expert] = {}
+        self._own: set[str] = set()
+        self._swapped: set[str] = set()
+        self._leases: Any = None
+
+    def engine(self, expert: str) -> Engine:
+        """Return the pool's expert: its own, or the base whose engine its adapter shares."""
+        built = self._built[expert]
+        base = getattr(built.options, "base", None)
+        return Engine(base or expert, always=built.home == "ingress")
+
+    async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
+        """Read the sizes from the files of the weights, which are fetched if need be."""
+        held = {e: self._built[e] for e in engines if self._built[e].home != "ingress"}
+        return await asyncio.to_thread(sizes_of, held)
+
+    def room(self) -> int | None:
+        """Return a share of this machine's free memory; no bound on a cluster."""
+        return default_budget() if self._address is None else None
+
+    async def open(self) -> None:
+        """Start or join Ray, and start what needs no pool."""
+        if self._address is None:
+            cluster.prepare_environment()
+        await asyncio.to_thread(cluster.start, self._document, self._address)
+        for name, expert in self._built.items():
+            if expert.home == "ingress":
+                await expert.start()
+                self._up[name] = expert
+
+    async def load(self, engine: str) -> None:
+        """Run the pool and wait for it; one that runs on the cluster already is used as it is.
+
+        Raises
+        ------
+        DeployError
+            It does not come up.
+        """
+        from ray import serve
+
+        from motet.deploy import graph
+
+        running = (await asyncio.to_thread(serve.status)).applications
+        if pool_of(engine) in running:  # a service's, and not ours to delete
+            if SWAPPER in running:
+                self._swapped.add(engine)
+            return
+        self._own.add(engine)
+        arguments = graph.pool_arguments(self._document, engine)
+        reason = await asyncio.to_thread(graph.run_pool, arguments)
+        if reason is not None:
+            raise DeployError(f"The pool of {engine!r} does not start: {reason}")
+
+    def expert(self, expert: str) -> Expert:
+        """Return a caller of the expert's pool."""
+        from motet.deploy.pools.client import PoolExpert
+        from motet.deploy.residency.client import LeasedExpert, Leases
+
+        if expert not in self._up:
+            built = self._built[expert]
+            told = (built.entry, built.options, built.setting, built.card)
+            if self.engine(expert).id in self._swapped:
+                self._leases = self._leases or Leases()
+                self._up[expert] = LeasedExpert(*told, self._leases)
+            else:
+                self._up[expert] = PoolExpert(*told)
+        return self._up[expert]
+
+    async def unload(self, engine: str) -> None:
+        """Delete the pool, and wait until its replicas are gone."""
+        from ray import serve
+
+        if engine in self._own:
+            await asyncio.to_thread(serve.delete, pool_of(engine))
+            self._own.remove(engine)
+
+    async def close(self) -> None:
+        """Close what runs here, delete the pools, and stop or leave Ray."""
+        for expert in self._up.values():
+            await expert.close()
+        for engine in tuple(self._own):
+            await self.unload(engine)
+        if self._address is None:
+            await asyncio.to_thread(cluster.stop)
+        else:
+            await asyncio.to_thread(cluster.disconnect)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,1 @@
+"""The graph written down: Serve config files and KubeRay's RayService."""

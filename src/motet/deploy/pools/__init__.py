@@ -1,0 +1,1 @@
+"""Pools: replicas that hold a model, and the ingress's side of them."""

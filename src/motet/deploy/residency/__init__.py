@@ -1,0 +1,1 @@
+"""Swapping on a cluster: client, server and replica."""

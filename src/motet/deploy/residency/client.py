@@ -1,0 +1,152 @@
+"""The ingress's side of the swapper: leases on engines that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+from motet.config import ExpertEntry, Residency
+from motet.deploy.control import Control
+from motet.deploy.names import SWAPPER
+from motet.deploy.pools.client import PoolExpert
+from motet.errors import DeployError, ExpertUnavailable
+from motet.types import Chunk, ExpertCard, Health, Request, State
+from motet.weights import Setting
+
+_FRESH_S = 0.5
+_EVERY_S = 1.0
+_ANSWER_S = 2.0
+_LOST_S = 15.0
+"""Seconds without the swapper until requests are refused at once; until then they wait for it."""
+_UNHEARD = "the swapper does not answer; it is being started"
+
+
+class Leases:
+    """What this process holds of the engines of a cluster, and what it knows of them.
+
+    Leases are renewed while the process lives; those of a dead one are freed by silence.
+
+    Parameters
+    ----------
+    max_wait_s
+        The bound of the swapper's own waiting.
+    """
+
+    def __init__(self, max_wait_s: float = Residency.model_fields["max_wait_s"].default) -> None:
+        self._max_wait_s = max_wait_s
+        self._held: set[str] = set()
+        self._known: dict[str, Health] = {}
+        self._heard_at = time.monotonic()
+        self._asked_at = 0.0
+        self._lock = asyncio.Lock()
+        self._ends: set[asyncio.Task[None]] = set()
+        self._renewing: asyncio.Task[None] | None = None
+        self._swapper = Control(SWAPPER)
+
+    @asynccontextmanager
+    async def hold(self, engine: str, expert: str) -> AsyncIterator[None]:
+        """Wait until `engine` is loaded and has room, and keep it so for the block.
+
+        Raises
+        ------
+        ExpertUnavailable, ExpertOverloaded
+            It cannot be had within the bound, and why; or the swapper is away for as long.
+        """
+        lease = uuid.uuid4().hex
+        self._held.add(lease)
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew_while_held(), name="renew leases")
+        try:
+            await self._take(lease, engine, expert)
+            yield
+        finally:
+            self._held.discard(lease)
+            # In a task of its own: a request that was cancelled can wait for nothing any more.
+            end = asyncio.create_task(self._give_back(lease), name=f"give back {engine}")
+            self._ends.add(end)
+            end.add_done_callback(self._ends.discard)
+
+    async def health(self, engine: str) -> Health:
+        """Return how an engine is, as the swapper said at most half a second ago."""
+        async with self._lock:
+            if time.monotonic() - self._asked_at > _FRESH_S:
+                await self._renew()
+        if time.monotonic() - self._heard_at > _LOST_S:
+            return Health(State.STARTING, _UNHEARD)
+        return self._known.get(engine, Health(State.STARTING, "the swapper is starting"))
+
+    async def _renew_while_held(self) -> None:
+        try:
+            while self._held:
+                await asyncio.sleep(_EVERY_S)
+                async with self._lock:
+                    await self._renew()
+        finally:
+            self._renewing = None
+
+    async def _renew(self) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                self._known = await self._swapper.call("renew", list(self._held))
+            self._heard_at = time.monotonic()
+        except (TimeoutError, DeployError):
+            pass  # it is being replaced; engines live on without it
+        self._asked_at = time.monotonic()
+
+    async def _take(self, lease: str, engine: str, expert: str) -> None:
+        try:
+            async with asyncio.timeout(self._max_wait_s + _LOST_S):
+                while True:
+                    try:
+                        await self._swapper.call("take", lease, engine, expert)
+                        self._heard_at = time.monotonic()
+                        return
+                    except DeployError:
+                        await asyncio.sleep(_FRESH_S)  # it died; its successor is asked
+        except TimeoutError:
+            raise ExpertUnavailable(expert, f"{_UNHEARD}.", retry_after=5.0) from None
+
+    async def _give_back(self, lease: str) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await self._swapper.call("give_back", lease)
+        except (TimeoutError, DeployError):
+            pass  # it is freed all the same, since nobody renews it
+
+
+class LeasedExpert(PoolExpert):
+    """An expert of a pool whose engine is loaded only while it is worth its place."""
+
+    def __init__(
+        self,
+        entry: ExpertEntry,
+        options: Any,
+        setting: Setting,
+        card: ExpertCard,
+        leases: Leases,
+    ) -> None:
+        super().__init__(entry, options, setting, card)
+        self._leases = leases
+
+    async def health(self) -> Health:
+        """Return `asleep` while the engine is not there; a request wakes it."""
+        return await self._leases.health(self._home)
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Answer `request` once the engine is loaded; see `Expert.stream`.
+
+        Raises
+        ------
+        ExpertUnavailable, ExpertOverloaded
+            It had no turn within the bound, or too many wait.
+        """
+        async with (
+            self._leases.hold(self._home, self.card.id),
+            aclosing(super().stream(request)) as answer,
+        ):
+            async for chunk in answer:
+                yield chunk

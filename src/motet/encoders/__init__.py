@@ -1,0 +1,1 @@
+"""Texts to vectors: encoders, live batching and caches, the text form of a request."""

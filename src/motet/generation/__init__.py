@@ -1,0 +1,1 @@
+"""The in-process engine: loading, rows, batches, decoding and sampling."""

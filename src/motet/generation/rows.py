@@ -1,0 +1,253 @@
+"""Jobs, and the rows in which they share one model's passes: a prompt alone, then a token a row.
+
+A new prompt is read alone and unpadded, so its numbers do not depend on company. Its keys and
+values then join the batch, padded on the left, where one pass gives each row its next token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from motet.generation.decoding import Choice
+from motet.types import Chunk, Usage
+
+_PREFILL = 512
+"""Tokens of a prompt read between two steps of the batch, which waits meanwhile."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One request on its way through the worker.
+
+    Attributes
+    ----------
+    batch
+        The rows it is to join.
+    prompt
+        Token ids, at least one.
+    choices
+        The answers to generate; they share one reading of the prompt.
+    piecewise
+        Whether text is sent as it comes; otherwise each answer is sent whole.
+    loop, chunks
+        Where chunks, or at last an exception, are put; the queue belongs to the loop. Without a
+        loop, `send` is to be another.
+    """
+
+    batch: Batch
+    prompt: Sequence[int]
+    choices: list[Choice]
+    piecewise: bool
+    loop: asyncio.AbstractEventLoop | None
+    chunks: asyncio.Queue[Chunk | Exception] = field(default_factory=asyncio.Queue)
+    cancelled: bool = False
+    started: float = 0.0
+    _texts: dict[int, str] = field(default_factory=dict)
+    _logprobs: dict[int, list[Any]] = field(default_factory=dict)
+
+    def advance(self, choice: Choice, logits: Any) -> None:
+        """Give `choice` its next token, drawn from float32 `logits` of shape (vocabulary,)."""
+        text, logprobs = choice.advance(logits)
+        index = choice.index
+        self._texts[index] = self._texts.get(index, "") + text
+        if logprobs:
+            self._logprobs.setdefault(index, []).extend(logprobs["content"])
+        if choice.finish or (self.piecewise and self._texts[index]):
+            content = self._logprobs.pop(index, None)
+            self.send(
+                Chunk(
+                    index=index,
+                    text=self._texts.pop(index),
+                    logprobs={"content": content} if content else None,
+                    finish=choice.finish,
+                    usage=self._usage() if self.finished else None,
+                )
+            )
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice has ended."""
+        return all(choice.finish for choice in self.choices)
+
+    def send(self, item: Chunk | Exception) -> None:
+        """Hand an item to whoever waits on the event loop."""
+        assert self.loop is not None
+        try:
+            self.loop.call_soon_threadsafe(self.chunks.put_nowait, item)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            self.cancelled = True
+
+    def _usage(self) -> Usage:
+        return Usage(len(self.prompt), sum(choice.generated for choice in self.choices))
+
+
+@dataclass
+class Row:
+    """One choice in the batch, with `length` tokens of keys and values."""
+
+    job: Job
+    choice: Choice
+    length: int
+
+
+class Batch:
+    """The rows of one model, and their keys and values.
+
+    Parameters
+    ----------
+    model
+        A transformers causal language model in evaluation mode.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.rows: list[Row] = []
+        self._model = model
+        self._cache: Any = None
+
+    def read(self, job: Job) -> Iterator[None]:
+        """Read the prompt of a job and let its choices join; pauses between stretches."""
+        cache, done = new_cache(self._model), 0
+        while True:
+            part = job.prompt[done : done + _PREFILL]
+            positions = range(done, done + len(part))
+            logits = self._forward([job], [part], cache, positions=[positions], mask=None)
+            done += len(part)
+            if done == len(job.prompt):
+                break
+            yield
+        self._admit(job, cache, logits[0])
+
+    def _admit(self, job: Job, cache: Any, logits: Any) -> None:
+        """Draw each choice's first token, and let those that go on join the rows."""
+        for choice in job.choices:
+            job.advance(choice, logits)
+        going = [choice for choice in job.choices if not choice.finish]
+        if not going:
+            return
+        if len(going) > 1:
+            cache.batch_repeat_interleave(len(going))
+        self._cache = merged(self._cache, cache) if self.rows else cache
+        self.rows += [Row(job, choice, len(job.prompt)) for choice in going]
+
+    def step(self) -> list[Job]:
+        """Give every row its next token; return the jobs that are done by it."""
+        logits = self._forward(
+            [row.job for row in self.rows],
+            [[row.choice.token] for row in self.rows],
+            self._cache,
+            positions=[[row.length] for row in self.rows],
+            mask=self._mask(),
+        )
+        for row, values in zip(self.rows, logits, strict=True):
+            row.length += 1
+            row.job.advance(row.choice, values)
+        done = [row.job for row in self.rows if row.job.finished]
+        self.keep([not row.choice.finish for row in self.rows])
+        return list(dict.fromkeys(done))
+
+    def keep(self, kept: list[bool]) -> None:
+        """Drop the other rows, and the columns that only they needed."""
+        if all(kept):
+            return
+        self.rows = [row for row, stays in zip(self.rows, kept, strict=True) if stays]
+        if not self.rows:
+            self._cache = None
+            return
+        width = max(row.length for row in self.rows)
+        select(self._cache, [index for index, stays in enumerate(kept) if stays], width)
+
+    def clear(self) -> list[Job]:
+        """Drop every row; return their jobs."""
+        jobs = [row.job for row in self.rows]
+        self.rows, self._cache = [], None
+        return jobs
+
+    def _forward(
+        self,
+        jobs: Sequence[Job],
+        tokens: list[Any],
+        cache: Any,
+        *,
+        positions: list[Any],
+        mask: Any,
+    ) -> Any:
+        """Run the model; return float32 logits of the last position, (rows, vocabulary)."""
+        import torch
+
+        device = self._model.device
+        with self._around(jobs, positions):
+            output = self._model(
+                input_ids=torch.tensor(tokens, device=device),
+                position_ids=torch.tensor([list(row) for row in positions], device=device),
+                attention_mask=mask,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return output.logits[:, -1].float()
+
+    def _around(
+        self, jobs: Sequence[Job], positions: Sequence[Sequence[int]]
+    ) -> AbstractContextManager[object]:
+        """Return what a pass over these jobs, a row each, runs in; for kinds that change it."""
+        return nullcontext()
+
+    def _mask(self) -> Any:
+        """Return which columns are tokens, (rows, columns), or None where there is no padding."""
+        import torch
+
+        lengths = [row.length + 1 for row in self.rows]
+        width = max(lengths)
+        if min(lengths) == width:
+            return None
+        first = torch.tensor([[width - length] for length in lengths], device=self._model.device)
+        return (torch.arange(width, device=self._model.device) >= first).long()
+
+
+def new_cache(model: Any) -> Any:
+    """Return an empty cache of keys and values for `model`."""
+    from transformers import DynamicCache
+
+    return DynamicCache(config=model.config)
+
+
+def can_batch(model: Any) -> bool:
+    """Whether rows of different length can share a batch: every layer keeps plain attention."""
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    plain = (DynamicLayer, DynamicSlidingWindowLayer)
+    return all(type(layer) in plain for layer in new_cache(model).layers)
+
+
+def merged(cache: Any, other: Any) -> Any:
+    """Return `cache` with the rows of `other` below its own; the shorter is padded on the left.
+
+    Layers hold tensors of shape (rows, heads, columns, head size). One with a sliding window holds
+    the last columns only, and counts them all.
+    """
+    import torch
+    from torch.nn.functional import pad
+
+    for layer, joining in zip(cache.layers, other.layers, strict=True):
+        for name in ("keys", "values"):
+            pair = getattr(layer, name), getattr(joining, name)
+            width = max(tensor.shape[2] for tensor in pair)
+            padded = [pad(tensor, (0, 0, width - tensor.shape[2], 0)) for tensor in pair]
+            setattr(layer, name, torch.cat(padded))
+        if layer.is_sliding:
+            layer.cumulative_length = max(layer.cumulative_length, joining.cumulative_length)
+    return cache
+
+
+def select(cache: Any, rows: list[int], width: int) -> None:
+    """Keep only `rows` of `cache`, and of the columns the last `width`."""
+    for layer in cache.layers:
+        for name in ("keys", "values"):
+            tensor = getattr(layer, name)[rows]
+            setattr(layer, name, tensor[:, :, max(0, tensor.shape[2] - width) :])
+        if layer.is_sliding:
+            layer.cumulative_length = width

@@ -1,0 +1,1 @@
+"""Judging: routers on tables, and tables from real runs."""

@@ -1,0 +1,19 @@
+"""Routing tables from real runs: every expert answers every prompt, and graders judge."""
+
+from motet.lab.tabulation.answers import Answer, AnswerLog
+from motet.lab.tabulation.build import Tabulation, Totals, ask
+from motet.lab.tabulation.prompts import Prompt, read_prompts
+from motet.lab.tabulation.state import state_of
+from motet.lab.tabulation.synthesis import synthesis_prompts
+
+__all__ = [
+    "Answer",
+    "AnswerLog",
+    "Prompt",
+    "Tabulation",
+    "Totals",
+    "ask",
+    "read_prompts",
+    "state_of",
+    "synthesis_prompts",
+]

@@ -1,0 +1,248 @@
+"""Asking every expert every prompt, grading, and writing the table."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from motet.errors import MotetError, TableError, first_of
+from motet.experts import Expert
+from motet.grading import GRADERS
+from motet.lab.tabulation.answers import Answer, AnswerLog
+from motet.lab.tabulation.prompts import Prompt
+from motet.types import Message, Request, Usage
+
+Progress = Callable[[str, int, int], None]
+"""Called with an expert, or `grading`, with how many prompts are done and how many there are."""
+
+_VERDICT_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """One expert's results on one task, means over its prompts."""
+
+    expert: str
+    task: str
+    prompts: int
+    score: float
+    cost_usd: float
+    tokens: float
+    latency_s: float
+    refused: int
+
+
+class Tabulation:
+    """Builds one table.
+
+    Parameters
+    ----------
+    prompts
+        The rows.
+    experts
+        Who is asked, started and ready.
+    states
+        Expert id -> digest of its state: an expert that changed is asked again.
+    log
+        Holds what was answered before, and takes what is answered now.
+    concurrency
+        Questions under way at once, over all experts.
+    judge
+        The expert behind graders that ask one.
+    """
+
+    def __init__(
+        self,
+        prompts: Sequence[Prompt],
+        experts: Mapping[str, Expert],
+        states: Mapping[str, str],
+        log: AnswerLog,
+        *,
+        concurrency: int = 16,
+        judge: Expert | None = None,
+    ) -> None:
+        self._prompts = prompts
+        self._experts = experts
+        self._states = states
+        self._log = log
+        self._concurrency = concurrency
+        asked = None if judge is None else partial(_judged, judge)
+        self._graders = {p.grader: GRADERS.load(p.grader)(asked) for p in prompts}
+
+    async def run(self, report: Progress) -> None:
+        """Ask what has not been answered yet.
+
+        Prompts stand in the outer loop, so that the work at any moment is spread over the experts
+        and adapters of one base are batched together.
+
+        Raises
+        ------
+        MotetError
+            An expert cannot be reached. What was answered is kept.
+        """
+        done = {
+            expert: sum(self._known(expert, prompt) is not None for prompt in self._prompts)
+            for expert in self._experts
+        }
+        for expert, count in done.items():
+            report(expert, count, len(self._prompts))
+        missing = iter(
+            [
+                (expert, prompt)
+                for prompt in self._prompts
+                for expert in self._experts
+                if self._known(expert, prompt) is None
+            ]
+        )
+
+        async def work() -> None:
+            for expert, prompt in missing:  # the workers share one iterator
+                self._log.add(await self._answer(expert, prompt))
+                done[expert] += 1
+                report(expert, done[expert], len(self._prompts))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._concurrency):
+                    group.create_task(work())
+        except* MotetError as errors:
+            raise first_of(errors) from None
+
+    async def grade(self, report: Progress) -> dict[str, list[float]]:
+        """Return expert -> a score for each prompt, in their order."""
+        scores: dict[str, list[float]] = {expert: [] for expert in self._experts}
+        for number, prompt in enumerate(self._prompts):
+            answers = [self._answered(expert, prompt) for expert in self._experts]
+            grades = await asyncio.gather(*(self._grade(prompt, answer) for answer in answers))
+            for expert, score in zip(self._experts, grades, strict=True):
+                scores[expert].append(score)
+            report("grading", number + 1, len(self._prompts))
+        return scores
+
+    def write(self, path: Path, scores: Mapping[str, Sequence[float]]) -> list[Totals]:
+        """Write the table, whole or not at all, and return its totals by expert and task."""
+        import pyarrow as pa
+        from pyarrow.parquet import write_table
+
+        columns: dict[str, Any] = {
+            "query": [prompt.text for prompt in self._prompts],
+            "task": [prompt.task for prompt in self._prompts],
+            "id": [prompt.id for prompt in self._prompts],
+        }
+        totals: list[Totals] = []
+        for expert in self._experts:
+            answers = [self._answered(expert, prompt) for prompt in self._prompts]
+            costs = [self._experts[expert].card.price.of(_usage(answer)) for answer in answers]
+            columns[f"score:{expert}"] = pa.array(scores[expert], pa.float32())
+            columns[f"cost:{expert}"] = pa.array(costs, pa.float32())
+            columns[f"latency:{expert}"] = pa.array([a.latency_s for a in answers], pa.float32())
+            columns[f"tokens:{expert}"] = pa.array([a.completion_tokens for a in answers])
+            columns[f"answer:{expert}"] = [answer.text for answer in answers]
+            totals += self._totals(expert, scores[expert], costs, answers)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            write_table(pa.table(columns), temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return totals
+
+    def _totals(
+        self,
+        expert: str,
+        scores: Sequence[float],
+        costs: Sequence[float],
+        answers: Sequence[Answer],
+    ) -> list[Totals]:
+        tasks: dict[str, list[int]] = {}
+        for row, prompt in enumerate(self._prompts):
+            tasks.setdefault(prompt.task, []).append(row)
+
+        def mean(values: Sequence[float], rows: list[int]) -> float:
+            return sum(values[row] for row in rows) / len(rows)
+
+        tokens = [float(answer.completion_tokens) for answer in answers]
+        latencies = [answer.latency_s for answer in answers]
+        return [
+            Totals(
+                expert,
+                task,
+                len(rows),
+                mean(scores, rows),
+                mean(costs, rows),
+                mean(tokens, rows),
+                mean(latencies, rows),
+                sum(answers[row].error is not None for row in rows),
+            )
+            for task, rows in tasks.items()
+        ]
+
+    async def _answer(self, expert: str, prompt: Prompt) -> Answer:
+        """Return the answer of an expert, or its refusal."""
+        began = time.monotonic()
+        error: str | None = None
+        try:
+            text, usage = await ask(self._experts[expert], prompt.messages, prompt.max_tokens)
+        except MotetError as refusal:
+            if refusal.retryable or refusal.status >= 500:
+                raise
+            text, usage, error = "", Usage(), str(refusal)
+        return Answer(
+            expert=expert,
+            state=self._states[expert],
+            prompt=prompt.digest,
+            text=text,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            latency_s=round(time.monotonic() - began, 6),
+            error=error,
+        )
+
+    async def _grade(self, prompt: Prompt, answer: Answer) -> float:
+        if answer.error is not None:
+            return 0.0
+        return await self._graders[prompt.grader].grade(prompt.text, answer.text, prompt.reference)
+
+    def _known(self, expert: str, prompt: Prompt) -> Answer | None:
+        return self._log.get(expert, self._states[expert], prompt.digest)
+
+    def _answered(self, expert: str, prompt: Prompt) -> Answer:
+        answer = self._known(expert, prompt)
+        if answer is None:
+            raise TableError(f"expert {expert!r} has no answer to prompt {prompt.id!r} yet.")
+        return answer
+
+
+async def ask(expert: Expert, messages: Sequence[Message], max_tokens: int) -> tuple[str, Usage]:
+    """Return an expert's whole answer, drawn greedily, and the tokens it took.
+
+    Raises
+    ------
+    MotetError
+        The expert failed or refused.
+    """
+    request = Request(
+        model=expert.card.id, messages=tuple(messages), max_tokens=max_tokens, temperature=0.0
+    )
+    text, usage = "", Usage()
+    async with aclosing(expert.stream(request)) as chunks:
+        async for chunk in chunks:
+            text += chunk.text
+            usage = chunk.usage or usage
+    return text, usage
+
+
+async def _judged(judge: Expert, question: str) -> str:
+    return (await ask(judge, [{"role": "user", "content": question}], _VERDICT_TOKENS))[0]
+
+
+def _usage(answer: Answer) -> Usage:
+    return Usage(answer.prompt_tokens, answer.completion_tokens)

@@ -1,0 +1,78 @@
+"""Who writes the right answer from drafts of which most are wrong.
+
+Source: Symbolic-MoE (arXiv:2503.05641), which chooses its aggregator by this test: one right and
+two wrong drafts, in random order.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from motet.composer.strategies.aggregate import synthesis
+from motet.errors import TableError
+from motet.lab.tabulation.prompts import Prompt
+from motet.types import Request
+
+WRONG = 2
+"""Wrong drafts beside the right one."""
+
+
+def synthesis_prompts(
+    prompts: Sequence[Prompt], table: Path, *, count: int | None = None, seed: int = 0
+) -> list[Prompt]:
+    """Return the prompts again, each with drafts out of a table that `motet table build` wrote.
+
+    Prompts that nobody answered rightly, or fewer than two wrongly in different words, are left
+    out. Graders and references stay, so that the answers are graded like any others.
+
+    Parameters
+    ----------
+    count
+        How many to draw of those that qualify; all when absent.
+
+    Raises
+    ------
+    TableError
+        The table holds no answers, or none that qualify for these prompts.
+    """
+    answers = _answers(table)
+    rng = random.Random(seed)
+    found: list[Prompt] = []
+    for prompt in prompts:
+        right = sorted({text for text, score in answers.get(prompt.id, ()) if score >= 1})
+        wrong = sorted({text for text, score in answers.get(prompt.id, ()) if score < 0.5})
+        wrong = [text for text in wrong if text and text not in right]
+        if right and len(wrong) >= WRONG:
+            drafts = [rng.choice(right), *rng.sample(wrong, WRONG)]
+            rng.shuffle(drafts)
+            asked = synthesis(Request(model="", messages=prompt.messages), drafts)
+            found.append(replace(prompt, messages=asked.messages))
+    if not found:
+        raise TableError(
+            f"{table}: no prompt has one right and {WRONG} different wrong answers in it.",
+            hint="Give the prompts that this table was built from.",
+        )
+    return found if count is None else rng.sample(found, min(count, len(found)))
+
+
+def _answers(table: Path) -> dict[str, list[tuple[str, float]]]:
+    """Return prompt id -> what the experts answered, each with its score."""
+    import pyarrow as pa
+    from pyarrow.parquet import read_table
+
+    try:
+        whole = read_table(table)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise TableError(f"{table}: {error}.") from None
+    experts = [c.removeprefix("answer:") for c in whole.column_names if c.startswith("answer:")]
+    if not experts or "id" not in whole.column_names:
+        raise TableError(
+            f"{table}: it holds no answers.", hint="`motet table build` writes tables with them."
+        )
+    return {
+        row["id"]: [(row[f"answer:{e}"].strip(), row[f"score:{e}"]) for e in experts]
+        for row in whole.to_pylist()
+    }

@@ -1,0 +1,1 @@
+"""Plays a fleet in virtual time, with the decisions of the live residency."""

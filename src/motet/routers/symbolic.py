@@ -1,0 +1,96 @@
+"""Ordered rules; the first that matches decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field, PositiveFloat, model_validator
+
+from motet.conditions.condition import Condition
+from motet.config import Options
+from motet.errors import ConfigError
+from motet.routers.base import Router, Surroundings
+from motet.types import Choice, Decision, Fleet, Request
+
+_ACTIONS = ("use", "allow", "deny", "weigh")
+
+
+class Rule(Options):
+    """One rule: a condition and exactly one action."""
+
+    name: str
+    """What explanations call it."""
+    when: str = "true"
+    """A CEL expression over the request's features."""
+    use: tuple[str, ...] | None = None
+    """Pin: these experts and no other, in this order."""
+    allow: tuple[str, ...] | None = None
+    """Narrow the field to these."""
+    deny: tuple[str, ...] | None = None
+    """Narrow the field to all but these."""
+    weigh: dict[str, PositiveFloat] | None = None
+    """Multiply the prior weights of these experts."""
+
+    @model_validator(mode="after")
+    def _one_action(self) -> Rule:
+        given = [action for action in _ACTIONS if getattr(self, action)]
+        if len(given) != 1:
+            raise ValueError(
+                f"a rule has exactly one action of {', '.join(_ACTIONS)}; this one has "
+                f"{', '.join(given) or 'none'}"
+            )
+        return self
+
+    @property
+    def action(self) -> str:
+        """Which of the actions this rule takes."""
+        return next(action for action in _ACTIONS if getattr(self, action))
+
+    def weights(self, fleet: Fleet) -> Mapping[str, float]:
+        """Return the experts left by this rule with their weights, best first."""
+        named = getattr(self, self.action)
+        if self.action in ("use", "allow"):
+            return {expert: fleet[expert].weight for expert in named if expert in fleet}
+        if self.action == "deny":
+            return {e: member.weight for e, member in fleet.items() if e not in named}
+        weighed = {e: member.weight * named.get(e, 1.0) for e, member in fleet.items()}
+        return dict(sorted(weighed.items(), key=lambda item: -item[1]))
+
+
+class SymbolicConfig(Options):
+    """Options of `kind: symbolic`."""
+
+    rules: tuple[Rule, ...] = Field(min_length=1)
+    """Tried in order; the first whose condition holds, and which leaves an expert, decides."""
+
+
+class SymbolicRouter(Router):
+    """Decides by the first rule that matches and leaves an expert to choose."""
+
+    Config = SymbolicConfig
+
+    def __init__(self, name: str, options: SymbolicConfig, around: Surroundings) -> None:
+        super().__init__(name, options, around)
+        self._rules: list[tuple[Rule, Condition]] = []
+        for number, rule in enumerate(options.rules):
+            around.check(getattr(rule, rule.action), "rules", number, rule.action)
+            try:
+                self._rules.append((rule, Condition(rule.when)))
+            except ConfigError as error:
+                raise ConfigError(error.problems, at=("rules", number, "when")) from None
+
+    async def route(self, request: Request, fleet: Fleet) -> Decision | None:
+        """Return what the first matching rule says; None when no rule matches."""
+        for rule, condition in self._rules:
+            if not condition.holds(request):
+                continue
+            weights = rule.weights(fleet)
+            if not weights:
+                continue  # all its experts are absent: the next rule may do better
+            return Decision(
+                choices=tuple(Choice(expert, weight) for expert, weight in weights.items()),
+                router=self.name,
+                reason=f"rule {rule.name!r}: {rule.when}",
+                settled=rule.action == "use",
+            )
+        return None

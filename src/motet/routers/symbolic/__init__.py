@@ -1,1 +1,0 @@
-"""Routing by rules that an operator can read."""

@@ -1,0 +1,1 @@
+"""`Motet`: what the HTTP service, the command line and Python programs share."""

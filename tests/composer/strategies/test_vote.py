@@ -1,0 +1,145 @@
+"""Votes: the answer that most agree on, found as early as it can be."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motet.composer.calls import Draft
+from motet.composer.strategies.ballot import normal
+from motet.composer.strategies.vote import _leader, _settled
+from motet.config import parse
+from motet.errors import ConfigError, ExpertError, NoExpertAvailable, UnsupportedRequest
+from motet.service.motet import Motet
+from motet.types import Choice, Decision, Request
+
+FLEET = """
+version: 1
+experts:
+  - {id: four, engine: fake, tokens: ["2 + 2 = 4, so the answer is 4"]}
+  - {id: vier, engine: fake, tokens: ["The answer is 4.0."]}
+  - {id: five, engine: fake, tokens: ["The answer is 5"]}
+  - {id: dead, engine: fake, fail_after: 0}
+  - {id: slow, engine: fake, tokens: [late], delay_s: 30}
+routers:
+  r: {kind: constant, expert: FIRST, fallbacks: [OTHERS]}
+compositions:
+  jury: {router: r, strategy: {kind: vote, STRATEGY}}
+"""
+
+
+@asynccontextmanager
+async def jury(*voters, strategy="experts: 3"):
+    text = FLEET.replace("FIRST", voters[0]).replace("OTHERS", ", ".join(voters[1:]))
+    async with Motet(parse(text.replace("STRATEGY", strategy))) as motet:
+        await motet.fleet.ready()
+        await asyncio.sleep(0)
+        yield motet
+
+
+async def ask(motet, **fields):
+    request = Request(model="jury", messages=({"role": "user", "content": "2+2?"},), **fields)
+    async with await motet.answer(request) as answer:
+        return "".join([chunk.text async for chunk in answer]), answer
+
+
+async def test_the_majority_wins_in_the_words_of_its_first_voter():
+    async with jury("five", "four", "vier") as motet:
+        text, answer = await ask(motet)
+    assert text == "2 + 2 = 4, so the answer is 4" and answer.author == "four"
+
+
+async def test_a_settled_vote_waits_for_nobody():
+    async with jury("four", "vier", "slow") as motet:
+        text, answer = await ask(motet)
+        assert text.endswith("4") and motet.fleet["slow"].open == 0
+    assert answer.calls.trace[2].error == "stopped before its end"
+
+
+async def test_a_tie_goes_to_the_routers_first():
+    async with jury("five", "four") as motet:
+        assert (await ask(motet))[1].author == "five"
+
+
+async def test_failures_leave_the_vote():
+    async with jury("dead", "five", "four") as motet:
+        assert (await ask(motet))[1].author == "five"
+    async with jury("dead") as motet:
+        with pytest.raises((ExpertError, NoExpertAvailable)):
+            await ask(motet)
+
+
+async def test_self_consistency_samples_one_expert():
+    async with jury("four", "five", strategy="experts: 1, samples: 5") as motet:
+        _, answer = await ask(motet)
+    assert {call.expert for call in answer.calls.trace} == {"four"}
+    assert len(answer.calls.trace) == 5
+
+
+async def test_what_a_vote_cannot_give_is_refused():
+    async with jury("four", "five") as motet:
+        with pytest.raises(UnsupportedRequest, match="one answer"):
+            await ask(motet, n=2)
+
+
+async def test_bad_options():
+    for strategy, said in [("experts: 1", "two answers"), ("answer: nmber", "'number'")]:
+        with pytest.raises(ConfigError, match=said):
+            async with jury("four", strategy=strategy):
+                pass
+
+
+def test_stages():
+    motet = Motet(
+        parse(
+            FLEET.replace("FIRST", "four")
+            .replace("OTHERS", "five")
+            .replace("STRATEGY", "experts: 2, samples: 2")
+        )
+    )
+    decision = Decision(choices=(Choice("four"), Choice("five")), router="r", reason="")
+    assert motet.pipeline.plans["jury"].strategy.stages(decision) == (("four", "five"),)
+
+
+@pytest.mark.parametrize(
+    ("form", "one", "other"),
+    [
+        ("auto", '{"a": 1, "b": 2}', '```json\n{"b": 2,\n "a": 1}\n```'),
+        ("auto", "so the answer is 1,200.", "#### 1200"),
+        ("auto", "I think the answer is (B).", "Answer: B"),
+        ("auto", "SELECT  a FROM t", "select a from t"),
+        ("number", "3 and then 7", "it is 7.0"),
+        ("choice", "A or C? C", "C"),
+        ("text", "Yes.", " yes"),
+        ("number", "no digits", "No digits!"),
+    ],
+)
+def test_answers_that_say_the_same(form, one, other):
+    assert normal(one, form) == normal(other, form)
+
+
+def test_answers_that_differ():
+    queries = ["SELECT a FROM t LIMIT 5", "SELECT b FROM t LIMIT 5"]
+    assert normal(queries[0], "auto") != normal(queries[1], "auto")
+    assert normal("the answer is 4", "auto") != normal("the answer is 5", "auto")
+
+
+votes = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.1, 1.0)), min_size=1, max_size=7)
+
+
+@given(votes, st.randoms())
+def test_stopping_early_changes_no_result(cast, random):
+    """Whatever order answers come in, a settled vote names the answer that all of them would."""
+    weights = [weight for _, weight in cast]
+    whole = {n: Draft("e", answer, "stop") for n, (answer, _) in enumerate(cast)}
+    final = whole[_leader(whole, weights, "text")[0]].text
+    order = random.sample(sorted(whole), len(whole))
+    found = {}
+    for number in order:
+        found[number] = whole[number]
+        settled = _settled(found, weights, "text")
+        if settled is not None:
+            assert found[settled].text == final
+            break
