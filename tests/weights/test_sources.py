@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from motet.errors import SourceError
-from motet.weights import Setting, _packages
-from motet.weights.sources import default_cache, fetch, no_report
+from motet.weights import Setting, _packages, default_cache, fetch
+from motet.weights.sources import no_report
 from motet.weights.store import MANIFEST, build_once
 
 gguf = pytest.importorskip("gguf")

@@ -126,13 +126,14 @@ def _by_expert(
     """Ask an expert of a running service, or of one that is served for the while."""
     from motet.cli.served import caller as caller_of
     from motet.cli.served import served
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
     from motet.experts import Expert
+    from motet.experts.asking import Lone
     from motet.routers.skill.annotation import ExpertAnnotator
     from motet.routers.skill.annotations import AnnotationLog, annotate_all
     from motet.routers.skill.profile import AnnotatorRecord
-    from motet.types import Capability, Request
+    from motet.types import Capability
 
     if config is None:
         raise ConfigError(
@@ -143,22 +144,19 @@ def _by_expert(
     known = [entry.id for entry in document.config.experts]
     if expert not in known:
         raise ConfigError(f"no expert {expert!r} in {config}. {did_you_mean(expert, known)}")
-    card = Assembly(document).experts[expert].card
+    card = assemble(document).experts[expert].card
 
     async def annotate(there: str) -> tuple[AnnotatorRecord, list[Annotation]]:
         caller: Expert = caller_of(document, expert, there, key)
-
-        async def ask(_: str, request: Request) -> str:
-            chunks = [chunk async for chunk in caller.stream(request)]
-            return "".join(chunk.text for chunk in chunks if chunk.index == 0)
-
-        annotator = ExpertAnnotator(expert, ask, able=Capability.JSON_SCHEMA in card.capabilities)
+        annotator = ExpertAnnotator(expert, able=Capability.JSON_SCHEMA in card.capabilities)
         record = AnnotatorRecord(kind="expert", expert=expert, digest=annotator.digest)
         await caller.start()
         try:
             path = out.with_suffix(".annotations.jsonl")
             with AnnotationLog(path, annotator.digest) as log, progress_bar() as report:
-                return record, await annotate_all(queries, annotator, log, report, concurrency)
+                return record, await annotate_all(
+                    queries, annotator, Lone(caller), log, report, concurrency
+                )
         finally:
             await caller.close()
 

@@ -67,7 +67,7 @@ def simulate(
 
     The decisions are those of the service; only time is simulated.
     """
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
     from motet.planner.simulate.homes import engine_of, here, planned
     from motet.planner.simulate.pace import Pace, read_pace
@@ -75,7 +75,7 @@ def simulate(
 
     chosen = _policies(policies)
     document = load(config)
-    assembly = Assembly(document)
+    parts = assemble(document)
     owner = engine_of(document)
     if not owner:
         raise ConfigError(f"{config}: no expert of this config holds a model here.")
@@ -83,7 +83,7 @@ def simulate(
     made = _trace(list(owner), trace, requests, rate, skew, traffic, burst, seconds, seed)
     made = replace(made, names=tuple(owner[name] for name in made.names))
     if devices is None:
-        held = {name: assembly.experts[name] for name in dict.fromkeys(owner.values())}
+        held = {name: parts.experts[name] for name in dict.fromkeys(owner.values())}
         homes = here(held, _memory(memory, document), pace)
     else:
         machine = machine_of(devices, host_memory)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import orjson
 
+from motet.config import Setting
 from motet.errors import SourceError
-from motet.weights.sources import Setting, fetch
+from motet.weights.sources import fetch
 from motet.weights.store import Report
 
 _HEADER = struct.Struct("<Q")

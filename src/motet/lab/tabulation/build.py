@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from motet.errors import MotetError, TableError, first_of
 from motet.experts import Expert
+from motet.experts.asking import whole_answer
 from motet.grading import GRADERS
 from motet.lab.tabulation.answers import Answer, AnswerLog
 from motet.lab.tabulation.prompts import Prompt
@@ -232,12 +232,8 @@ async def ask(expert: Expert, messages: Sequence[Message], max_tokens: int) -> t
     request = Request(
         model=expert.card.id, messages=tuple(messages), max_tokens=max_tokens, temperature=0.0
     )
-    text, usage = "", Usage()
-    async with aclosing(expert.stream(request)) as chunks:
-        async for chunk in chunks:
-            text += chunk.text
-            usage = chunk.usage or usage
-    return text, usage
+    answer = await whole_answer(expert, request)
+    return answer.text, answer.usage
 
 
 async def _judged(judge: Expert, question: str) -> str:

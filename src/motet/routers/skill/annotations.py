@@ -11,6 +11,7 @@ from typing import Self
 
 from motet.errors import ArtifactError, MotetError, first_of
 from motet.routers.skill.annotation import Annotation, ExpertAnnotator
+from motet.types import Asks
 from motet.weights.store import Report
 
 
@@ -75,6 +76,7 @@ class AnnotationLog:
 async def annotate_all(
     texts: Sequence[str],
     annotator: ExpertAnnotator,
+    calls: Asks,
     log: AnnotationLog,
     report: Report,
     concurrency: int = 4,
@@ -94,7 +96,7 @@ async def annotate_all(
     async def work() -> None:
         nonlocal done
         for text in left:
-            log.add(text, await annotator.annotate(text))
+            log.add(text, await annotator.annotate(text, calls))
             done += 1
             report("annotating", done, total)
 
