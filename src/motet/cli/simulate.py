@@ -69,14 +69,14 @@ def simulate(
     """
     from motet.composer.assembly import Assembly
     from motet.config import load
-    from motet.planner.simulate.homes import engine_of, here, planned
+    from motet.planner.simulate.homes import here, hosts_of, planned
     from motet.planner.simulate.pace import Pace, read_pace
     from motet.planner.simulate.picture import draw
 
     chosen = _policies(policies)
     document = load(config)
     assembly = Assembly(document)
-    owner = engine_of(document)
+    owner = hosts_of(document)
     if not owner:
         raise ConfigError(f"{config}: no expert of this config holds a model here.")
     pace = read_pace(calibration) if calibration else Pace()

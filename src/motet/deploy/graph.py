@@ -21,7 +21,8 @@ from motet.deploy.names import INGRESS, SWAPPER, pool_of
 from motet.deploy.pools.client import PoolExpert
 from motet.deploy.residency.client import LeasedExpert, Leases
 from motet.errors import UnknownModel
-from motet.experts import ENGINES, Expert
+from motet.experts import Expert
+from motet.experts.build import build, engine_of
 from motet.experts.vllm import DEFAULT_SLOTS
 from motet.service.motet import Motet
 from motet.weights import Setting, default_cache
@@ -78,7 +79,7 @@ def pool(args: GraphArgs) -> Application:
     if args["expert"] not in pools:
         raise UnknownModel(args["expert"], pools)
     entry = pools[args["expert"]]
-    if ENGINES.load(entry.engine).home == "vllm":
+    if engine_of(entry).home == "vllm":
         from motet.deploy.pools.vllm import vllm_pool  # takes many seconds
 
         return vllm_pool(entry, setting, swapped=args.get("swapped", False))
@@ -103,7 +104,7 @@ def pools_of(document: Document) -> Iterator[tuple[str, ExpertEntry]]:
 
 def in_ingress(entry: ExpertEntry) -> bool:
     """Return whether an expert needs no pool: it only waits on a network."""
-    return ENGINES.load(entry.engine).home == "ingress"
+    return engine_of(entry).home == "ingress"
 
 
 def adapters(document: Document, base: str) -> list[str]:
@@ -187,10 +188,9 @@ def builder(document: Document) -> Build:
     settings = document.config.residency
     leases = None if settings is None else Leases(settings.max_wait_s)
 
-    def build(entry: ExpertEntry, options: Options, setting: Setting) -> Expert:
-        engine = ENGINES.load(entry.engine)
-        expert = engine(entry, options, setting)
-        if engine.home == "ingress":
+    def make(entry: ExpertEntry, options: Options, setting: Setting) -> Expert:
+        expert = build(entry, setting, options)
+        if expert.home == "ingress":
             return expert
         if leases is not None:
             return LeasedExpert(entry, options, setting, expert.card, leases)
@@ -198,7 +198,7 @@ def builder(document: Document) -> Build:
         sleeps = home.resources.replicas.min == 0
         return PoolExpert(entry, options, setting, expert.card, sleeps=sleeps)
 
-    return build
+    return make
 
 
 def _document(args: GraphArgs) -> Document:

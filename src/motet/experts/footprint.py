@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from motet.config import ExpertEntry
-from motet.experts import ENGINES, Expert
+from motet.experts.base import Expert
+from motet.experts.build import engine_of
 from motet.experts.vllm import kv_bytes
 from motet.weights import Setting, fetch
 from motet.weights.sizes import available_memory, weight_bytes
@@ -39,7 +40,7 @@ def default_budget() -> int:
 
 
 def _size(entry: ExpertEntry, setting: Setting) -> int | None:
-    engine = ENGINES.load(entry.engine)
+    engine = engine_of(entry)
     models = engine.models(entry, setting)
     memory = int(entry.resources.memory or 0)
     if engine.home == "vllm" and not memory:

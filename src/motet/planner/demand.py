@@ -10,7 +10,7 @@ from pathlib import Path
 
 from motet.config import Document, ExpertEntry
 from motet.errors import ConfigError, SourceError, did_you_mean
-from motet.experts import ENGINES
+from motet.experts.build import engine_of
 from motet.planner.keys_values import kv_bytes
 from motet.weights import Setting, default_cache, fetch
 from motet.weights.sizes import weight_bytes
@@ -106,7 +106,7 @@ def demands(
 
 
 def _holds_model(entry: ExpertEntry) -> bool:
-    return ENGINES.load(entry.engine).home != "ingress" and "base" not in entry.options
+    return engine_of(entry).home != "ingress" and "base" not in entry.options
 
 
 def _demand(
@@ -117,7 +117,7 @@ def _demand(
     pinned: bool,
     engine: int,
 ) -> Demand:
-    models = ENGINES.load(entry.engine).models(entry, setting)
+    models = engine_of(entry).models(entry, setting)
     weights = 0
     for model in models:
         found = weight_bytes(model, setting)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from motet.experts import Expert
+from motet.experts.build import build
 from motet.experts.footprint import default_budget, sizes_of
 from motet.types import Health
 from motet.weights.sizes import available_memory
@@ -79,7 +80,7 @@ class LocalEngines:
     async def load(self, engine: str) -> None:
         """Start the expert, as a new object: closing ends one for good."""
         built = self._built[engine]
-        expert = type(built)(built.entry, built.options, built.setting)
+        expert = build(built.entry, built.setting, built.options, type(built))
         async with self._loading:
             try:
                 await expert.start()

@@ -22,7 +22,8 @@ from motet.config import Document
 from motet.deploy import cluster
 from motet.deploy.batch.pools import PoolLoader
 from motet.errors import ExpertError, MotetError
-from motet.experts import ENGINES, Expert
+from motet.experts import Expert
+from motet.experts.build import build
 from motet.types import Chunk, ExpertCard, Request
 
 _ROWS = 32
@@ -160,9 +161,7 @@ class Answerer:
 
         document = parse(arguments["config"], folder=Path(arguments["folder"]))
         (entry,) = document.config.experts
-        engine = ENGINES.load(entry.engine)
-        options = engine.Config.model_validate(entry.options)
-        self._expert = engine(entry, options, Setting(document.folder, default_cache()))
+        self._expert = build(entry, Setting(document.folder, default_cache()))
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._on_loop(self._expert.start())

@@ -25,7 +25,7 @@ from motet.deploy.names import DEVICES, DOOR, Parcel, device_resource, pool_of
 from motet.deploy.pools.prefix_router import PrefixRouter
 from motet.deploy.residency.replica import Residence, gpus_here, node_id
 from motet.errors import MotetError
-from motet.experts import ENGINES
+from motet.experts.build import build, engine_of
 from motet.residency.engines import LocalEngines
 from motet.types import Request
 from motet.weights import Setting
@@ -71,9 +71,7 @@ class ExpertPool(Residence):
         self, entry: ExpertEntry, setting: Setting, *, swapped: bool = False
     ) -> None:
         self._settle(entry, setting)
-        engine = ENGINES.load(entry.engine)
-        options = engine.Config.model_validate(entry.options)
-        self._engines = LocalEngines({entry.id: engine(entry, options, setting)})
+        self._engines = LocalEngines({entry.id: build(entry, setting)})
         self._swapped = swapped
         if not swapped:
             await self._bring()
@@ -194,7 +192,7 @@ class Door:
 
 def _by_prefix(entry: ExpertEntry) -> bool:
     replicas = entry.resources.replicas
-    caches = ENGINES.load(entry.engine).home == "vllm"
+    caches = engine_of(entry).home == "vllm"
     wanted = caches if replicas.prefix_affinity is None else replicas.prefix_affinity
     return wanted and replicas.max > 1
 

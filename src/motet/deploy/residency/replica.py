@@ -16,7 +16,7 @@ import ray
 
 from motet.config import ExpertEntry
 from motet.errors import ExpertUnavailable, MotetError
-from motet.experts import ENGINES
+from motet.experts.build import build
 from motet.experts.footprint import sizes_of
 from motet.weights import Setting
 from motet.weights.sizes import available_memory
@@ -120,9 +120,7 @@ class Residence(ABC):
 
     async def size(self) -> int | MotetError | None:
         """Return the bytes that the engine takes once loaded, from the files of its weights."""
-        engine = ENGINES.load(self._entry.engine)
-        options = engine.Config.model_validate(self._entry.options)
-        expert = engine(self._entry, options, self._setting)
+        expert = build(self._entry, self._setting)
         try:
             return (await asyncio.to_thread(sizes_of, {expert.card.id: expert}))[expert.card.id]
         except MotetError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from motet.config import Document
 from motet.errors import ConfigError
 from motet.experts import Expert
+from motet.experts.build import engine_of
 from motet.experts.footprint import sizes_of
 from motet.planner import Machine, Plan, State, demands, make_plan
 from motet.planner.simulate.pace import Pace
@@ -30,14 +31,12 @@ class Home:
     places: tuple[Place, ...]
 
 
-def engine_of(document: Document) -> dict[str, str]:
+def hosts_of(document: Document) -> dict[str, str]:
     """Return the engine of every expert that holds a model: its own, or its base's."""
-    from motet.experts import ENGINES
-
     return {
         entry.id: str(entry.options.get("base", entry.id))
         for entry in document.config.experts
-        if ENGINES.load(entry.engine).home != "ingress"
+        if engine_of(entry).home != "ingress"
     }
 
 
