@@ -22,7 +22,7 @@ from motet.deploy.pools.client import PoolExpert
 from motet.deploy.residency.client import LeasedExpert, Leases
 from motet.errors import UnknownModel
 from motet.experts import Expert
-from motet.experts.build import build, engine_of
+from motet.experts.build import build, engine_of, holds_model
 from motet.experts.vllm import DEFAULT_SLOTS
 from motet.service.motet import Motet
 from motet.weights import Setting, default_cache
@@ -98,7 +98,7 @@ def swapper(args: GraphArgs) -> Application:
 def pools_of(document: Document) -> Iterator[tuple[str, ExpertEntry]]:
     """Yield expert id and entry of every pool, in the order of the config."""
     for entry in document.config.experts:
-        if not in_ingress(entry) and "base" not in entry.options:
+        if holds_model(entry):
             yield entry.id, entry
 
 
@@ -109,7 +109,7 @@ def in_ingress(entry: ExpertEntry) -> bool:
 
 def adapters(document: Document, base: str) -> list[str]:
     """Return the experts that share the engine of `base`."""
-    return [entry.id for entry in document.config.experts if entry.options.get("base") == base]
+    return [entry.id for entry in document.config.experts if entry.base == base]
 
 
 def arguments(document: Document) -> GraphArgs:
@@ -194,7 +194,7 @@ def builder(document: Document) -> Build:
             return expert
         if leases is not None:
             return LeasedExpert(entry, options, setting, expert.card, leases)
-        home = entries.get(str(entry.options.get("base", entry.id)), entry)
+        home = entries.get(entry.host, entry)
         sleeps = home.resources.replicas.min == 0
         return PoolExpert(entry, options, setting, expert.card, sleeps=sleeps)
 

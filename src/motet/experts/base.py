@@ -107,7 +107,7 @@ def card_of(entry: ExpertEntry, options: Any, capabilities: frozenset[Capability
     return ExpertCard(
         id=entry.id,
         engine=entry.engine,
-        model=str(getattr(options, "model", None) or getattr(options, "base", None) or ""),
+        model=str(getattr(options, "model", None) or entry.base or ""),
         context=entry.context,
         capabilities=capabilities if entry.capabilities is None else entry.capabilities,
         skills=entry.skills,

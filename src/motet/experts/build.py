@@ -18,6 +18,14 @@ def engine_of(entry: ExpertEntry) -> type[Expert]:
     return ENGINES.load(entry.engine)
 
 
+def holds_model(entry: ExpertEntry) -> bool:
+    """Return whether an expert has an engine of its own to be loaded.
+
+    It has none where it only waits on a network, or shares its base's engine.
+    """
+    return engine_of(entry).home != "ingress" and entry.base is None
+
+
 def build(
     entry: ExpertEntry,
     setting: Setting,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from motet.config import Document, ExpertEntry
 from motet.errors import ConfigError, SourceError, did_you_mean
-from motet.experts.build import engine_of
+from motet.experts.build import engine_of, holds_model
 from motet.planner.keys_values import kv_bytes
 from motet.weights import Setting, default_cache, fetch
 from motet.weights.sizes import weight_bytes
@@ -91,9 +91,9 @@ def demands(
             raise ConfigError(f"no expert {name!r}. {did_you_mean(name, entries)}")
     setting = Setting(document.folder, default_cache())
     wanted = {name: 1.0 if traffic is None else traffic.get(name, 0.0) for name in entries}
-    shares = {name: 0.0 for name, e in entries.items() if _holds_model(e)}
+    shares = {name: 0.0 for name, e in entries.items() if holds_model(e)}
     for name, weight in wanted.items():
-        home = str(entries[name].options.get("base", name))
+        home = entries[name].host
         if home in shares:
             shares[home] += weight
     total = sum(shares.values())
@@ -103,10 +103,6 @@ def demands(
         _demand(entries[name], setting, concurrency, share / total, name in pinned, engine)
         for name, share in shares.items()
     ]
-
-
-def _holds_model(entry: ExpertEntry) -> bool:
-    return engine_of(entry).home != "ingress" and "base" not in entry.options
 
 
 def _demand(

@@ -42,8 +42,7 @@ class PoolLoader:
     def engine(self, expert: str) -> Engine:
         """Return the pool's expert: its own, or the base whose engine its adapter shares."""
         built = self._built[expert]
-        base = getattr(built.options, "base", None)
-        return Engine(base or expert, always=built.home == "ingress")
+        return Engine(built.entry.host, always=built.home == "ingress")
 
     async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
         """Read the sizes from the files of the weights, which are fetched if need be."""

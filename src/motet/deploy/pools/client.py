@@ -60,8 +60,7 @@ class PoolExpert(Expert):
         super().__init__(entry, options, setting)
         self.card = card
         self._sleeps = sleeps
-        self._home = str(getattr(options, "base", None) or entry.id)
-        self._pool = pool_of(self._home)
+        self._pool = pool_of(entry.host)
         self._adapter: str | None = getattr(options, "adapter", None)
         self._handle: DeploymentHandle | None = None
 

@@ -134,7 +134,7 @@ class LeasedExpert(PoolExpert):
 
     async def health(self) -> Health:
         """Return `asleep` while the engine is not there; a request wakes it."""
-        return await self._leases.health(self._home)
+        return await self._leases.health(self.entry.host)
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer `request` once the engine is loaded; see `Expert.stream`.
@@ -145,7 +145,7 @@ class LeasedExpert(PoolExpert):
             It had no turn within the bound, or too many wait.
         """
         async with (
-            self._leases.hold(self._home, self.card.id),
+            self._leases.hold(self.entry.host, self.card.id),
             aclosing(super().stream(request)) as answer,
         ):
             async for chunk in answer:

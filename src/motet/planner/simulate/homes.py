@@ -34,7 +34,7 @@ class Home:
 def hosts_of(document: Document) -> dict[str, str]:
     """Return the engine of every expert that holds a model: its own, or its base's."""
     return {
-        entry.id: str(entry.options.get("base", entry.id))
+        entry.id: entry.host
         for entry in document.config.experts
         if engine_of(entry).home != "ingress"
     }
