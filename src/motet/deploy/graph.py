@@ -23,7 +23,7 @@ from motet.deploy.residency.client import LeasedExpert, Leases
 from motet.errors import UnknownModel
 from motet.experts import Expert
 from motet.experts.build import build, engine_of, holds_model
-from motet.experts.vllm import DEFAULT_SLOTS
+from motet.experts.vllm import ADAPTER_SLOTS
 from motet.service.motet import Motet
 from motet.weights import Setting, default_cache
 
@@ -125,7 +125,7 @@ def pool_arguments(document: Document, expert: str, *, swapped: bool = False) ->
     """
     entry = next(e for e in document.written["experts"] if e["id"] == expert)
     if adapters(document, expert):
-        entry = {"adapter_slots": DEFAULT_SLOTS, **entry}
+        entry = {"adapter_slots": ADAPTER_SLOTS, **entry}
     found: GraphArgs = {**_with_only(document, [entry]), "expert": expert}
     if swapped:
         found["swapped"] = True

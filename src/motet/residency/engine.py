@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-SLOTS = 8
-"""Requests on one engine at once, where its options do not say."""
+from motet.experts.base import SLOTS
+
 RECENT_S = 600.0
 """Seconds after which a request counts as recent by 1/e still."""
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from motet.config import Options, Residency
+from motet.config import Residency
 from motet.experts import Expert
 from motet.residency.actions import Rules
-from motet.residency.engine import SLOTS
 from motet.residency.engines import LocalEngines
 from motet.residency.swapper import Swapper
 from motet.types import Chunk, Health, Request
@@ -28,13 +27,18 @@ class SwappedExpert(Expert):
     def __init__(self, built: Expert, swapper: Swapper, engines: LocalEngines) -> None:
         super().__init__(built.entry, built.options, built.setting)
         self.card = built.card
+        self._built = built
         self._swapper = swapper
         self._engines = engines
 
+    @property
+    def slots(self) -> int:
+        """Requests on its engine at once; see `Expert.slots`."""
+        return self._built.slots
+
     async def start(self) -> None:
         """Learn what the engine takes; it is loaded when it is asked, or at once if it fits."""
-        slots = slots_of(self.options)
-        await self._swapper.admit(self.entry.id, slots=slots, pinned=self.entry.pinned)
+        await self._swapper.admit(self.entry.id, slots=self.slots, pinned=self.entry.pinned)
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer `request` once the engine is loaded; see `Expert.stream`.
@@ -70,11 +74,3 @@ def swap(experts: dict[str, Expert], settings: Residency) -> Swapper | None:
     swapper = Swapper(engines, Rules.of(settings), settings.policy)
     experts.update({name: SwappedExpert(built, swapper, engines) for name, built in held.items()})
     return swapper
-
-
-def slots_of(options: Options) -> int:
-    """Return how many requests run at once on the engine of an expert with these options."""
-    for name in ("max_batch", "ongoing_requests"):
-        if (slots := getattr(options, name, None)) is not None:
-            return int(slots)
-    return SLOTS

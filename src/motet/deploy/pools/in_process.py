@@ -128,7 +128,7 @@ def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = Fal
     deployment = serve.deployment(
         ExpertPool,
         name=pool_of(entry.id),
-        autoscaling_config=autoscaling(entry, entry.options.get("max_batch", 8)),
+        autoscaling_config=autoscaling(entry, build(entry, setting).slots),
         max_replicas_per_node=resources.replicas.per_node,
         max_ongoing_requests=64 + CONTROL_CALLS,
         max_queued_requests=256,

@@ -26,11 +26,11 @@ from motet.deploy.names import SWAPPER, pool_of
 from motet.deploy.pools.client import running_pools
 from motet.deploy.residency.engines import Pool, PoolEngines
 from motet.errors import ExpertUnavailable, MotetError
-from motet.experts import ENGINES
+from motet.experts.build import build
 from motet.residency.actions import Rules
-from motet.residency.expert import slots_of
 from motet.residency.swapper import Swapper
 from motet.types import Health, State
+from motet.weights import Setting, default_cache
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class ClusterSwapper:
         entries = sorted(document.config.experts, key=lambda entry: not entry.pinned)
         self._pools = {entry.id: Pool(entry) for entry in entries}
         self._host_memory = int(settings.host_memory)
+        self._setting = Setting(document.folder, default_cache())
         self._swappers: dict[str, Swapper] = {}
         self._devices: dict[str, str] = {}
         self._watcher = _Watcher(SwapMetrics(CollectorRegistry()), self._swappers)
@@ -159,10 +160,10 @@ class ClusterSwapper:
             self._swappers[said.device] = Swapper(engines, self._rules, self._policy)
             self._swappers[said.device].watcher = self._watcher
         entry = pool.entry
-        options = ENGINES.load(entry.engine).Config.model_validate(entry.options)
+        slots = build(entry, self._setting).slots
         try:
             await self._swappers[said.device].admit(
-                name, slots=slots_of(options), pinned=entry.pinned, loaded=said.loaded
+                name, slots=slots, pinned=entry.pinned, loaded=said.loaded
             )
         except MotetError as error:
             pool.fault = str(error)

@@ -65,7 +65,7 @@ def here(experts: Mapping[str, Expert], memory: int, pace: Pace) -> list[Home]:
             name,
             size,
             pace.load_s(size),
-            int(getattr(experts[name].options, "max_batch", 8)),
+            experts[name].slots,
             experts[name].entry.pinned,
         )
         for name, size in sizes.items()
