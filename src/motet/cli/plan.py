@@ -97,6 +97,7 @@ def plan_of(
         concurrency=concurrency,
         traffic=weights_of(traffic),
         pinned=_pinned(document, pin),
+        gpu=machine.gpus,
     )
     if not wanted:
         raise ConfigError(f"{document.name}: no expert of this config holds a model here.")

@@ -56,7 +56,7 @@ class VllmConfig(Options):
         return self
 
 
-def kv_bytes(entry: ExpertEntry) -> int:
+def cache_bytes(entry: ExpertEntry) -> int:
     """Return the bytes for keys and values of an engine on a CPU, or as the config says."""
     return int(entry.resources.memory or _CPU_CACHE_BYTES)
 

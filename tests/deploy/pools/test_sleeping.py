@@ -9,6 +9,7 @@ from motet.config import parse
 from motet.deploy.pools.sleeping import EXTENSION, Sleeper
 from motet.deploy.residency import replica
 from motet.errors import ExpertUnavailable
+from motet.experts.footprint import Footprint
 from motet.weights import Setting
 
 GIB = 2**30
@@ -195,7 +196,7 @@ async def test_a_replica_lets_its_engine_sleep(monkeypatch, tmp_path):
     monkeypatch.setattr(vllm, "_gpu_of_group", place)
     monkeypatch.setattr(llm_server, "push_telemetry_report_for_all_models", lambda **_: None)
     monkeypatch.setattr(replica, "node_id", lambda: "node")
-    monkeypatch.setattr(replica, "sizes_of", lambda experts: {"e": WEIGHTS + CACHE})
+    monkeypatch.setattr(replica, "footprint", lambda *_: Footprint(WEIGHTS, CACHE))
     document = parse(TEXT)
     (entry,), setting = document.config.experts, Setting(folder=tmp_path, cache=tmp_path)
     config = vllm.llm_config(entry, setting, swapped=True)

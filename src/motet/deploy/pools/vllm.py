@@ -42,7 +42,7 @@ from motet.deploy.pools.in_process import (
 from motet.deploy.pools.sleeping import EXTENSION, Sleeper
 from motet.deploy.residency.replica import Residence, gpus_here, node_id
 from motet.errors import ExpertRejected, ExpertUnavailable, MotetError
-from motet.experts.vllm import VllmConfig, kv_bytes
+from motet.experts.vllm import VllmConfig, cache_bytes
 from motet.experts.wire import DONE, body_of, chunks_of, error_from, error_in, event_data
 from motet.planner.devices import USABLE
 from motet.types import Request
@@ -69,7 +69,6 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
         self._swapped = swapped
         self._sleeper: Sleeper | None = None
         self._loading = asyncio.Lock()
-        self._weights: int | None = None
         self._place = await _gpu_of_group() if swapped and entry.resources.gpus else node_id()
         await LLMServer.__init__(self, llm_config)
 
@@ -99,13 +98,6 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
         if not self._swapped:
             await LLMServer.check_health(self)
 
-    async def size(self) -> int | MotetError | None:
-        """Return the bytes that the engine takes; see `Residence.size`."""
-        size = await super().size()
-        if isinstance(size, int):
-            self._weights = size - kv_bytes(self._entry)
-        return size
-
     async def _bring(self) -> None:
         """Wake the engine where it sleeps, or start one, alone on this machine."""
         if self._sleeper is not None:
@@ -120,7 +112,8 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
         if self._swapped and self._entry.resources.gpus:
             adapters = bool(self._entry.options.get("adapter_slots"))
             client = self.engine._engine_client
-            self._sleeper = Sleeper(client, self._weights, adapters=adapters)
+            weights = None if self._taken is None else self._taken.weights
+            self._sleeper = Sleeper(client, weights, adapters=adapters)
 
     async def _wake(self, sleeper: Sleeper) -> None:
         try:
@@ -282,7 +275,7 @@ def _engine_args(
     if entry.resources.memory is not None:
         args["kv_cache_memory_bytes"] = int(entry.resources.memory)
     elif entry.resources.gpus == 0:
-        args["kv_cache_memory_bytes"] = kv_bytes(entry)
+        args["kv_cache_memory_bytes"] = cache_bytes(entry)
     if 0 < entry.resources.gpus < 1:
         # Even with its cache sized, vLLM refuses to start where less than this share is free.
         args["gpu_memory_utilization"] = round(USABLE * entry.resources.gpus, 4)

@@ -16,8 +16,7 @@ import ray
 
 from motet.config import ExpertEntry
 from motet.errors import ExpertUnavailable, MotetError
-from motet.experts.build import build
-from motet.experts.footprint import sizes_of
+from motet.experts.footprint import Footprint, footprint
 from motet.weights import Setting
 from motet.weights.sizes import available_memory
 
@@ -64,6 +63,7 @@ class Residence(ABC):
 
     _entry: ExpertEntry
     _setting: Setting
+    _taken: Footprint | None = None
     _loaded = False
     _open = 0
 
@@ -120,11 +120,11 @@ class Residence(ABC):
 
     async def size(self) -> int | MotetError | None:
         """Return the bytes that the engine takes once loaded, from the files of its weights."""
-        expert = build(self._entry, self._setting)
         try:
-            return (await asyncio.to_thread(sizes_of, {expert.card.id: expert}))[expert.card.id]
+            self._taken = await asyncio.to_thread(footprint, self._entry, self._setting)
         except MotetError as error:
             return error
+        return None if self._taken is None else self._taken.loaded
 
     async def standing(self) -> Standing:
         """Return how the engine stands."""

@@ -95,7 +95,9 @@ def planned(
         Experts do not fit, or one is spread over several devices, which is not simulated.
     """
     pinned = frozenset(e.id for e in document.config.experts if e.pinned)
-    wanted = demands(document, concurrency=concurrency, traffic=traffic, pinned=pinned)
+    wanted = demands(
+        document, concurrency=concurrency, traffic=traffic, pinned=pinned, gpu=machine.gpus
+    )
     if spread := [d.expert for d in wanted if d.parts > 1]:
         raise ConfigError(f"experts over several devices are not simulated: {', '.join(spread)}.")
     plan = make_plan(wanted, machine, seconds=seconds)
