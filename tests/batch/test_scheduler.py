@@ -27,7 +27,7 @@ class Watched(Scheduler):
 
     def next(self):
         action = super().next()
-        assert self.budget is None or self.used <= self.budget
+        assert self.ledger.budget is None or self.ledger.used <= self.ledger.budget
         match action:
             case Start(ticket):
                 assert ticket.expert in self.loaded_now
@@ -47,7 +47,7 @@ def played(lines, sizes, budget, slots, order):
     rehearse(scheduler, dict(enumerate(lines)))
     wanted = sorted((n, e) for n, stages in enumerate(lines) for stage in stages for e in stage)
     assert sorted((ticket.line, ticket.expert) for ticket in scheduler.served) == wanted
-    assert not scheduler.used - sum(sizes[e] for e in scheduler.loaded_now)
+    assert not scheduler.ledger.used - sum(sizes[e] for e in scheduler.loaded_now)
     return scheduler
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.residency.actions import Load, Refuse, Rules, Start, Unload
-from motet.residency.engine import Engine, State
+from motet.residency.engine import Engine
+from motet.residency.ledger import EngineState
 from motet.residency.policy import POLICIES
 from motet.residency.scheduler import Scheduler
 
@@ -105,7 +106,7 @@ class Play:
                     number = self._number_of[ticket]
                     assert number not in self.played.left
                     engine = self.scheduler.engines[ticket.engine]
-                    assert engine.state is State.LOADED and engine.running <= engine.slots
+                    assert engine.state is EngineState.LOADED and engine.running <= engine.slots
                     self.played.waits[number] = self.now - ticket.asked_at
                     self._at(self.now + self.requests[number][2], self._finish, ticket)
                 case Load(name):
@@ -126,10 +127,10 @@ class Play:
 
     def _check(self):
         engines = self.scheduler.engines.values()
-        used = sum(e.size for e in engines if e.state is not State.ABSENT)
-        assert used == self.scheduler.memory.used <= self.rules.budget
+        used = sum(e.size for e in engines if e.state is not EngineState.ABSENT)
+        assert used == self.scheduler.ledger.used <= self.rules.budget
         assert self.scheduler.waiting == sum(e.waiting for e in engines)
-        assert sum(e.state is State.LOADING for e in engines) <= 1
+        assert sum(e.state is EngineState.LOADING for e in engines) <= 1
         self.played.most = max(self.played.most, used)
 
 
@@ -210,7 +211,7 @@ def test_measured_memory_binds_whatever_the_ledger_says(policy, fleet, left):
         def _check(self):
             super()._check()
             for engine in self.scheduler.engines.values():
-                if engine.state is State.LOADING:
+                if engine.state is EngineState.LOADING:
                     assert engine.size <= max(seen)
 
     rules = Rules(budget, max_wait_s=30.0, turn_s=5.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from motet.batch.scheduler import Order, Scheduler
-from motet.residency.engine import State
 
 
 class Grouped:
@@ -55,7 +54,7 @@ class Arrival:
     def load(self, scheduler: Scheduler) -> str | None:
         """Return the engine of the first line that waits, if it is absent."""
         engine = self._head(scheduler)
-        absent = engine is not None and scheduler.states[engine] is State.ABSENT
+        absent = engine is not None and scheduler.absent(engine)
         return engine if absent else None
 
     def victims(self, scheduler: Scheduler, wanted: str) -> Iterable[str]:

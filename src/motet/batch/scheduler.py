@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from motet.residency.actions import Load, Unload
-from motet.residency.engine import State
+from motet.residency.ledger import EngineState, Holding, Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ class Scheduler:
 
     Attributes
     ----------
-    budget
-        Bytes that loaded engines may take together; None for no bound.
+    ledger
+        Who is there, and what that takes; without a bound until `weigh` sets one.
     loads
         Engines in the order they were loaded; one that came twice is named twice.
     fed
@@ -97,17 +97,15 @@ class Scheduler:
     def __init__(self, engines: Mapping[str, Engine], slots: int, order: Order) -> None:
         self._engine = {expert: engine.id for expert, engine in engines.items()}
         by_id = {engine.id: engine for engine in engines.values()}
-        self.budget: int | None = None
-        self.sizes = dict.fromkeys(by_id, 0)
+        self.ledger: Ledger[Holding] = Ledger(None)
+        for engine in by_id.values():
+            self.ledger.admit(Holding(engine.id, 0), loaded=engine.always)
         self.slots = slots
         self._order = order
         self._lines: dict[int, _Line] = {}
         self._used_at: Counter[str] = Counter()
         self._tick = 0
         self._fixed = {engine.id for engine in by_id.values() if engine.always}
-        self.states = {
-            name: State.LOADED if name in self._fixed else State.ABSENT for name in by_id
-        }
         self.queues: dict[str, list[Ticket]] = {name: [] for name in by_id}
         self.running: Counter[str] = Counter()
         self.fed: Counter[str] = Counter()
@@ -116,10 +114,11 @@ class Scheduler:
 
     def weigh(self, sizes: Mapping[str, int | None], budget: int | None) -> None:
         """Set the budget and the bytes of engines; one whose size is unknown is loaded alone."""
-        self.budget = budget
-        for engine in self.sizes.keys() - self._fixed:
-            size = sizes.get(engine)
-            self.sizes[engine] = (budget or 0) if size is None else size
+        self.ledger.budget = budget
+        for engine in self.ledger.engines.values():
+            if engine.id not in self._fixed:
+                size = sizes.get(engine.id)
+                self.ledger.resize(engine, (budget or 0) if size is None else size)
 
     def add(self, line: int, experts: Iterable[str], later: Iterable[str] = ()) -> None:
         """Queue a line for each of `experts`; in later steps it will likely want `later`."""
@@ -144,7 +143,7 @@ class Scheduler:
         if wanted is None:
             return None
         if self.fits(wanted):
-            self.states[wanted] = State.LOADING
+            self.ledger.load(self._held(wanted))
             self.loads.append(wanted)
             self._touch(wanted)
             return Load(wanted)
@@ -172,61 +171,64 @@ class Scheduler:
 
     def loaded(self, engine: str, *, failed: bool = False) -> None:
         """Note that an engine is loaded; one that `failed` takes no memory and stays as it is."""
-        self.states[engine] = State.LOADED
+        held = self._held(engine)
         if failed:
             self._fixed.add(engine)
-            self.sizes[engine] = 0
+            self.ledger.resize(held, 0)
+        self.ledger.landed(held, loaded=True)
 
     def unloaded(self, engine: str) -> None:
         """Note that an engine is gone."""
-        self.states[engine] = State.ABSENT
-
-    @property
-    def used(self) -> int:
-        """Bytes that engines take that are loaded, or on their way in or out."""
-        return sum(self.sizes[e] for e, state in self.states.items() if state is not State.ABSENT)
+        self.ledger.gone(self._held(engine))
 
     @property
     def busy(self) -> bool:
         """Whether anything is under way that will change what can be done."""
-        moving = any(s in (State.LOADING, State.UNLOADING) for s in self.states.values())
-        return moving or self.running.total() > 0
+        moving = self.ledger.among(EngineState.LOADING, EngineState.UNLOADING)
+        return bool(moving) or self.running.total() > 0
 
     @property
     def wanted(self) -> list[str]:
         """Absent engines that tickets wait for."""
-        return [e for e, q in self.queues.items() if q and self.states[e] is State.ABSENT]
+        return [e.id for e in self.ledger.among(EngineState.ABSENT) if self.queues[e.id]]
 
     @property
     def idle(self) -> list[str]:
         """Loaded engines that nothing runs on and that can be unloaded, longest unused first."""
         names = [
-            engine
-            for engine, state in self.states.items()
-            if state is State.LOADED and not self.running[engine] and engine not in self._fixed
+            engine.id
+            for engine in self.ledger.among(EngineState.LOADED)
+            if not self.running[engine.id] and engine.id not in self._fixed
         ]
         return sorted(names, key=lambda engine: self._used_at[engine])
 
     def fits(self, engine: str) -> bool:
         """Return whether `engine` can be loaded beside what is there."""
-        return self.budget is None or self.used + self.sizes[engine] <= self.budget
+        return self.ledger.fits(self._held(engine))
+
+    def absent(self, engine: str) -> bool:
+        """Return whether `engine` is not there, and not on its way in or out."""
+        return self._held(engine).state is EngineState.ABSENT
 
     def startable(self, engine: str) -> bool:
         """Return whether a ticket of `engine` can start now."""
-        loaded = self.states[engine] is State.LOADED
+        loaded = self._held(engine).state is EngineState.LOADED
         return loaded and bool(self.queues[engine]) and self.running[engine] < self.slots
 
     def _make_room(self, wanted: str) -> Unload | None:
         """Unload the first victim if all of them together make room; else wait."""
-        victims = list(self._order.victims(self, wanted))
-        freed = sum(self.sizes[engine] for engine in victims)
-        moving = sum(self.sizes[e] for e, s in self.states.items() if s is State.UNLOADING)
-        if self.used - moving + self.sizes[wanted] <= (self.budget or 0):
+        victims = [self._held(engine) for engine in self._order.victims(self, wanted)]
+        leaving = self.ledger.among(EngineState.UNLOADING)
+        short = self.ledger.short(self._held(wanted)) - sum(engine.size for engine in leaving)
+        if short <= 0:
             return None  # what is leaving already is enough
-        if not victims or self.used - freed - moving + self.sizes[wanted] > (self.budget or 0):
+        if not victims or short > sum(engine.size for engine in victims):
             return None
-        self.states[victims[0]] = State.UNLOADING
-        return Unload(victims[0])
+        self.ledger.unload(victims[0])
+        return Unload(victims[0].id)
+
+    def _held(self, engine: str) -> Holding:
+        return self.ledger.engines[engine]
 
     def _touch(self, engine: str) -> None:
         self._tick += 1

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable
 
 from motet.residency.actions import Action, Refuse, Rules, Start
-from motet.residency.engine import Engine, Stage, State, Ticket
+from motet.residency.engine import Engine, Stage, Ticket
+from motet.residency.ledger import EngineState, Ledger
 from motet.residency.memory import Memory, mib
 from motet.residency.policy import Policy
 
@@ -39,8 +40,9 @@ class Scheduler:
         self, rules: Rules, policy: Policy, measure: Callable[[], int | None] = lambda: None
     ) -> None:
         self.rules = rules
-        self.memory = Memory(rules, policy, measure)
-        self.engines = self.memory.engines
+        self.ledger: Ledger[Engine] = Ledger(rules.budget, measure)
+        self.memory = Memory(self.ledger, rules, policy)
+        self.engines = self.ledger.engines
         self.waiting = 0
         self._policy = policy
         self._arrivals: deque[Ticket] = deque()
@@ -55,10 +57,8 @@ class Scheduler:
 
         One that is `loaded` already stays, unless what is there is too much with it.
         """
-        self.memory.add(engine)
-        if loaded:
-            self.memory.found(engine)
-        else:
+        self.memory.add(engine, loaded=loaded)
+        if not loaded:
             self._ahead.append(engine)
         self._changed = True
 
@@ -75,7 +75,7 @@ class Scheduler:
         """Queue a request for an engine; `next` starts or refuses it."""
         engine = self.engines[name]
         engine.note_request(now)
-        ticket = Ticket(name, now, engine.state is State.LOADED and not engine.leaving)
+        ticket = Ticket(name, now, engine.state is EngineState.LOADED and not engine.leaving)
         refusal = self._cannot_wait(engine, ticket, now)
         if refusal is not None:
             ticket.stage = Stage.OVER
@@ -85,7 +85,7 @@ class Scheduler:
         self.waiting += 1
         self._arrivals.append(ticket)
         self._offer(engine)
-        self._changed |= engine.state is State.ABSENT
+        self._changed |= engine.state is EngineState.ABSENT
         return ticket
 
     def leave(self, ticket: Ticket, now: float) -> None:
@@ -133,7 +133,7 @@ class Scheduler:
     def dismiss(self, name: str) -> None:
         """Have a loaded engine that is broken leave as soon as nothing runs on it."""
         engine = self.engines[name]
-        if engine.state is State.LOADED and not engine.leaving:
+        if engine.state is EngineState.LOADED and not engine.leaving:
             self.memory.send_away(engine)
             self._changed = True
 
@@ -170,7 +170,7 @@ class Scheduler:
 
     def _cannot_wait(self, engine: Engine, ticket: Ticket, now: float) -> Refuse | None:
         """Return why a request is refused on arrival; None when it may wait."""
-        if engine.state is State.ABSENT:
+        if engine.state is EngineState.ABSENT:
             if now < engine.retry_at:
                 reason = f"it could not be loaded: {engine.error}"
                 return Refuse(ticket, reason, engine.retry_at - now)
@@ -214,7 +214,7 @@ class Scheduler:
     def _why(self, engine: Engine) -> str:
         """Say why a request has waited too long."""
         waited = f"it had no turn within {self.rules.max_wait_s:g} s"
-        if engine.state is State.ABSENT:
+        if engine.state is EngineState.ABSENT:
             budget = mib(self.rules.budget)
             return f"{waited}: the memory ({budget}) is held by {self.memory.holders()}"
         return f"{waited}: it is {engine.state.name.lower()}, {engine.running} answers under way"
@@ -246,8 +246,8 @@ class Scheduler:
             asked = [self.engines[head.engine]] if head else []
         else:
             asked = [e for e in engines if e.waiting]
-        absent = [e for e in asked if e.state is State.ABSENT]
-        pinned = [e for e in engines if e.pinned and e.state is State.ABSENT]
+        absent = [e for e in asked if e.state is EngineState.ABSENT]
+        pinned = [e for e in engines if e.pinned and e.state is EngineState.ABSENT]
         pinned = [e for e in pinned if self.memory.excess(e) is None]
         self._rest_ends_at = min((e.retry_at for e in pinned if e.retry_at > now), default=math.inf)
 
@@ -263,7 +263,7 @@ class Scheduler:
         """Load an engine that nobody has asked for yet, while there is room for it."""
         while self._ahead:
             engine = self._ahead[0]
-            fresh = engine.state is State.ABSENT and not engine.pinned
+            fresh = engine.state is EngineState.ABSENT and not engine.pinned
             action = self.memory.load_if_it_fits(engine) if fresh else None
             if action is None and fresh and self.memory.busy:
                 return None

@@ -12,8 +12,8 @@ from typing import Protocol
 from motet.errors import ExpertOverloaded, ExpertUnavailable, MotetError
 from motet.residency.actions import Load, Refuse, Rules, Start, Unload
 from motet.residency.engine import Engine, Ticket
-from motet.residency.engine import State as EngineState
 from motet.residency.engines import Engines
+from motet.residency.ledger import EngineState
 from motet.residency.policy import POLICIES
 from motet.residency.scheduler import Scheduler
 from motet.types import READY, Health, State
@@ -64,7 +64,7 @@ class Swapper:
     @property
     def used(self) -> int:
         """Bytes that engines take now."""
-        return self._scheduler.memory.used
+        return self._scheduler.ledger.used
 
     async def admit(self, engine: str, *, slots: int, pinned: bool, loaded: bool = False) -> None:
         """Make an engine known; from then on it can be leased.
@@ -230,7 +230,7 @@ class Swapper:
             return
         if size is not None:
             self._unknown.discard(engine)
-            self._scheduler.memory.resize(self._scheduler.engines[engine], size)
+            self._scheduler.ledger.resize(self._scheduler.engines[engine], size)
 
     async def _unload(self, engine: str) -> None:
         try:
@@ -249,7 +249,7 @@ class Swapper:
 
     def _tell(self) -> None:
         if self.watcher:
-            self.watcher.holds(self._scheduler.memory.used, self._scheduler.rules.budget)
+            self.watcher.holds(self._scheduler.ledger.used, self._scheduler.rules.budget)
 
     @staticmethod
     def _now() -> float:
