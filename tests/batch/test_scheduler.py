@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from motet.batch.orders import ORDERS
 from motet.batch.outlook import rehearse
-from motet.batch.scheduler import Engine, Scheduler, Start
+from motet.batch.scheduler import Scheduler, Start
 from motet.residency.actions import Load, Unload
+from motet.residency.engines import Host
 
 NAMES = "abcde"
 SIZES = st.fixed_dictionaries({name: st.integers(1, 5) for name in NAMES})
@@ -20,7 +21,7 @@ class Watched(Scheduler):
     """Checks, at each thing it says to do, that it may be done."""
 
     def __init__(self, sizes, budget, slots, order):
-        super().__init__({name: Engine(name) for name in sizes}, slots, ORDERS[order]())
+        super().__init__({name: Host(name) for name in sizes}, slots, ORDERS[order]())
         self.weigh(sizes, budget)
         self.served = []
         self.loaded_now = set()
@@ -85,7 +86,7 @@ def test_a_panel_with_its_aggregator_loads_each_engine_once(lines, panel, leader
 
 
 def test_adapters_of_one_base_share_its_load():
-    engines = {"base": Engine("base"), "x": Engine("base"), "y": Engine("base"), "z": Engine("z")}
+    engines = {"base": Host("base"), "x": Host("base"), "y": Host("base"), "z": Host("z")}
     scheduler = Scheduler(engines, 2, ORDERS["grouped"]())
     scheduler.weigh({"base": 1, "z": 1}, 1)
     lines = {n: ((expert,),) for n, expert in enumerate(["x", "z", "y", "base", "z", "x"])}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from motet.batch.loading import LocalLoader
+from motet.batch.loading import local_engines
 from motet.composer.assembly import Assembly
 from motet.config import ExpertEntry, load, parse
 from motet.deploy.batch.pools import PoolLoader
@@ -52,7 +52,7 @@ async def counted(document):
     held = {e.id: e for e in document.config.experts if holds_model(e)}
     experts = {name: e for name, e in Assembly(document).experts.items() if name in held}
     local = all(expert.home == "pool" for expert in experts.values())
-    loader = LocalLoader(experts) if local else PoolLoader(document, experts)
+    loader = local_engines(experts) if local else PoolLoader(document, experts)
     plan = {d.expert: d.weights + d.kv for d in demands(document)}
     return plan, await LocalEngines(experts).sizes(held), await loader.sizes(held)
 

@@ -87,10 +87,10 @@ class Batch:
         self._loader = loader
         self._settings = settings
         self.report = report
-        self._engines = {expert: loader.engine(expert) for expert in pipeline.fleet.view}
+        self._hosts = {expert: loader.host(expert) for expert in pipeline.fleet.view}
         self.slots = settings.concurrency or loader.at_once
-        self._scheduler = Scheduler(self._engines, self.slots, ORDERS[settings.order]())
-        self.outlook = Outlook(self._engines)
+        self._scheduler = Scheduler(self._hosts, self.slots, ORDERS[settings.order]())
+        self.outlook = Outlook(self._hosts)
         self._left = 0
         self._under_way = 0
         self._asked: Counter[str] = Counter()
@@ -231,7 +231,7 @@ class Batch:
 
     async def _ask(self, number: int, ask: Ask) -> None:
         """Make one call, and keep what comes of it."""
-        engine = self._engines[ask.expert].id
+        engine = self._hosts[ask.expert].id
         async with self._seats[engine]:
             if engine in self._faults:
                 answer = Answer(error=ExpertUnavailable(ask.expert, str(self._faults[engine])))

@@ -14,23 +14,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from motet.residency.actions import Load, Unload
+from motet.residency.engines import Host
 from motet.residency.ledger import EngineState, Holding, Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What is loaded for an expert.
-
-    Attributes
-    ----------
-    id
-        The expert itself, or the one whose engine its adapter shares.
-    always
-        Whether it is there without being loaded, such as a remote one.
-    """
-
-    id: str
-    always: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,7 +62,7 @@ class Scheduler:
 
     Parameters
     ----------
-    engines
+    hosts
         Expert id -> what is loaded for it.
     slots
         Tickets that may run on one engine at once.
@@ -94,18 +79,18 @@ class Scheduler:
         Engine -> lines that will come to it in a later step.
     """
 
-    def __init__(self, engines: Mapping[str, Engine], slots: int, order: Order) -> None:
-        self._engine = {expert: engine.id for expert, engine in engines.items()}
-        by_id = {engine.id: engine for engine in engines.values()}
+    def __init__(self, hosts: Mapping[str, Host], slots: int, order: Order) -> None:
+        self._engine = {expert: host.id for expert, host in hosts.items()}
+        by_id = {host.id: host for host in hosts.values()}
         self.ledger: Ledger[Holding] = Ledger(None)
-        for engine in by_id.values():
-            self.ledger.admit(Holding(engine.id, 0), loaded=engine.always)
+        for host in by_id.values():
+            self.ledger.admit(Holding(host.id, 0), loaded=host.always)
         self.slots = slots
         self._order = order
         self._lines: dict[int, _Line] = {}
         self._used_at: Counter[str] = Counter()
         self._tick = 0
-        self._fixed = {engine.id for engine in by_id.values() if engine.always}
+        self._fixed = {host.id for host in by_id.values() if host.always}
         self.queues: dict[str, list[Ticket]] = {name: [] for name in by_id}
         self.running: Counter[str] = Counter()
         self.fed: Counter[str] = Counter()

@@ -207,7 +207,7 @@ def _bytes(text: str | None) -> int | None:
 
 def _loader(document: Document, assembly: Assembly, *, local: bool, address: str | None) -> Loader:
     """Return where experts are loaded: in this process, on a local Ray, or on a cluster."""
-    from motet.batch.loading import LocalLoader
+    from motet.batch.loading import local_engines
 
     if local and address is not None:
         raise ConfigError("--local and --address exclude each other.")
@@ -217,7 +217,7 @@ def _loader(document: Document, assembly: Assembly, *, local: bool, address: str
         return RayDataLoader(document, assembly.experts, address)
     needs_ray = any(expert.home == "vllm" for expert in assembly.experts.values())
     if local or not needs_ray:
-        return LocalLoader(assembly.experts)
+        return local_engines(assembly.experts)
     from motet.deploy.batch.pools import PoolLoader
 
     return PoolLoader(document, assembly.experts)

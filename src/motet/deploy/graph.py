@@ -19,11 +19,12 @@ from motet.composer.assembly import Build
 from motet.config import Document, ExpertEntry, Options, parse
 from motet.deploy.names import INGRESS, SWAPPER, pool_of
 from motet.deploy.pools.client import PoolExpert
-from motet.deploy.residency.client import LeasedExpert, Leases
+from motet.deploy.residency.client import ClusterLeases
 from motet.errors import UnknownModel
 from motet.experts import Expert
 from motet.experts.build import build, engine_of, holds_model
 from motet.experts.vllm import ADAPTER_SLOTS
+from motet.residency.expert import LeasedExpert
 from motet.service.motet import Motet
 from motet.weights import Setting, default_cache
 
@@ -186,17 +187,16 @@ def builder(document: Document) -> Build:
     """Return what makes the ingress's experts: the engine itself, or a caller of its pool."""
     entries = {entry.id: entry for entry in document.config.experts}
     settings = document.config.residency
-    leases = None if settings is None else Leases(settings.max_wait_s)
+    leases = None if settings is None else ClusterLeases(settings.max_wait_s)
 
     def make(entry: ExpertEntry, options: Options, setting: Setting) -> Expert:
         expert = build(entry, setting, options)
         if expert.home == "ingress":
             return expert
         if leases is not None:
-            return LeasedExpert(entry, options, setting, expert.card, leases)
-        home = entries.get(entry.host, entry)
-        sleeps = home.resources.replicas.min == 0
-        return PoolExpert(entry, options, setting, expert.card, sleeps=sleeps)
+            return LeasedExpert(PoolExpert(expert), leases)
+        host = entries.get(entry.host, entry)
+        return PoolExpert(expert, sleeps=host.resources.replicas.min == 0)
 
     return make
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from motet.errors import ExpertOverloaded, ExpertUnavailable, MotetError
 from motet.residency.actions import Load, Refuse, Rules, Start, Unload
 from motet.residency.engine import Engine, Ticket
-from motet.residency.engines import Engines
+from motet.residency.engines import SwappedEngines
 from motet.residency.ledger import EngineState
 from motet.residency.policy import POLICIES
 from motet.residency.scheduler import Scheduler
@@ -52,7 +52,7 @@ class Swapper:
         Told of hits, waits, loads and evictions, if there is one.
     """
 
-    def __init__(self, engines: Engines, rules: Rules, policy: str = "worth") -> None:
+    def __init__(self, engines: SwappedEngines, rules: Rules, policy: str = "worth") -> None:
         self.engines = engines
         self.watcher: Watcher | None = None
         self._scheduler = Scheduler(rules, POLICIES[policy](), engines.free)

@@ -12,10 +12,11 @@ from motet.deploy.manifests import serve_config
 from motet.deploy.names import SWAPPER, pool_of
 from motet.deploy.pools.in_process import ExpertPool
 from motet.deploy.residency import replica, server
-from motet.deploy.residency.client import LeasedExpert, Leases
+from motet.deploy.residency.client import ClusterLeases
 from motet.deploy.residency.engines import Pool, PoolEngines
 from motet.errors import ConfigError, DeployError, ExpertUnavailable
 from motet.experts import ENGINES
+from motet.residency.expert import LeasedExpert
 from motet.types import READY, Request, State
 from motet.weights import Setting
 
@@ -109,17 +110,17 @@ async def until(condition):
 
 async def test_engines_come_and_go_within_the_memory(monkeypatch, tmp_path):
     async with started(monkeypatch, tmp_path, "a", "b", "home") as found:
-        leases = Leases(5.0)
+        leases = ClusterLeases(5.0)
         await until(lambda: found.loaded == {"home", "a"})
 
         async def use(name):
-            async with leases.hold(name, name):
+            async with leases.lease(name, name):
                 assert name in found.loaded and len(found.loaded) == 2 and "home" in found.loaded
                 await asyncio.sleep(0.01)
 
         await asyncio.gather(*(use(name) for name in ["a", "b", "home"] * 6))
         await until(lambda: len(found.loaded) == 2)
-        async with leases.hold("b", "b"):
+        async with leases.lease("b", "b"):
             assert found.loaded == {"home", "b"}
         async with asyncio.timeout(5):
             while not ((await leases.health("b")) == READY):
@@ -129,8 +130,8 @@ async def test_engines_come_and_go_within_the_memory(monkeypatch, tmp_path):
 
 async def test_a_new_swapper_learns_what_is_loaded(monkeypatch, tmp_path):
     async with started(monkeypatch, tmp_path, "a", "b", "home") as found:
-        leases = Leases(5.0)
-        async with leases.hold("b", "b"):
+        leases = ClusterLeases(5.0)
+        async with leases.lease("b", "b"):
             pass
         assert found.loaded == {"home", "b"}
         engines = {name: pool._engines._up for name, pool in found.apps.items() if name != SWAPPER}
@@ -142,7 +143,7 @@ async def test_a_new_swapper_learns_what_is_loaded(monkeypatch, tmp_path):
         await found.start_swapper()
         await waiting
         assert {name: dict(up) for name, up in engines.items()} == before, "nothing is made anew"
-        async with leases.hold("a", "a"):
+        async with leases.lease("a", "a"):
             assert found.loaded == {"home", "a"}
 
 
@@ -158,25 +159,25 @@ async def test_a_smaller_memory_is_kept_by_the_next_swapper(monkeypatch, tmp_pat
 async def test_without_a_swapper_requests_are_told(monkeypatch, tmp_path):
     monkeypatch.setattr("motet.deploy.residency.client._LOST_S", 0.1)
     Cluster(monkeypatch, tmp_path)
-    leases = Leases(0.1)
+    leases = ClusterLeases(0.1)
     await asyncio.sleep(0.2)
     health = await leases.health("a")
     assert (health.state, health.reason) == (State.STARTING, "the swapper does not answer; it is being started")  # fmt: skip
     with pytest.raises(ExpertUnavailable, match="the swapper does not answer") as late:
-        async with leases.hold("a", "a"):
+        async with leases.lease("a", "a"):
             pass
     assert late.value.status == 503 and late.value.retry_after
 
 
 async def test_the_leases_of_a_silent_process_are_freed(monkeypatch, tmp_path):
     async with started(monkeypatch, tmp_path, "a", "b", "home") as found:
-        dead, alive = Leases(5.0), Leases(5.0)
-        held = dead.hold("a", "a")
+        dead, alive = ClusterLeases(5.0), ClusterLeases(5.0)
+        held = dead.lease("a", "a")
         await held.__aenter__()
         dead._renewing.cancel()  # as a killed process would
 
-        async with alive.hold("home", "home"):  # for longer than a silence
-            async with alive.hold("b", "b"):
+        async with alive.lease("home", "home"):  # for longer than a silence
+            async with alive.lease("b", "b"):
                 assert found.loaded == {"home", "b"}
             await asyncio.sleep(0.5)
             assert found.apps[SWAPPER]._leases.keys() == alive._held
@@ -201,15 +202,15 @@ async def test_an_engine_is_put_away_after_its_last_answer(monkeypatch, tmp_path
 async def test_a_load_that_fails_says_why(monkeypatch, tmp_path):
     text = TEXT.replace("{id: b, engine: fake-pool, tokens: [b], token_delay_s: 0.01", "{id: b, engine: transformers, model: ./nowhere")  # fmt: skip
     async with started(monkeypatch, tmp_path, "a", "b", "home", text=text) as found:
-        leases = Leases(5.0)
+        leases = ClusterLeases(5.0)
         with pytest.raises(ExpertUnavailable):
-            async with leases.hold("b", "b"):
+            async with leases.lease("b", "b"):
                 pass
         async with asyncio.timeout(5):
             while (await leases.health("b")).state is not State.DOWN:
                 await asyncio.sleep(0.02)
         assert "nowhere" in (await leases.health("b")).reason
-        async with leases.hold("a", "a"):
+        async with leases.lease("a", "a"):
             assert "a" in found.loaded
 
 
@@ -219,13 +220,13 @@ async def test_each_device_has_a_memory_of_its_own(monkeypatch, tmp_path):
         await until(lambda: found.loaded == {"a", "b", "home"})
         # Its node is lost, and its next replica lives where the others do.
         del found.apps[pool_of("b")]
-        leases = Leases(5.0)
+        leases = ClusterLeases(5.0)
         async with asyncio.timeout(5):
             while (await leases.health("b")).ready:
                 await asyncio.sleep(0.02)
         await found.start_pool("b")
         await until(lambda: found.apps[SWAPPER]._devices["b"] == "node")
-        async with leases.hold("b", "b"):
+        async with leases.lease("b", "b"):
             assert found.loaded == {"b", "home"}
 
 
@@ -266,14 +267,14 @@ async def test_an_expert_takes_its_lease_first(monkeypatch, tmp_path):
             def remote(self, *arguments):
                 return Answer(*arguments)
 
-        expert._handle = Handle()
+        expert._built._handle = Handle()
         chunks = [chunk async for chunk in expert.stream(ASK)]
         assert chunks[0].text == "b" and found.loaded == {"home", "b"}
         await until(lambda: not found.apps[SWAPPER]._leases)
 
 
 async def _hold(leases, name):
-    async with leases.hold(name, name):
+    async with leases.lease(name, name):
         pass
 
 

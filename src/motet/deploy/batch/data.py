@@ -16,7 +16,6 @@ from typing import Any
 import orjson
 
 from motet.batch.answers import Answer
-from motet.batch.scheduler import Engine
 from motet.composer.calls import Asked
 from motet.config import Document
 from motet.deploy import cluster
@@ -24,6 +23,7 @@ from motet.deploy.batch.pools import PoolLoader
 from motet.errors import ExpertError, MotetError
 from motet.experts import Expert
 from motet.experts.build import build
+from motet.residency.engines import Host
 from motet.types import Chunk, ExpertCard, Request
 
 _ROWS = 32
@@ -41,11 +41,11 @@ class RayDataLoader(PoolLoader):
         super().__init__(document, experts, address)
         self._groups: dict[str, Group] = {}
 
-    def engine(self, expert: str) -> Engine:
+    def host(self, expert: str) -> Host:
         """Return the expert itself; also one that waits on a network, from many nodes then."""
         if self._built[expert].home == "vllm":
-            return super().engine(expert)
-        return Engine(expert)
+            return super().host(expert)
+        return Host(expert)
 
     async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
         """Read the sizes of those that hold a model."""

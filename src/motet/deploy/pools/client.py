@@ -19,12 +19,10 @@ from ray.serve.exceptions import (
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ReplicaState
 
-from motet.config import ExpertEntry
 from motet.deploy.names import DOOR, Parcel, pool_of
 from motet.errors import ExpertError, ExpertOverloaded, ExpertUnavailable, MotetError
 from motet.experts.base import Expert
-from motet.types import READY, Chunk, ExpertCard, Health, Request, State
-from motet.weights import Setting
+from motet.types import READY, Chunk, Health, Request, State
 
 _FRESH_S = 0.5
 _TRIES = 3
@@ -44,25 +42,25 @@ class PoolExpert(Expert):
 
     Parameters
     ----------
+    built
+        The expert that the pool's replicas hold.
     sleeps
         Whether the pool may have no replica, until a request makes Serve start one.
     """
 
-    def __init__(
-        self,
-        entry: ExpertEntry,
-        options: Any,
-        setting: Setting,
-        card: ExpertCard,
-        *,
-        sleeps: bool = False,
-    ) -> None:
-        super().__init__(entry, options, setting)
-        self.card = card
+    def __init__(self, built: Expert, *, sleeps: bool = False) -> None:
+        super().__init__(built.entry, built.options, built.setting)
+        self.card = built.card
+        self._built = built
         self._sleeps = sleeps
-        self._pool = pool_of(entry.host)
-        self._adapter: str | None = getattr(options, "adapter", None)
+        self._pool = pool_of(built.entry.host)
+        self._adapter: str | None = getattr(built.options, "adapter", None)
         self._handle: DeploymentHandle | None = None
+
+    @property
+    def slots(self) -> int:
+        """Requests that a replica works on at once; see `Expert.slots`."""
+        return self._built.slots
 
     async def health(self) -> Health:
         """Return whether the pool has a running replica, as the controller sees it."""

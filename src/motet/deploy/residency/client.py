@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from motet.config import ExpertEntry, Residency
+from motet.config import Residency
 from motet.deploy.control import Control
 from motet.deploy.names import SWAPPER
-from motet.deploy.pools.client import PoolExpert
 from motet.errors import DeployError, ExpertUnavailable
-from motet.types import Chunk, ExpertCard, Health, Request, State
-from motet.weights import Setting
+from motet.types import Health, State
 
 _FRESH_S = 0.5
 _EVERY_S = 1.0
@@ -25,8 +22,10 @@ _LOST_S = 15.0
 _UNHEARD = "the swapper does not answer; it is being started"
 
 
-class Leases:
+class ClusterLeases:
     """What this process holds of the engines of a cluster, and what it knows of them.
+
+    A `motet.residency.expert.Leases`, as the swapper of a single process is one.
 
     Leases are renewed while the process lives; those of a dead one are freed by silence.
 
@@ -47,8 +46,11 @@ class Leases:
         self._renewing: asyncio.Task[None] | None = None
         self._swapper = Control(SWAPPER)
 
+    async def admit(self, engine: str, *, slots: int, pinned: bool) -> None:
+        """Do nothing: the swapper hears of engines from their pools."""
+
     @asynccontextmanager
-    async def hold(self, engine: str, expert: str) -> AsyncIterator[None]:
+    async def lease(self, engine: str, expert: str) -> AsyncIterator[None]:
         """Wait until `engine` is loaded and has room, and keep it so for the block.
 
         Raises
@@ -116,37 +118,3 @@ class Leases:
                 await self._swapper.call("give_back", lease)
         except (TimeoutError, DeployError):
             pass  # it is freed all the same, since nobody renews it
-
-
-class LeasedExpert(PoolExpert):
-    """An expert of a pool whose engine is loaded only while it is worth its place."""
-
-    def __init__(
-        self,
-        entry: ExpertEntry,
-        options: Any,
-        setting: Setting,
-        card: ExpertCard,
-        leases: Leases,
-    ) -> None:
-        super().__init__(entry, options, setting, card)
-        self._leases = leases
-
-    async def health(self) -> Health:
-        """Return `asleep` while the engine is not there; a request wakes it."""
-        return await self._leases.health(self.entry.host)
-
-    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        """Answer `request` once the engine is loaded; see `Expert.stream`.
-
-        Raises
-        ------
-        ExpertUnavailable, ExpertOverloaded
-            It had no turn within the bound, or too many wait.
-        """
-        async with (
-            self._leases.hold(self.entry.host, self.card.id),
-            aclosing(super().stream(request)) as answer,
-        ):
-            async for chunk in answer:
-                yield chunk
