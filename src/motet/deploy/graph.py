@@ -17,6 +17,7 @@ from ray.serve.deployment import Application
 
 from motet.composer.assembly import Build
 from motet.config import Document, ExpertEntry, Options, parse
+from motet.deploy.applications import Applications
 from motet.deploy.names import INGRESS, SWAPPER, pool_of
 from motet.deploy.pools.client import PoolExpert
 from motet.deploy.residency.client import ClusterLeases
@@ -183,20 +184,27 @@ def _ingress_app(args: GraphArgs) -> Any:
     return create_app(Motet(document, build=builder(document)))
 
 
-def builder(document: Document) -> Build:
-    """Return what makes the ingress's experts: the engine itself, or a caller of its pool."""
+def builder(document: Document, applications: Applications | None = None) -> Build:
+    """Return what makes the ingress's experts: the engine itself, or a caller of its pool.
+
+    Parameters
+    ----------
+    applications
+        Where the pools are; Serve's own when absent.
+    """
+    seen = applications or Applications()
     entries = {entry.id: entry for entry in document.config.experts}
     settings = document.config.residency
-    leases = None if settings is None else ClusterLeases(settings.max_wait_s)
+    leases = None if settings is None else ClusterLeases(seen, settings.max_wait_s)
 
     def make(entry: ExpertEntry, options: Options, setting: Setting) -> Expert:
         expert = build(entry, setting, options)
         if expert.home == "ingress":
             return expert
         if leases is not None:
-            return LeasedExpert(PoolExpert(expert), leases)
+            return LeasedExpert(PoolExpert(expert, seen), leases)
         host = entries.get(entry.host, entry)
-        return PoolExpert(expert, sleeps=host.resources.replicas.min == 0)
+        return PoolExpert(expert, seen, sleeps=host.resources.replicas.min == 0)
 
     return make
 

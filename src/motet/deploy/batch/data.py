@@ -56,6 +56,7 @@ class RayDataLoader(PoolLoader):
         """Join Ray, with Serve where a pool will be wanted."""
         pools = any(expert.home == "vllm" for expert in self._built.values())
         await asyncio.to_thread(cluster.start, self._document, self._address, with_serve=pools)
+        self._meet()
 
     async def load(self, engine: str) -> None:
         """Be ready to take calls; the actors start with the first of them."""

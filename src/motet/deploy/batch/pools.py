@@ -38,6 +38,7 @@ class PoolLoader:
         self._callers: dict[str, Expert] = {}
         self._own: set[str] = set()
         self._swapped: set[str] = set()
+        self._applications: Any = None
         self._leases: Any = None
 
     def host(self, expert: str) -> Host:
@@ -58,7 +59,16 @@ class PoolLoader:
         if self._address is None:
             cluster.prepare_environment()
         await asyncio.to_thread(cluster.start, self._document, self._address)
+        self._meet()
         await self._local.open()
+
+    def _meet(self) -> None:
+        """Make what asks Serve, which must not be imported before its environment is set."""
+        from motet.deploy.applications import Applications
+        from motet.deploy.residency.client import ClusterLeases
+
+        self._applications = Applications()
+        self._leases = ClusterLeases(self._applications)
 
     async def load(self, engine: str) -> None:
         """Run the pool and wait for it; one that runs on the cluster already is used as it is.
@@ -86,14 +96,12 @@ class PoolLoader:
     def expert(self, expert: str) -> Expert:
         """Return a caller of the expert's pool, or the expert where it needs none."""
         from motet.deploy.pools.client import PoolExpert
-        from motet.deploy.residency.client import ClusterLeases
 
         if expert in self._local:
             return self._local.expert(expert)
         if expert not in self._callers:
-            caller: Expert = PoolExpert(self._built[expert])
+            caller: Expert = PoolExpert(self._built[expert], self._applications)
             if self.host(expert).id in self._swapped:
-                self._leases = self._leases or ClusterLeases()
                 caller = LeasedExpert(caller, self._leases)
             self._callers[expert] = caller
         return self._callers[expert]

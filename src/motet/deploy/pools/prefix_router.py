@@ -31,8 +31,9 @@ class PrefixRouter(RequestRouter):  # type: ignore[misc]  # Ray ships no types
     Otherwise two replicas are drawn, and Serve takes the less busy one.
     """
 
-    def initialize_state(self, **_: Any) -> None:
-        """Begin without a memory; Serve calls it once."""
+    def initialize_state(self, known: int = _KNOWN, **_: Any) -> None:
+        """Begin without a memory, which will hold so many beginnings; Serve calls it once."""
+        self._most = known
         self._readers: OrderedDict[int, ReplicaID] = OrderedDict()
 
     async def choose_replicas(
@@ -55,7 +56,7 @@ class PrefixRouter(RequestRouter):  # type: ignore[misc]  # Ray ships no types
         for beginning in _beginnings(pending_request):
             self._readers[beginning] = replica_id
             self._readers.move_to_end(beginning)
-        while len(self._readers) > _KNOWN:
+        while len(self._readers) > self._most:
             self._readers.popitem(last=False)
 
     def _reader(

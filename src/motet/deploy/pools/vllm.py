@@ -36,11 +36,12 @@ from motet.deploy.pools.in_process import (
     autoscaling,
     behind_door,
     engine_start,
+    node_resources,
     pin,
     routing,
 )
 from motet.deploy.pools.sleeping import EXTENSION, Sleeper
-from motet.deploy.residency.replica import Residence, gpus_here, node_id
+from motet.deploy.residency.replica import Here, Residence, gpus_here
 from motet.errors import ExpertRejected, ExpertUnavailable, MotetError
 from motet.experts.vllm import VllmConfig, cache_bytes
 from motet.experts.wire import DONE, body_of, chunks_of, error_from, error_in, event_data
@@ -63,13 +64,18 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
     engine: Any
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, llm_config: LLMConfig, *, entry: ExpertEntry, setting: Setting, swapped: bool = False
+        self,
+        llm_config: LLMConfig,
+        *,
+        entry: ExpertEntry,
+        setting: Setting,
+        swapped: bool = False,
+        here: Here | None = None,
     ) -> None:
-        self._settle(entry, setting)
-        self._swapped = swapped
+        here = here or Here(gpu=_gpu_of_group)
+        await self._settle(entry, setting, here, swapped=swapped)
         self._sleeper: Sleeper | None = None
         self._loading = asyncio.Lock()
-        self._place = await _gpu_of_group() if swapped and entry.resources.gpus else node_id()
         await LLMServer.__init__(self, llm_config)
 
     async def start(self) -> None:
@@ -140,9 +146,6 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
         except Exception as error:  # vLLM's own, of a library that is not typed for us
             return str(error) or type(error).__name__
         return ""
-
-    async def _device(self) -> str:
-        return self._place
 
     async def _free(self) -> int | None:
         if not self._entry.resources.gpus:
@@ -291,7 +294,7 @@ def _engine_args(
 def _gpu_share(entry: ExpertEntry, *, swapped: bool) -> dict[str, Any]:
     # Of engines that take turns Ray is told next to nothing: the swapper sees to the memory.
     gpus = SEAT if swapped else entry.resources.gpus
-    pinned = pin(entry, gpus)
+    pinned = pin(entry, gpus, node_resources())
     if gpus > 1 or (gpus == 1 and not pinned):
         return {}
     return {"placement_group_config": {"bundles": [{"CPU": 1, "GPU": gpus, **pinned}]}}

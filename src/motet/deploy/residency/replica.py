@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -58,6 +58,45 @@ class Standing:
     kept: int = 0
 
 
+def gpus_here() -> str:
+    """Return the GPU that Ray gave to this process."""
+    found = ray.get_runtime_context().get_accelerator_ids()["GPU"]
+    return f"{node_id()}:gpu-{','.join(found)}"
+
+
+def node_id() -> str:
+    """Return the node that this replica is on."""
+    return str(ray.get_runtime_context().get_node_id())
+
+
+async def _gpus_of_process() -> str:
+    return gpus_here()
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What a replica asks of the place where it is.
+
+    Attributes
+    ----------
+    node, gpu
+        Name the node, and the GPU that this replica was given.
+    memory
+        Measures the bytes that programs of the node can take now.
+    account
+        Counts what an expert takes, from the files of its weights.
+    """
+
+    node: Callable[[], str] = node_id
+    gpu: Callable[[], Awaitable[str]] = _gpus_of_process
+    memory: Callable[[], int] = available_memory
+    account: Callable[[ExpertEntry, Setting], Footprint | None] = footprint
+
+
+HERE = Here()
+"""The replica's own place, as Ray and the system tell of it."""
+
+
 class Residence(ABC):
     """What a pool's replica adds to its answers when the swapper decides over its engine."""
 
@@ -67,9 +106,14 @@ class Residence(ABC):
     _loaded = False
     _open = 0
 
-    def _settle(self, entry: ExpertEntry, setting: Setting) -> None:
+    async def _settle(
+        self, entry: ExpertEntry, setting: Setting, here: Here, *, swapped: bool
+    ) -> None:
         """Take what the methods below need; called once, in the replica."""
-        self._entry, self._setting = entry, setting
+        self._entry, self._setting, self._here = entry, setting, here
+        self._swapped = swapped
+        # The device whose memory the engine takes; nobody asks for it where nobody swaps.
+        self._device = await here.gpu() if swapped and entry.resources.gpus else here.node()
         self._turning = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -86,13 +130,9 @@ class Residence(ABC):
     async def _fault(self) -> str:
         """Return why a loaded engine answers no more; empty while it does."""
 
-    @abstractmethod
-    async def _device(self) -> str:
-        """Return the name of the device whose memory the engine takes: the node's, or a GPU's."""
-
     async def _free(self) -> int | None:
         """Return the bytes that the device has left."""
-        return available_memory()
+        return self._here.memory()
 
     def _kept(self) -> int:
         """Return the bytes that stay in the host's memory now."""
@@ -121,7 +161,7 @@ class Residence(ABC):
     async def size(self) -> int | MotetError | None:
         """Return the bytes that the engine takes once loaded, from the files of its weights."""
         try:
-            self._taken = await asyncio.to_thread(footprint, self._entry, self._setting)
+            self._taken = await asyncio.to_thread(self._here.account, self._entry, self._setting)
         except MotetError as error:
             return error
         return None if self._taken is None else self._taken.loaded
@@ -129,13 +169,13 @@ class Residence(ABC):
     async def standing(self) -> Standing:
         """Return how the engine stands."""
         return Standing(
-            node=node_id(),
-            device=await self._device(),
+            node=self._here.node(),
+            device=self._device,
             loaded=self._loaded,
             busy=self._turning.locked(),
             fault=await self._fault() if self._loaded else "",
             free=await self._free(),
-            host_free=available_memory(),
+            host_free=self._here.memory(),
             kept=self._kept(),
         )
 
@@ -164,14 +204,3 @@ class Residence(ABC):
                     log.warning("%s is put away under %d answers", self._entry.id, self._open)
                 await self._put_away(host_room)
         return await self.standing()
-
-
-def gpus_here() -> str:
-    """Return the GPU that Ray gave to this process."""
-    found = ray.get_runtime_context().get_accelerator_ids()["GPU"]
-    return f"{node_id()}:gpu-{','.join(found)}"
-
-
-def node_id() -> str:
-    """Return the node that this replica is on."""
-    return str(ray.get_runtime_context().get_node_id())
