@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from motet.batch.orders import ORDERS
 from motet.batch.outlook import rehearse
-from motet.batch.scheduler import Scheduler, Start
+from motet.batch.scheduler import BatchScheduler, StartTurn
 from motet.residency.actions import Load, Unload
 from motet.residency.engines import Host
 
@@ -17,7 +17,7 @@ STAGES = st.lists(
 SINGLE = st.sampled_from(NAMES).map(lambda name: ((name,),))
 
 
-class Watched(Scheduler):
+class Watched(BatchScheduler):
     """Checks, at each thing it says to do, that it may be done."""
 
     def __init__(self, sizes, budget, slots, order):
@@ -30,10 +30,10 @@ class Watched(Scheduler):
         action = super().next()
         assert self.ledger.budget is None or self.ledger.used <= self.ledger.budget
         match action:
-            case Start(ticket):
-                assert ticket.expert in self.loaded_now
-                assert self.running[ticket.expert] <= self.slots
-                self.served.append(ticket)
+            case StartTurn(turn):
+                assert turn.expert in self.loaded_now
+                assert self.running[turn.expert] <= self.slots
+                self.served.append(turn)
             case Load(engine):
                 assert engine not in self.loaded_now
                 self.loaded_now.add(engine)
@@ -47,7 +47,7 @@ def played(lines, sizes, budget, slots, order):
     scheduler = Watched(sizes, budget, slots, order)
     rehearse(scheduler, dict(enumerate(lines)))
     wanted = sorted((n, e) for n, stages in enumerate(lines) for stage in stages for e in stage)
-    assert sorted((ticket.line, ticket.expert) for ticket in scheduler.served) == wanted
+    assert sorted((turn.line, turn.expert) for turn in scheduler.served) == wanted
     assert not scheduler.ledger.used - sum(sizes[e] for e in scheduler.loaded_now)
     return scheduler
 
@@ -87,7 +87,7 @@ def test_a_panel_with_its_aggregator_loads_each_engine_once(lines, panel, leader
 
 def test_adapters_of_one_base_share_its_load():
     engines = {"base": Host("base"), "x": Host("base"), "y": Host("base"), "z": Host("z")}
-    scheduler = Scheduler(engines, 2, ORDERS["grouped"]())
+    scheduler = BatchScheduler(engines, 2, ORDERS["grouped"]())
     scheduler.weigh({"base": 1, "z": 1}, 1)
     lines = {n: ((expert,),) for n, expert in enumerate(["x", "z", "y", "base", "z", "x"])}
     assert sorted(rehearse(scheduler, lines)) == ["base", "z"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from motet.batch.orders import ORDERS
-from motet.batch.scheduler import Scheduler, Start, Ticket
+from motet.batch.scheduler import BatchScheduler, StartTurn, Turn
 from motet.errors import BatchError
 from motet.residency.actions import Load, Unload
 from motet.residency.engines import Host
@@ -91,7 +91,7 @@ class Outlook:
 
     def loads(self, slots: int, order: str) -> list[str]:
         """Return the engines in the order they are going to be loaded."""
-        scheduler = Scheduler(self._hosts, slots, ORDERS[order]())
+        scheduler = BatchScheduler(self._hosts, slots, ORDERS[order]())
         scheduler.weigh(self.sizes, self.budget)
         return rehearse(scheduler, self._lines)
 
@@ -110,7 +110,7 @@ class Outlook:
         ]
 
 
-def rehearse(scheduler: Scheduler, lines: Mapping[int, Stages]) -> list[str]:
+def rehearse(scheduler: BatchScheduler, lines: Mapping[int, Stages]) -> list[str]:
     """Play a batch in which every call takes one turn; return the engines as they are loaded."""
     left = {number: deque(stages) for number, stages in lines.items()}
 
@@ -121,11 +121,11 @@ def rehearse(scheduler: Scheduler, lines: Mapping[int, Stages]) -> list[str]:
 
     for number in lines:
         add(number)
-    running: deque[Ticket] = deque()
+    running: deque[Turn] = deque()
     while True:
         match scheduler.next():
-            case Start(ticket):
-                running.append(ticket)
+            case StartTurn(turn):
+                running.append(turn)
             case Load(engine):
                 scheduler.loaded(engine)
             case Unload(engine):
@@ -133,12 +133,12 @@ def rehearse(scheduler: Scheduler, lines: Mapping[int, Stages]) -> list[str]:
             case None:
                 if not running:
                     return scheduler.loads
-                ticket = running.popleft()
-                if scheduler.finished(ticket):
-                    if left[ticket.line]:
-                        add(ticket.line)
+                turn = running.popleft()
+                if scheduler.finished(turn):
+                    if left[turn.line]:
+                        add(turn.line)
                     else:
-                        scheduler.leave(ticket.line)
+                        scheduler.leave(turn.line)
 
 
 def mib(size: int) -> str:

@@ -19,7 +19,7 @@ from motet.batch.outlook import Outlook, Stages
 from motet.batch.plan import Planner, Report
 from motet.batch.replay import Ask, Ending, Step, replay
 from motet.batch.results import Job
-from motet.batch.scheduler import Action, Scheduler, Start, Ticket
+from motet.batch.scheduler import BatchAction, BatchScheduler, StartTurn, Turn
 from motet.batch.store import Row, Store
 from motet.composer.pipeline import Pipeline, Plan
 from motet.errors import ExpertError, ExpertUnavailable, MotetError, first_of
@@ -89,7 +89,7 @@ class Batch:
         self.report = report
         self._hosts = {expert: loader.host(expert) for expert in pipeline.fleet.view}
         self.slots = settings.concurrency or loader.at_once
-        self._scheduler = Scheduler(self._hosts, self.slots, ORDERS[settings.order]())
+        self._scheduler = BatchScheduler(self._hosts, self.slots, ORDERS[settings.order]())
         self.outlook = Outlook(self._hosts)
         self._left = 0
         self._under_way = 0
@@ -151,11 +151,11 @@ class Batch:
             loads = len(self._scheduler.loads)
             await self._store.add_effort(self._job.id, loads, time.monotonic() - began)
 
-    async def _do(self, action: Action) -> None:
+    async def _do(self, action: BatchAction) -> None:
         """Do one thing, and wake whoever waits for a change."""
         match action:
-            case Start(ticket):
-                await self._serve(ticket)
+            case StartTurn(turn):
+                await self._serve(turn)
             case Load(engine):
                 await self._load(engine)
             case Unload(engine):
@@ -178,15 +178,15 @@ class Batch:
             self._faults[engine] = MotetError(f"{type(error).__name__}: {error}.")
         self._scheduler.loaded(engine, failed=engine in self._faults)
 
-    async def _serve(self, ticket: Ticket) -> None:
+    async def _serve(self, turn: Turn) -> None:
         """Ask one expert what one line wants of it."""
-        row = await self._store.row(self._job.id, ticket.line)
+        row = await self._store.row(self._job.id, turn.line)
         case = await self._case(row)
-        asks = [ask for ask in case.step.asks if ask.expert == ticket.expert]
+        asks = [ask for ask in case.step.asks if ask.expert == turn.expert]
         async with asyncio.TaskGroup() as calls:
             for ask in asks:
-                calls.create_task(self._ask(ticket.line, ask))
-        if self._scheduler.finished(ticket):
+                calls.create_task(self._ask(turn.line, ask))
+        if self._scheduler.finished(turn):
             await self._advance(row)
 
     async def _advance(self, row: Row) -> Stages | None:

@@ -1,7 +1,7 @@
 """What to load, start and unload next: plain decisions on plain data, no waiting in here.
 
-A ticket is a line that wants an expert. Tickets queue by engine: an expert's own, or the base's
-that adapters share. `Scheduler.next` says one thing to do at a time, within a budget of bytes;
+A turn is a line that wants an expert. Turns queue by engine: an expert's own, or the base's
+that adapters share. `BatchScheduler.next` says one thing to do at a time, within a budget of bytes;
 `orders.py` holds the two ways to choose.
 """
 
@@ -19,7 +19,7 @@ from motet.residency.ledger import EngineState, Holding, Ledger
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Ticket:
+class Turn:
     """A line that wants an expert."""
 
     line: int
@@ -27,37 +27,37 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """Serve this ticket now; its engine is loaded."""
+class StartTurn:
+    """Serve this turn now; its engine is loaded."""
 
-    ticket: Ticket
+    turn: Turn
 
 
-Action = Start | Load | Unload
+BatchAction = StartTurn | Load | Unload
 
 
 class Order(Protocol):
     """A way to choose."""
 
-    def start(self, scheduler: Scheduler) -> str | None:
-        """Return the loaded engine whose first ticket is to start; None when none may."""
+    def start(self, scheduler: BatchScheduler) -> str | None:
+        """Return the loaded engine whose first turn is to start; None when none may."""
 
-    def load(self, scheduler: Scheduler) -> str | None:
+    def load(self, scheduler: BatchScheduler) -> str | None:
         """Return the absent engine to load next; None when none should be now."""
 
-    def victims(self, scheduler: Scheduler, wanted: str) -> Iterable[str]:
+    def victims(self, scheduler: BatchScheduler, wanted: str) -> Iterable[str]:
         """Return idle engines that may leave for `wanted`, the first to go first."""
 
 
 @dataclass(slots=True)
-class _Line:
-    """The open tickets of a line by engine, and the engines of its later steps."""
+class _OpenLine:
+    """The open turns of a line by engine, and the engines of its later steps."""
 
     open: Counter[str] = field(default_factory=Counter)
     ahead: frozenset[str] = frozenset()
 
 
-class Scheduler:
+class BatchScheduler:
     """The state of a batch's engines and queues.
 
     Parameters
@@ -65,7 +65,7 @@ class Scheduler:
     hosts
         Expert id -> what is loaded for it.
     slots
-        Tickets that may run on one engine at once.
+        Turns that may run on one engine at once.
 
     Attributes
     ----------
@@ -87,11 +87,11 @@ class Scheduler:
             self.ledger.admit(Holding(host.id, 0), loaded=host.always)
         self.slots = slots
         self._order = order
-        self._lines: dict[int, _Line] = {}
+        self._lines: dict[int, _OpenLine] = {}
         self._used_at: Counter[str] = Counter()
         self._tick = 0
         self._fixed = {host.id for host in by_id.values() if host.always}
-        self.queues: dict[str, list[Ticket]] = {name: [] for name in by_id}
+        self.queues: dict[str, list[Turn]] = {name: [] for name in by_id}
         self.running: Counter[str] = Counter()
         self.fed: Counter[str] = Counter()
         self.ahead: Counter[str] = Counter()
@@ -107,23 +107,23 @@ class Scheduler:
 
     def add(self, line: int, experts: Iterable[str], later: Iterable[str] = ()) -> None:
         """Queue a line for each of `experts`; in later steps it will likely want `later`."""
-        record = self._lines.setdefault(line, _Line())
+        record = self._lines.setdefault(line, _OpenLine())
         self._count(record, -1)
         record.ahead = frozenset(self._engine[expert] for expert in later)
         for expert in experts:
             engine = self._engine[expert]
             record.open[engine] += 1
-            heapq.heappush(self.queues[engine], Ticket(line, expert))
+            heapq.heappush(self.queues[engine], Turn(line, expert))
         self._count(record, +1)
 
-    def next(self) -> Action | None:
+    def next(self) -> BatchAction | None:
         """Return what to do now, taken as begun; None when only waiting is left."""
         engine = self._order.start(self)
         if engine is not None:
-            ticket = heapq.heappop(self.queues[engine])
+            turn = heapq.heappop(self.queues[engine])
             self.running[engine] += 1
             self._touch(engine)
-            return Start(ticket)
+            return StartTurn(turn)
         wanted = self._order.load(self)
         if wanted is None:
             return None
@@ -134,15 +134,15 @@ class Scheduler:
             return Load(wanted)
         return self._make_room(wanted)
 
-    def finished(self, ticket: Ticket) -> bool:
-        """Note that a ticket is served; return whether it was the last open one of its line.
+    def finished(self, turn: Turn) -> bool:
+        """Note that a turn is served; return whether it was the last open one of its line.
 
         The line then stays known until `add` or `leave`, so that its later steps still count.
         """
-        engine = self._engine[ticket.expert]
+        engine = self._engine[turn.expert]
         self.running[engine] -= 1
         self._touch(engine)
-        record = self._lines[ticket.line]
+        record = self._lines[turn.line]
         self._count(record, -1)
         record.open[engine] -= 1
         if not record.open[engine]:
@@ -152,7 +152,7 @@ class Scheduler:
 
     def leave(self, line: int) -> None:
         """Forget a line that has its result."""
-        self._count(self._lines.pop(line, _Line()), -1)
+        self._count(self._lines.pop(line, _OpenLine()), -1)
 
     def loaded(self, engine: str, *, failed: bool = False) -> None:
         """Note that an engine is loaded; one that `failed` takes no memory and stays as it is."""
@@ -174,7 +174,7 @@ class Scheduler:
 
     @property
     def wanted(self) -> list[str]:
-        """Absent engines that tickets wait for."""
+        """Absent engines that turns wait for."""
         return [e.id for e in self.ledger.among(EngineState.ABSENT) if self.queues[e.id]]
 
     @property
@@ -196,7 +196,7 @@ class Scheduler:
         return self._held(engine).state is EngineState.ABSENT
 
     def startable(self, engine: str) -> bool:
-        """Return whether a ticket of `engine` can start now."""
+        """Return whether a turn of `engine` can start now."""
         loaded = self._held(engine).state is EngineState.LOADED
         return loaded and bool(self.queues[engine]) and self.running[engine] < self.slots
 
@@ -219,7 +219,7 @@ class Scheduler:
         self._tick += 1
         self._used_at[engine] = self._tick
 
-    def _count(self, line: _Line, sign: int) -> None:
+    def _count(self, line: _OpenLine, sign: int) -> None:
         """Add or take away what a line contributes to `ahead` and `fed`."""
         for engine in line.ahead:
             self.ahead[engine] += sign

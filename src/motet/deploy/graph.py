@@ -128,10 +128,10 @@ def pool_arguments(document: Document, expert: str, *, swapped: bool = False) ->
     entry = next(e for e in document.written["experts"] if e["id"] == expert)
     if adapters(document, expert):
         entry = {"adapter_slots": ADAPTER_SLOTS, **entry}
-    found: GraphArgs = {**_with_only(document, [entry]), "expert": expert}
+    alone: GraphArgs = {**_with_only(document, [entry]), "expert": expert}
     if swapped:
-        found["swapped"] = True
-    return found
+        alone["swapped"] = True
+    return alone
 
 
 def swapper_arguments(document: Document) -> GraphArgs:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from motet.config import Residency
 from motet.experts import Expert
-from motet.residency.actions import Rules
+from motet.residency.actions import Bounds
 from motet.residency.engines import LocalEngines
 from motet.residency.swapper import Swapper
 from motet.types import Chunk, Health, Request
@@ -101,7 +101,7 @@ def swap(experts: dict[str, Expert], settings: Residency) -> Swapper | None:
     if not held:
         return None
     engines = LocalEngines(held)
-    swapper = Swapper(engines, Rules.of(settings), settings.policy)
+    swapper = Swapper(engines, Bounds.of(settings), settings.policy)
     for name, built in held.items():
         experts[name] = LeasedExpert(built, swapper, partial(engines.get, name))
     return swapper

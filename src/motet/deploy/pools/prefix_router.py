@@ -63,13 +63,13 @@ class PrefixRouter(RequestRouter):  # type: ignore[misc]  # Ray ships no types
         self, pending_request: PendingRequest | None, known: dict[ReplicaID, RunningReplica]
     ) -> ReplicaID | None:
         """Return which of the replicas has read the longest beginning of a request."""
-        found = None
+        longest = None
         for beginning in _beginnings(pending_request):
             reader = self._readers.get(beginning)
             if reader is None:
                 break
-            found = reader if reader in known else found
-        return found
+            longest = reader if reader in known else longest
+        return longest
 
     def _busier(self, reader: ReplicaID, known: dict[ReplicaID, RunningReplica]) -> bool:
         lengths = {replica: self.replica_queue_len_cache.get(replica) or 0 for replica in known}

@@ -287,7 +287,7 @@ def _engine_args(
     if entry.resources.gpus == 0:
         # Compiling takes minutes of a small machine and wins little on a CPU.
         args["enforce_eager"] = True
-        args["worker_extension_cls"] = "motet.deploy.pools.vllm_cpu.WorkerExtension"
+        args["worker_extension_cls"] = "motet.deploy.pools.vllm_cpu.CpuExtension"
     return args | options.engine_args
 
 

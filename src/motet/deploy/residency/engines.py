@@ -11,7 +11,7 @@ from motet.config import ExpertEntry
 from motet.deploy.applications import Applications
 from motet.deploy.names import pool_of
 from motet.deploy.residency.pulse import USUAL, Pulse
-from motet.deploy.residency.replica import Standing
+from motet.deploy.residency.replica import ReplicaStanding
 from motet.errors import ExpertUnavailable, MotetError
 from motet.types import READY, Health, State
 
@@ -31,7 +31,7 @@ class SwappedPool:
         self, entry: ExpertEntry, applications: Applications, pulse: Pulse = USUAL
     ) -> None:
         self.entry = entry
-        self.said: Standing | None = None
+        self.said: ReplicaStanding | None = None
         self.fault = ""
         self._turned_at = 0.0
         self._applications = applications
@@ -134,7 +134,7 @@ class PoolEngines:
     async def close(self) -> None:
         """Leave everything as it is: the next swapper finds it."""
 
-    def _host_room(self, of: Standing) -> int:
+    def _host_room(self, of: ReplicaStanding) -> int:
         """Return the bytes that may stay in a node's memory when one more engine leaves."""
         there = [pool.said for pool in self._pools.values() if pool.said is not None]
         kept = sum(said.kept for said in there if said.node == of.node)

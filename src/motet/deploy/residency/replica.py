@@ -27,7 +27,7 @@ _LAST_ANSWERS_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReplicaStanding:
     """What a replica says of its engine.
 
     Attributes
@@ -60,8 +60,8 @@ class Standing:
 
 def gpus_here() -> str:
     """Return the GPU that Ray gave to this process."""
-    found = ray.get_runtime_context().get_accelerator_ids()["GPU"]
-    return f"{node_id()}:gpu-{','.join(found)}"
+    gpus = ray.get_runtime_context().get_accelerator_ids()["GPU"]
+    return f"{node_id()}:gpu-{','.join(gpus)}"
 
 
 def node_id() -> str:
@@ -166,9 +166,9 @@ class Residence(ABC):
             return error
         return None if self._taken is None else self._taken.loaded
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> ReplicaStanding:
         """Return how the engine stands."""
-        return Standing(
+        return ReplicaStanding(
             node=self._here.node(),
             device=self._device,
             loaded=self._loaded,
@@ -179,7 +179,7 @@ class Residence(ABC):
             kept=self._kept(),
         )
 
-    async def load(self) -> Standing | MotetError:
+    async def load(self) -> ReplicaStanding | MotetError:
         """Load the engine, unless it is there."""
         async with self._turning:
             if not self._loaded:
@@ -193,7 +193,7 @@ class Residence(ABC):
                 self._loaded = True
         return await self.standing()
 
-    async def unload(self, host_room: int = 0) -> Standing:
+    async def unload(self, host_room: int = 0) -> ReplicaStanding:
         """Put the engine away once its answers have ended; new ones are refused at once."""
         async with self._turning:
             if self._loaded:

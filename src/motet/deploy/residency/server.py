@@ -28,7 +28,7 @@ from motet.deploy.residency.engines import PoolEngines, SwappedPool
 from motet.deploy.residency.pulse import USUAL, Pulse
 from motet.errors import ExpertUnavailable, MotetError
 from motet.experts.build import build
-from motet.residency.actions import Rules
+from motet.residency.actions import Bounds
 from motet.residency.swapper import Swapper
 from motet.types import Health, State
 from motet.weights import Setting, default_cache
@@ -39,7 +39,7 @@ NOT_UP = Health(State.STARTING, "its pool is not up yet")
 
 
 @dataclass(slots=True)
-class _Lease:
+class _HeldLease:
     """A place on an engine that a process holds, and when it last said so."""
 
     place: AsyncExitStack
@@ -65,7 +65,7 @@ class ClusterSwapper:
     ) -> None:
         settings = document.config.residency
         assert settings is not None, "deployed only where a config has the section"
-        self._rules, self._policy = Rules.of(settings), settings.policy
+        self._bounds, self._policy = Bounds.of(settings), settings.policy
         entries = sorted(document.config.experts, key=lambda entry: not entry.pinned)
         self._applications = applications or Applications()
         self._pulse = pulse
@@ -74,9 +74,9 @@ class ClusterSwapper:
         self._setting = Setting(document.folder, default_cache())
         self._swappers: dict[str, Swapper] = {}
         self._devices: dict[str, str] = {}
-        self._watcher = _Watcher(SwapMetrics(CollectorRegistry()), self._swappers)
+        self._watcher = _DeviceTotals(SwapMetrics(CollectorRegistry()), self._swappers)
         self._settling: dict[str, asyncio.Task[None]] = {}
-        self._leases: dict[str, _Lease] = {}
+        self._leases: dict[str, _HeldLease] = {}
         self._view: dict[str, Health] = {}
         self._heard = asyncio.Event()
         self._watching = asyncio.create_task(self._watch())
@@ -95,7 +95,7 @@ class ClusterSwapper:
             await place.enter_async_context(swapper.lease(engine, expert))
         except MotetError as error:
             return error
-        self._leases[lease] = _Lease(place, time.monotonic())
+        self._leases[lease] = _HeldLease(place, time.monotonic())
         return None
 
     async def give_back(self, lease: str) -> None:
@@ -163,7 +163,7 @@ class ClusterSwapper:
             del self._devices[name]
         if said.device not in self._swappers:
             engines = PoolEngines(self._pools, said.device, self._host_memory)
-            self._swappers[said.device] = Swapper(engines, self._rules, self._policy)
+            self._swappers[said.device] = Swapper(engines, self._bounds, self._policy)
             self._swappers[said.device].watcher = self._watcher
         entry = pool.entry
         slots = build(entry, self._setting).slots
@@ -184,7 +184,7 @@ class ClusterSwapper:
         return Health(State.DOWN, fault) if fault else NOT_UP
 
 
-class _Watcher:
+class _DeviceTotals:
     """Metrics of the swappers of all devices, with what they hold together."""
 
     def __init__(self, metrics: SwapMetrics, swappers: dict[str, Swapper]) -> None:

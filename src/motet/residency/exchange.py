@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from motet.residency.actions import Load, Rules, Unload
+from motet.residency.actions import Bounds, Load, Unload
 from motet.residency.engine import Engine
 from motet.residency.ledger import EngineState, Ledger
 from motet.residency.policy import Policy
@@ -14,7 +14,7 @@ RECHECK_S = 1.0
 """Seconds until memory that others hold is looked at again."""
 
 
-class Memory:
+class Exchange:
     """Who is in memory, on the way in and on the way out.
 
     One engine is loaded at a time: loads share the disk, and measuring what is free means nothing
@@ -28,11 +28,11 @@ class Memory:
         Engines that were to leave and stay after all: their requests can start.
     """
 
-    def __init__(self, ledger: Ledger[Engine], rules: Rules, policy: Policy) -> None:
+    def __init__(self, ledger: Ledger[Engine], bounds: Bounds, policy: Policy) -> None:
         self.look_at = math.inf
         self.freed: list[Engine] = []
         self._ledger = ledger
-        self._rules = rules
+        self._bounds = bounds
         self._policy = policy
         self._loading: Engine | None = None
         self._target: Engine | None = None
@@ -73,7 +73,7 @@ class Memory:
         self._ledger.admit(engine, loaded=loaded)
         if engine.pinned:
             self._pinned.append(engine)
-        if loaded and self._ledger.used > self._rules.budget:
+        if loaded and self._ledger.used > self._bounds.budget:
             self.send_away(engine)
 
     def remove(self, engine: Engine) -> None:
@@ -113,7 +113,7 @@ class Memory:
     def excess(self, engine: Engine) -> str | None:
         """Return why an engine can never be loaded; None when it can."""
         pinned = [e for e in self._pinned if e is not engine]
-        room = self._rules.budget - sum(e.size for e in pinned)
+        room = self._bounds.budget - sum(e.size for e in pinned)
         if engine.size <= room:
             return None
         beside = f" beside what is pinned ({', '.join(e.id for e in pinned)})" if pinned else ""
@@ -139,7 +139,7 @@ class Memory:
                 return self.next(now, lambda: ())
             if not leaving:
                 self._look_again(now)
-            if engine.overdue(now, self._rules.max_wait_s):
+            if engine.overdue(now, self._bounds.max_wait_s):
                 return None  # whoever would fit beside must not keep it from its turn for ever
         return None
 
@@ -147,18 +147,18 @@ class Memory:
         """Return whether `leaving` shall go: idle ones at once, busy ones after a turn's wait."""
         if not wanted.waiting or all(engine.idle for engine in leaving):
             return True
-        at = wanted.head().asked_at + self._rules.turn_s
+        at = wanted.head().asked_at + self._bounds.turn_s
         self.look_at = min(self.look_at, at)
         return at <= now
 
     def _look_again(self, now: float) -> None:
         """Look again when an engine's turn ends, or soon: memory may be somebody else's."""
-        turns = (e.loaded_at + self._rules.turn_s for e in self._ledger.engines.values())
+        turns = (e.loaded_at + self._bounds.turn_s for e in self._ledger.engines.values())
         self.look_at = min([self.look_at, now + RECHECK_S, *(t for t in turns if t > now)])
 
     def _able_to_leave(self, now: float) -> list[Engine]:
         """Return who may be sent away, the least worth first: the idle, and busy ones in turn."""
-        turn_s = self._rules.turn_s
+        turn_s = self._bounds.turn_s
         able = [
             engine
             for engine in self._ledger.engines.values()
