@@ -17,7 +17,7 @@ from motet.batch.outlook import Outlook, Stages
 from motet.batch.plan import Planner, Report
 from motet.batch.replay import Ask, Ending
 from motet.batch.results import Job
-from motet.batch.scheduler import Action, Scheduler, Start, Ticket
+from motet.batch.scheduler import BatchAction, BatchScheduler, StartTurn, Turn
 from motet.batch.store import Row, Store
 from motet.composer.parts import Composition
 from motet.composer.pipeline import Pipeline
@@ -76,10 +76,10 @@ class Batch:
         self._loader = loader
         self._settings = settings
         self.report = report
-        self._engines = {expert: loader.engine(expert) for expert in pipeline.parts.experts}
+        self._hosts = {expert: loader.host(expert) for expert in pipeline.parts.experts}
         self.slots = settings.concurrency or loader.at_once
-        self._scheduler = Scheduler(self._engines, self.slots, ORDERS[settings.order]())
-        self.outlook = Outlook(self._engines)
+        self._scheduler = BatchScheduler(self._hosts, self.slots, ORDERS[settings.order]())
+        self.outlook = Outlook(self._hosts)
         self._left = 0
         self._under_way = 0
         self._asked: Counter[str] = Counter()
@@ -144,11 +144,11 @@ class Batch:
             loads = len(self._scheduler.loads)
             await self._store.add_effort(self._job.id, loads, time.monotonic() - began)
 
-    async def _do(self, action: Action) -> None:
+    async def _do(self, action: BatchAction) -> None:
         """Do one thing, and wake whoever waits for a change."""
         match action:
-            case Start(ticket):
-                await self._serve(ticket)
+            case StartTurn(turn):
+                await self._serve(turn)
             case Load(engine):
                 await self._load(engine)
             case Unload(engine):
@@ -171,16 +171,16 @@ class Batch:
             self._faults[engine] = MotetError(f"{type(error).__name__}: {error}.")
         self._scheduler.loaded(engine, failed=engine in self._faults)
 
-    async def _serve(self, ticket: Ticket) -> None:
+    async def _serve(self, turn: Turn) -> None:
         """Ask one expert what one line wants of it."""
-        row = await self._store.row(self._job.id, ticket.line)
+        row = await self._store.row(self._job.id, turn.line)
         case = await self._cases.of(row)
         self._begin(case)
-        asks = [ask for ask in case.step.asks if ask.expert == ticket.expert]
+        asks = [ask for ask in case.step.asks if ask.expert == turn.expert]
         async with asyncio.TaskGroup() as calls:
             for ask in asks:
                 calls.create_task(self._ask(case, ask))
-        if self._scheduler.finished(ticket):
+        if self._scheduler.finished(turn):
             await self._advance(row)
 
     async def _advance(self, row: Row) -> Stages | None:
@@ -242,10 +242,10 @@ class Batch:
 
     async def _ask(self, case: Case, ask: Ask) -> None:
         """Make one call, and keep what comes of it."""
-        engine, call = self._engines[ask.expert].id, Call(ask.expert, self._elapsed(case.number))
-        async with self._seats[engine]:
-            if engine in self._faults:
-                said = Said(error=ExpertUnavailable(ask.expert, str(self._faults[engine])))
+        host, call = self._hosts[ask.expert].id, Call(ask.expert, self._elapsed(case.number))
+        async with self._seats[host]:
+            if host in self._faults:
+                said = Said(error=ExpertUnavailable(ask.expert, str(self._faults[host])))
             else:
                 said = await self._patiently(ask)
         call.finished = self._elapsed(case.number)

@@ -204,7 +204,7 @@ def _bytes(text: str | None) -> int | None:
 
 def _loader(document: Document, parts: Parts, *, local: bool, address: str | None) -> Loader:
     """Return where experts are loaded: in this process, on a local Ray, or on a cluster."""
-    from motet.batch.loading import LocalLoader
+    from motet.batch.loading import local_engines
 
     if local and address is not None:
         raise ConfigError("--local and --address exclude each other.")
@@ -214,7 +214,7 @@ def _loader(document: Document, parts: Parts, *, local: bool, address: str | Non
         return RayDataLoader(document, parts.experts, address)
     needs_ray = any(expert.home == "vllm" for expert in parts.experts.values())
     if local or not needs_ray:
-        return LocalLoader(parts.experts)
+        return local_engines(parts.experts)
     from motet.deploy.batch.pools import PoolLoader
 
     return PoolLoader(document, parts.experts)

@@ -32,11 +32,11 @@ def chosen(document: Document, names: str | None) -> list[str]:
         The config has no such expert.
     """
     known = [entry.id for entry in document.config.experts]
-    found = names.split(",") if names else known
-    for name in found:
+    wanted = names.split(",") if names else known
+    for name in wanted:
         if name not in known:
             raise ConfigError(f"no expert {name!r} in {document.name}. {did_you_mean(name, known)}")
-    return found
+    return wanted
 
 
 @asynccontextmanager
@@ -52,6 +52,7 @@ async def started(experts: Iterable[Expert]) -> AsyncIterator[None]:
 def caller(document: Document, name: str, url: str, key: str | None) -> Expert:
     """Return a caller of one expert of a running service."""
     from motet.experts import ENGINES
+    from motet.experts.build import build
     from motet.weights import Setting, default_cache
 
     entry = next(entry for entry in document.config.experts if entry.id == name)
@@ -60,7 +61,7 @@ def caller(document: Document, name: str, url: str, key: str | None) -> Expert:
         {"url": f"{url.rstrip('/')}/v1", "model": name, "api_key": key, "retries": 6}
         | {"read_timeout_s": 600.0}
     )
-    return engine(entry, options, Setting(document.folder, default_cache()))
+    return build(entry, Setting(document.folder, default_cache()), options, engine)
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def served(
         There is no such service, it does not serve a wanted expert, or one of them stays down.
     """
     from motet.cli.client import get
-    from motet.experts import ENGINES
+    from motet.experts.build import engine_of
 
     if url is not None:
         from rich.console import Console
@@ -88,7 +89,7 @@ def served(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    homes = {ENGINES.load(entry.engine).home for entry in document.config.experts}
+    homes = {engine_of(entry).home for entry in document.config.experts}
     place = ["--host", "127.0.0.1", "--port", str(port)] + (["--local"] * ("vllm" not in homes))
     # In a group of its own: Ctrl-C is for the command, which then stops the service.
     process = subprocess.Popen(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from motet.planner.simulate.pace import Pace
     from motet.planner.simulate.run import Outcome
     from motet.planner.simulate.trace import Trace
-    from motet.residency.actions import Rules
+    from motet.residency.actions import Bounds
 
 _POLICIES = "worth,lru,in-order"
 
@@ -69,14 +69,14 @@ def simulate(
     """
     from motet.composer.assembly import assemble
     from motet.config import load
-    from motet.planner.simulate.homes import engine_of, here, planned
+    from motet.planner.simulate.homes import here, hosts_of, planned
     from motet.planner.simulate.pace import Pace, read_pace
     from motet.planner.simulate.picture import draw
 
     chosen = _policies(policies)
     document = load(config)
     parts = assemble(document)
-    owner = engine_of(document)
+    owner = hosts_of(document)
     if not owner:
         raise ConfigError(f"{config}: no expert of this config holds a model here.")
     pace = read_pace(calibration) if calibration else Pace()
@@ -168,13 +168,13 @@ def _shares(trace: Trace) -> dict[str, float]:
     return shares
 
 
-def _rules(document: Document, memory: int) -> Rules:
-    from motet.residency.actions import Rules
+def _rules(document: Document, memory: int) -> Bounds:
+    from motet.residency.actions import Bounds
 
     settings = document.config.residency
     if settings is None:
-        return Rules(memory)
-    return Rules(memory, settings.max_wait_s, settings.max_waiting, settings.turn_s)
+        return Bounds(memory)
+    return Bounds(memory, settings.max_wait_s, settings.max_waiting, settings.turn_s)
 
 
 def _play(

@@ -29,7 +29,7 @@ _ENV = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))
 _SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
 
 
-class _Loader(yaml.CSafeLoader):
+class _LinedLoader(yaml.CSafeLoader):
     """YAML 1.2's booleans: `no`, `on` and their kin are words, such as a language or a name."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  # as the base class has it
@@ -38,7 +38,7 @@ class _Loader(yaml.CSafeLoader):
     }
 
 
-_Loader.add_implicit_resolver(
+_LinedLoader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
 
@@ -186,7 +186,7 @@ def parse(
 
 
 def _read_yaml(document: Document, text: str) -> None:
-    loader = _Loader(text)
+    loader = _LinedLoader(text)
     try:
         node: yaml.Node | None = loader.get_single_node()
         if node is None:

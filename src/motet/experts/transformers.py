@@ -99,6 +99,11 @@ class TransformersExpert(Expert):
         # Not on the loop, which long prompts would stall, and not on many threads at once.
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix=f"motet-{entry.id}-tokens")
 
+    @property
+    def slots(self) -> int:
+        """Answers that are generated at once."""
+        return int(self.options.max_batch)
+
     async def start(self) -> None:
         """Fetch and load the weights, off the event loop, and start the worker.
 

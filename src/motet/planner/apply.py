@@ -41,7 +41,7 @@ def _resources(seat: Seat, plan: Plan, entry: dict[str, Any]) -> dict[str, Any]:
     resident = seat.state is State.RESIDENT
     kv = seat.kv if resident else demand.kv
     found: dict[str, Any] = {"memory": kv // demand.parts}
-    if demand.parts == 1 and not _on_cpu(plan):
+    if demand.parts == 1 and plan.machine.gpus:
         share = seat.share
         if not resident:
             room = min(d.total for d in plan.machine.devices if d.memory >= demand.part)
@@ -53,7 +53,3 @@ def _resources(seat: Seat, plan: Plan, entry: dict[str, Any]) -> dict[str, Any]:
         replicas = entry.get("resources", {}).get("replicas", {})
         found["replicas"] = {**replicas, "min": 0}
     return found
-
-
-def _on_cpu(plan: Plan) -> bool:
-    return all(device.name == "cpu" for device in plan.machine.devices)

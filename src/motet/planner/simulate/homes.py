@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from motet.config import Document
 from motet.errors import ConfigError
 from motet.experts import Expert
+from motet.experts.build import engine_of
 from motet.experts.footprint import sizes_of
 from motet.planner import Machine, Plan, State, demands, make_plan
 from motet.planner.simulate.pace import Pace
 from motet.planner.simulate.run import Place
-from motet.residency.memory import mib
+from motet.residency.exchange import mib
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,12 @@ class Home:
     places: tuple[Place, ...]
 
 
-def engine_of(document: Document) -> dict[str, str]:
+def hosts_of(document: Document) -> dict[str, str]:
     """Return the engine of every expert that holds a model: its own, or its base's."""
-    from motet.experts import ENGINES
-
     return {
-        entry.id: str(entry.options.get("base", entry.id))
+        entry.id: entry.host
         for entry in document.config.experts
-        if ENGINES.load(entry.engine).home != "ingress"
+        if engine_of(entry).home != "ingress"
     }
 
 
@@ -66,7 +65,7 @@ def here(experts: Mapping[str, Expert], memory: int, pace: Pace) -> list[Home]:
             name,
             size,
             pace.load_s(size),
-            int(getattr(experts[name].options, "max_batch", 8)),
+            experts[name].slots,
             experts[name].entry.pinned,
         )
         for name, size in sizes.items()
@@ -96,7 +95,9 @@ def planned(
         Experts do not fit, or one is spread over several devices, which is not simulated.
     """
     pinned = frozenset(e.id for e in document.config.experts if e.pinned)
-    wanted = demands(document, concurrency=concurrency, traffic=traffic, pinned=pinned)
+    wanted = demands(
+        document, concurrency=concurrency, traffic=traffic, pinned=pinned, gpu=machine.gpus
+    )
     if spread := [d.expert for d in wanted if d.parts > 1]:
         raise ConfigError(f"experts over several devices are not simulated: {', '.join(spread)}.")
     plan = make_plan(wanted, machine, seconds=seconds)

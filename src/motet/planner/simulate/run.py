@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from motet.planner.simulate.pace import Pace
 from motet.planner.simulate.trace import Trace
-from motet.residency.actions import Load, Refuse, Rules, Start, Unload
+from motet.residency.actions import Bounds, Load, Refuse, Start, Unload
 from motet.residency.engine import Engine, Ticket
 from motet.residency.policy import POLICIES
 from motet.residency.scheduler import Scheduler
@@ -81,7 +81,7 @@ class Outcome:
 def simulate(
     places: Sequence[Place],
     trace: Trace,
-    rules: Rules,
+    rules: Bounds,
     policy: str,
     pace: Pace,
     report: Callable[[float], None] = lambda done: None,
@@ -113,7 +113,7 @@ class _Device:
     """One run: the clocks, and what the scheduler's actions do to them."""
 
     def __init__(
-        self, places: Sequence[Place], trace: Trace, rules: Rules, policy: str, pace: Pace
+        self, places: Sequence[Place], trace: Trace, rules: Bounds, policy: str, pace: Pace
     ) -> None:
         self._trace, self._pace = trace, pace
         self._scheduler = Scheduler(rules, POLICIES[policy]())
