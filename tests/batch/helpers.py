@@ -18,6 +18,7 @@ from motet.config import parse
 from motet.errors import SourceError
 from motet.experts.fleet import ReadyFleet
 from motet.residency.engines import Host, LocalEngines
+from motet.transport.retry import Retry
 
 FLEET = """
 version: 1
@@ -124,7 +125,7 @@ async def run_batch(
         parts = replace(parts, compositions={**parts.compositions, name: changed})
     made = loader(parts.experts, broken)
     pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()), observer)
-    settings = Settings(memory, concurrency, order, backoff_s=0.0)
+    settings = Settings(memory, concurrency, order, Retry(first_s=0.0, longest_s=0.0))
     source = write(folder / "in.jsonl", lines)
     async with Store(folder / "state") as store:
         with InputFile(source) as file:

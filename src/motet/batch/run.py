@@ -23,9 +23,13 @@ from motet.composer.parts import Composition
 from motet.composer.pipeline import Pipeline
 from motet.errors import ExpertUnavailable, MotetError, first_of
 from motet.residency.actions import Load, Unload
+from motet.transport.retry import Retry
 from motet.types import Call, Decision, Outcome, Request
 
 log = logging.getLogger(__name__)
+
+
+_PATIENT = Retry(attempts=3, first_s=0.5, longest_s=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +44,14 @@ class Settings:
         Lines that ask one engine at once; None leaves it to the loader.
     order
         `grouped`, or `arrival`: line by line, the control.
-    attempts
-        Times an expert is asked that fails in a way that may heal.
-    backoff_s
-        Seconds before the second attempt, unless the error names a time; doubled each time.
+    retry
+        How often an expert is asked that fails in a way that may heal.
     """
 
     memory: int | None = None
     concurrency: int | None = None
     order: str = "grouped"
-    attempts: int = 3
-    backoff_s: float = 0.5
+    retry: Retry = _PATIENT
 
 
 class Batch:
@@ -261,14 +262,13 @@ class Batch:
 
     async def _patiently(self, ask: Ask) -> Said:
         """Ask, and ask again when the failure may heal: nobody is waiting."""
-        wait = self._settings.backoff_s
-        for attempt in range(1, self._settings.attempts + 1):
+        retry = self._settings.retry
+        for attempt in range(1, retry.attempts + 1):
             said = await Said.of(ask.expert, self._loader.expert(ask.expert).stream(ask.request))
             error = said.error
-            if error is None or not error.retryable or attempt == self._settings.attempts:
+            if error is None or not error.retryable or attempt == retry.attempts:
                 break
-            await asyncio.sleep(wait if error.retry_after is None else error.retry_after)
-            wait *= 2
+            await asyncio.sleep(retry.wait_s(attempt, error.retry_after))
         return said
 
 

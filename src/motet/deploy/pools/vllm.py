@@ -44,8 +44,9 @@ from motet.deploy.pools.sleeping import EXTENSION, Sleeper
 from motet.deploy.residency.replica import Here, Residence, gpus_here
 from motet.errors import ExpertRejected, ExpertUnavailable, MotetError
 from motet.experts.vllm import VllmConfig, cache_bytes
-from motet.experts.wire import DONE, body_of, chunks_of, error_from, error_in, event_data
+from motet.experts.wire import body_of, chunks_of, error_from, error_in, event_data
 from motet.planner.devices import USABLE
+from motet.protocol.frames import DONE
 from motet.types import Request
 from motet.weights import Setting, fetch
 
