@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from motet import files
 from motet.cli.bars import progress_bar
 from motet.cli.console import Json, Key, ServiceUrl, command, print_json, run
 from motet.cli.synthesis import synthesis
@@ -306,7 +307,7 @@ def _cells(rates: dict[str, float]) -> list[str]:
 def _write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        files.write_bytes(path, data)
     except OSError as error:
         raise ArtifactError(f"{path} cannot be written: {error}.") from error
     typer.echo(f"Wrote {path}.", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from motet import files
 from motet.cli.bars import Report as Progress
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def write(found: Report, page_file: Path | None, folder: Path | None, report: Pr
         plots.write(pictures, folder)
     if page_file is not None:
         page_file.parent.mkdir(parents=True, exist_ok=True)
-        page_file.write_text(page.page(found, pictures), encoding="utf-8")
+        files.write_text(page_file, page.page(found, pictures))
 
 
 def show(found: Report) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from motet.config import Options
+from motet.files import replacing_folder
 from motet.fusion.batches import drawn, padded, rate
 from motet.fusion.card import MemberCard
 from motet.fusion.data import Example
@@ -57,7 +58,9 @@ def adapt(
     device: str = "auto",
     stage: str = "adapter",
 ) -> int:
-    """Train an adapter on a member, its own adapter merged, and write it to `out` as peft does.
+    """Train an adapter on a member, its own adapter merged.
+
+    It is written to the folder `out` as peft does, whole or not at all.
 
     Returns
     -------
@@ -85,8 +88,10 @@ def adapt(
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         report(f"{stage}, loss {float(loss.detach()):.3f}", step + 1, options.steps)
-    adapted.save_pretrained(out)
-    _name_base(out, card.model)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_folder(out) as folder:
+        adapted.save_pretrained(folder)
+        _name_base(folder, card.model)
     return sum(p.numel() for p in trained)
 
 

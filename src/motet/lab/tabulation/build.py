@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -14,6 +13,7 @@ from typing import Any
 
 from motet.errors import MotetError, TableError, first_of
 from motet.experts import Expert
+from motet.files import replacing
 from motet.grading import GRADERS
 from motet.lab.tabulation.answers import Answer, AnswerLog
 from motet.lab.tabulation.prompts import Prompt
@@ -147,12 +147,8 @@ class Tabulation:
             columns[f"answer:{expert}"] = [answer.text for answer in answers]
             totals += self._totals(expert, scores[expert], costs, answers)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with replacing(path) as temporary:
             write_table(pa.table(columns), temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
         return totals
 
     def _totals(

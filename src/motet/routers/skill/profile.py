@@ -15,14 +15,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from motet import files
 from motet.config import Options
 from motet.errors import ArtifactError, did_you_mean
 from motet.routers.learned.store import EncoderRecord, TableRecord
@@ -142,16 +141,7 @@ class Profile(BaseModel):
         )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(text + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).chmod(0o644)
-                Path(name).replace(path)
-            finally:
-                Path(name).unlink(missing_ok=True)
+            files.write_text(path, text + "\n")
         except OSError as error:
             raise ArtifactError(f"Profile {path} cannot be written: {error}.") from error
 
