@@ -10,11 +10,10 @@ from motet.batch.orders import ORDERS
 from motet.batch.scheduler import Engine, Scheduler, Start, Ticket
 from motet.errors import BatchError
 from motet.residency.actions import Load, Unload
+from motet.units import mib
 
 Stages = Sequence[tuple[str, ...]]
 """The experts a line is going to ask: a tuple for each step, in turn."""
-
-_MIB = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +137,3 @@ def rehearse(scheduler: Scheduler, lines: Mapping[int, Stages]) -> list[str]:
                         add(ticket.line)
                     else:
                         scheduler.leave(ticket.line)
-
-
-def mib(size: int) -> str:
-    """Return a size as people read it, rounded up to whole MiB."""
-    return f"{-(-size // _MIB)}MiB"

@@ -111,17 +111,13 @@ def _policies(text: str) -> list[str]:
 
 
 def _memory(text: str | None, document: Document) -> int:
-    from pydantic import ByteSize, TypeAdapter, ValidationError
-
+    from motet import units
     from motet.experts.footprint import default_budget
 
     settings = document.config.residency
     if text is None:
         return default_budget() if settings is None else int(settings.memory)
-    try:
-        return int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError:
-        raise ConfigError(f"--memory {text!r} is no size such as 4GiB.") from None
+    return units.option("--memory", text)
 
 
 def _trace(

@@ -12,12 +12,13 @@ from motet.config import Document, ExpertEntry
 from motet.errors import ConfigError, SourceError, did_you_mean
 from motet.experts import ENGINES
 from motet.planner.keys_values import kv_bytes
+from motet.units import GIB
 from motet.weights import Setting, default_cache, fetch
 from motet.weights.sizes import weight_bytes
 
 CONTEXT = 4096
 """Tokens of a request where the config gives no `context`."""
-ENGINE_BYTES = 2**30
+ENGINE_BYTES = GIB
 """What an engine takes beside weights, keys and values: runtime, activations, graphs."""
 
 

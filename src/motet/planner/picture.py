@@ -6,7 +6,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motet.planner.plan import Plan, Seat, State, gib
+from motet.planner.plan import Plan, Seat, State
+from motet.units import GIB, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 _COLOURS = ("#3b6fb6", "#d9822b", "#3f9d6d", "#a5508f", "#b8473d", "#6c63b5", "#2f9aa0", "#8a7340")
 _FREE = "#e8e8e8"
 _HEIGHT = 0.62
-_GIB = 2**30
 
 
 def draw(plan: Plan, path: Path) -> None:
@@ -33,9 +33,9 @@ def draw(plan: Plan, path: Path) -> None:
     axes = figure.add_subplot()
     colours = dict(zip((s.demand.expert for s in plan.seats), cycle(_COLOURS), strict=False))
     # Names are written where there is room for them.
-    least = 0.07 * max(device.total for device in devices) / _GIB
+    least = 0.07 * max(device.total for device in devices) / GIB
     for row, device in enumerate(devices):
-        axes.barh(row, device.total / _GIB, color=_FREE, height=_HEIGHT)
+        axes.barh(row, device.total / GIB, color=_FREE, height=_HEIGHT)
         left = 0.0
         for seat in sorted(plan.on(device.name), key=lambda s: -s.demand.traffic):
             start, left = left, _stack(axes, row, left, seat, colours[seat.demand.expert])
@@ -63,8 +63,8 @@ def _stack(axes: Axes, row: int, left: float, seat: Seat, colour: str) -> float:
     )
     look: dict[str, Any] = {"color": colour, "height": _HEIGHT, "edgecolor": "white", "lw": 0.5}
     for size, alpha, hatch in pieces:
-        axes.barh(row, size / _GIB, left=left, alpha=alpha, hatch=hatch, **look)
-        left += size / _GIB
+        axes.barh(row, size / GIB, left=left, alpha=alpha, hatch=hatch, **look)
+        left += size / GIB
     return left
 
 
@@ -92,6 +92,6 @@ def _furnish(axes: Axes, plan: Plan) -> None:
 def _line(seat: Seat) -> str:
     demand = seat.demand
     return (
-        f"{seat.state.value}: {demand.expert} ({gib(demand.weights)}, "
+        f"{seat.state.value}: {demand.expert} ({readable(demand.weights)}, "
         f"{demand.traffic:.1%} of requests, ready in {seat.wait_s:.2g} s)"
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from motet.residency.actions import Load, Rules, Unload
 from motet.residency.engine import Engine, State
 from motet.residency.policy import Policy
+from motet.units import mib
 
 RECHECK_S = 1.0
 """Seconds until memory that others hold is looked at again."""
@@ -234,8 +235,3 @@ def _describe(engine: Engine) -> str:
         return f"{engine.id!r} ({engine.state.name.lower()})"
     what = [f"{engine.running} under way"] if engine.running else []
     return f"{engine.id!r} ({', '.join(what + ['pinned'] * engine.pinned) or 'idle'})"
-
-
-def mib(size: int) -> str:
-    """Return bytes as people read them, rounded up to whole MiB."""
-    return f"{-(-size // 2**20)}MiB"

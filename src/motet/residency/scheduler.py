@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 from motet.residency.actions import Action, Refuse, Rules, Start
 from motet.residency.engine import Engine, Stage, State, Ticket
-from motet.residency.memory import Memory, mib
+from motet.residency.memory import Memory
 from motet.residency.policy import Policy
+from motet.units import mib
 
 _FIRST_REST_S, _LONGEST_REST_S = 2.0, 120.0
 

@@ -12,7 +12,7 @@ from motet.experts.footprint import sizes_of
 from motet.planner import Machine, Plan, State, demands, make_plan
 from motet.planner.simulate.pace import Pace
 from motet.planner.simulate.run import Place
-from motet.residency.memory import mib
+from motet.units import mib
 
 
 @dataclass(frozen=True, slots=True)
