@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,10 +14,8 @@ from motet.batch.results import Job
 from motet.batch.store import Row, Store
 from motet.composer.pipeline import Pipeline
 from motet.errors import InvalidLine, MotetError
+from motet.progress import Progress
 from motet.types import Choice, Decision
-
-Report = Callable[[str, int, int], None]
-"""Called with a stage or an expert, how much of it is done, and the total; 0 when unknown."""
 
 _AT_ONCE = 64
 """Lines decided together, so that routers that encode texts can do it in batches."""
@@ -40,7 +38,7 @@ class Planner:
         self._first: dict[str, int] = {}
         """custom_id -> the line that had it first."""
 
-    async def run(self, report: Report) -> None:
+    async def run(self, report: Progress) -> None:
         """Decide every line that has not been decided yet.
 
         Raises

@@ -16,13 +16,14 @@ from motet.batch.lines import InputFile, Line
 from motet.batch.loading import Loader
 from motet.batch.orders import ORDERS
 from motet.batch.outlook import Outlook, Stages
-from motet.batch.plan import Planner, Report
+from motet.batch.plan import Planner
 from motet.batch.replay import Ask, Ending, Step, replay
 from motet.batch.results import Job
 from motet.batch.scheduler import Action, Scheduler, Start, Ticket
 from motet.batch.store import Row, Store
 from motet.composer.pipeline import Pipeline, Plan
 from motet.errors import ExpertError, ExpertUnavailable, MotetError, first_of
+from motet.progress import Progress, silent
 from motet.residency.actions import Load, Unload
 from motet.types import Chunk, Decision
 
@@ -78,7 +79,7 @@ class Batch:
         pipeline: Pipeline,
         loader: Loader,
         settings: Settings = Settings(),
-        report: Report = lambda stage, done, total: None,
+        report: Progress = silent,
     ) -> None:
         self._job = job
         self._store = store

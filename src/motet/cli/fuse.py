@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from motet.cli.bars import Report, progress_bars
+from motet.cli.bars import progress_bars
 from motet.cli.console import ConfigOption, ConfigPath, Json, command, print_json
 from motet.cli.fuse_output import judge, show
 from motet.errors import ConfigError, did_you_mean
+from motet.progress import Progress, silent
 
 if TYPE_CHECKING:
     from motet.config import Document
@@ -127,7 +128,7 @@ def _train(
     accelerator = accelerator_for(options, device)
     members = _loader(card, setting, str(accelerator.device))
     training = Training(card, options, examples, members, cache, accelerator)
-    with progress_bars() if accelerator.is_main_process else nullcontext(_silent) as report:
+    with progress_bars() if accelerator.is_main_process else nullcontext(silent) as report:
         anew = not training.finished(out)
         size = parameters(training.run(out, report))
         first = accelerator.is_main_process
@@ -137,10 +138,6 @@ def _train(
     accelerator.end_training()
     about = {"artifact": str(out), "parameters": size}
     return {**about, "card": training.card.model_dump(mode="json")} if first else None
-
-
-def _silent(stage: str, done: float, total: float) -> None:
-    """Take a report of a process that has no terminal of its own."""
 
 
 @app.command("eval")
@@ -251,7 +248,7 @@ def _loader(card: FusionCard, setting: Setting, device: str, *, checked: bool = 
 
 
 def _train_control(
-    training: Training, out: Path, size: int, setting: Setting, device: str, report: Report
+    training: Training, out: Path, size: int, setting: Setting, device: str, report: Progress
 ) -> None:
     """Train the first primary's adapter of equal size, on as many questions."""
     from motet.fusion.lora import LoraOptions, adapt

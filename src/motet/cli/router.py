@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motet.cli import router_output
-from motet.cli.bars import Report as Progress
 from motet.cli.bars import progress_bar
 from motet.cli.console import Json, command, print_json
 from motet.errors import ArtifactError, ConfigError
+from motet.progress import Progress
 
 if TYPE_CHECKING:
     from motet.encoders.encoder import Encoder

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from motet import files
-from motet.cli.bars import Report as Progress
+from motet.progress import Progress
 
 if TYPE_CHECKING:
     from motet.lab.routers.report import Report

@@ -26,8 +26,8 @@ from motet.fusion.layers import FusionLayers
 from motet.fusion.members import Member
 from motet.generation.decoding import Sampling
 from motet.grading import GRADERS
+from motet.progress import Progress
 from motet.types import Request
-from motet.weights.store import Report
 
 DRAWS = 10_000
 
@@ -83,7 +83,7 @@ class Evaluation:
         self._sampling = Sampling(max_tokens, temperature=0.0, stop=("\n",))
         self._seed = seed
 
-    def answers(self, examples: Sequence[Example], report: Report) -> dict[str, list[Answer]]:
+    def answers(self, examples: Sequence[Example], report: Progress) -> dict[str, list[Answer]]:
         """Return the answers of every way, question by question, with all that each way ran."""
         requests = [example.request for example in examples]
         found: dict[str, list[Answer]] = {}
@@ -131,7 +131,7 @@ class Evaluation:
         ]
 
 
-def _tell(report: Report, way: str, total: int, done: int) -> None:
+def _tell(report: Progress, way: str, total: int, done: int) -> None:
     report(way, done, total)
 
 

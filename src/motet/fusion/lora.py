@@ -22,8 +22,8 @@ from motet.fusion.batches import drawn, padded, rate
 from motet.fusion.card import MemberCard
 from motet.fusion.data import Example
 from motet.fusion.members import Member, load_member
+from motet.progress import Progress
 from motet.weights import Setting
-from motet.weights.store import Report
 
 _TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _WARMUP = 20
@@ -52,7 +52,7 @@ def adapt(
     out: Path,
     options: LoraOptions,
     setting: Setting,
-    report: Report,
+    report: Progress,
     *,
     dtype: str = "auto",
     device: str = "auto",

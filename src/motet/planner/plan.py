@@ -150,8 +150,8 @@ def _too_large(demand: Demand, machine: Machine) -> str | None:
     shrunk = (room - demand.engine) * demand.parts - demand.weights
     if shrunk > 0 and demand.parts <= len(largest):
         ways.append(
-            f"keys and values of {readable(shrunk)} instead of {readable(demand.kv)} (a lower context, "
-            "--concurrency or resources.memory)"
+            f"keys and values of {readable(shrunk)} instead of {readable(demand.kv)} (a lower "
+            "context, --concurrency or resources.memory)"
         )
     for parts in range(demand.parts + 1, len(largest) + 1):
         if _fits(replace(demand, parts=parts), machine.devices):
@@ -161,8 +161,9 @@ def _too_large(demand: Demand, machine: Machine) -> str | None:
     spread = "" if demand.parts == 1 else f" on each of {demand.parts} devices"
     return (
         f"expert {demand.expert!r} needs {readable(demand.part)}{spread} (weights "
-        f"{readable(demand.weights)}, keys and values {readable(demand.kv)} for {demand.about}), and "
-        f"the largest has {readable(largest[0])} to give. It would fit with " + ", or ".join(ways) + "."
+        f"{readable(demand.weights)}, keys and values {readable(demand.kv)} for "
+        f"{demand.about}), and the largest has {readable(largest[0])} to give. It would fit with "
+        f"{', or '.join(ways)}."
     )
 
 

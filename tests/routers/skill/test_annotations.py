@@ -5,9 +5,9 @@ import json
 import pytest
 
 from motet.errors import ArtifactError, ExpertUnavailable
+from motet.progress import silent
 from motet.routers.skill.annotation import SAMPLES, Annotation, ExpertAnnotator, keywords_of
 from motet.routers.skill.annotations import AnnotationLog, annotate_all
-from motet.weights.sources import no_report
 
 
 class Expert:
@@ -27,7 +27,7 @@ class Expert:
 async def annotate(path, expert, texts):
     annotator = ExpertAnnotator("coder", expert)
     with AnnotationLog(path, annotator.digest) as log:
-        return await annotate_all(texts, annotator, log, no_report, concurrency=1)
+        return await annotate_all(texts, annotator, log, silent, concurrency=1)
 
 
 TEXTS = ["one", "two", "one", "three"]

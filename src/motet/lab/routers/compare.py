@@ -12,11 +12,10 @@ from motet.lab.routers.evaluate import outcome_of, queries_of, time_decisions
 from motet.lab.routers.metrics import Tasks
 from motet.lab.routers.outcome import Outcome
 from motet.lab.routers.report import DRAWS, Report, Timing, judge
+from motet.progress import Progress, silent
 from motet.routers.learned.base import Estimate
 from motet.routers.learned.fit import train
 from motet.tables.routing import Table, fingerprints, plain, unseen
-from motet.weights.sources import no_report
-from motet.weights.store import Report as Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +104,7 @@ def cross_validate(
     *,
     count: int = 5,
     seed: int = 0,
-    progress: Progress = no_report,
+    progress: Progress = silent,
 ) -> tuple[Estimate, Timing]:
     """Return estimates of every row by a router that was fitted without its fold.
 
@@ -138,7 +137,7 @@ def compare(
     data: Data,
     plan: Plan,
     test: Data | None = None,
-    progress: Progress = no_report,
+    progress: Progress = silent,
     others: Sequence[tuple[Outcome, Timing]] = (),
 ) -> Report:
     """Return the report of kinds of routers, with the controls beside them.

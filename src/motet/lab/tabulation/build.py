@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +17,8 @@ from motet.files import replacing
 from motet.grading import GRADERS
 from motet.lab.tabulation.answers import Answer, AnswerLog
 from motet.lab.tabulation.prompts import Prompt
+from motet.progress import Progress
 from motet.types import Message, Request, Usage
-
-Progress = Callable[[str, int, int], None]
-"""Called with an expert, or `grading`, with how many prompts are done and how many there are."""
 
 _VERDICT_TOKENS = 16
 

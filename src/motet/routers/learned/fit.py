@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from motet.progress import Progress, silent
 from motet.routers.learned.artifact import Artifact
 from motet.routers.learned.base import Queries
 from motet.routers.learned.costs import CostModel
@@ -13,8 +14,6 @@ from motet.routers.learned.part import empty
 from motet.routers.learned.prepare import check_parts, distinct, record, scale
 from motet.routers.learned.store import EncoderRecord, ExpertRecord, Manifest
 from motet.tables.routing import Table, fingerprints
-from motet.weights.sources import no_report
-from motet.weights.store import Report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +31,7 @@ def train(
     options: Mapping[str, Any] | None = None,
     encoder: Encoder | None = None,
     seed: int = 0,
-    report: Report = no_report,
+    report: Progress = silent,
 ) -> Artifact:
     """Fit a kind of router on a table.
 

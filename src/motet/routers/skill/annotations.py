@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from motet.errors import ArtifactError, MotetError, first_of
+from motet.progress import Progress
 from motet.routers.skill.annotation import Annotation, ExpertAnnotator
-from motet.weights.store import Report
 
 
 class AnnotationLog:
@@ -76,7 +76,7 @@ async def annotate_all(
     texts: Sequence[str],
     annotator: ExpertAnnotator,
     log: AnnotationLog,
-    report: Report,
+    report: Progress,
     concurrency: int = 4,
 ) -> list[Annotation]:
     """Return an annotation of every text; those that the log holds are not asked for again.
