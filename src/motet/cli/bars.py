@@ -45,11 +45,17 @@ def progress_bars() -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     stages: dict[str, TaskID] = {}
-    with Bars(*columns, console=Console(stderr=True)) as progress:
+    progress = Bars(*columns, console=Console(stderr=True))
 
-        def report(stage: str, done: float, total: float) -> None:
-            if stage not in stages:
-                stages[stage] = progress.add_task(stage, total=None)
-            progress.update(stages[stage], completed=done, total=total or None)
+    def report(stage: str, done: float, total: float) -> None:
+        if not stages:
+            progress.start()  # not before: of several processes, only one has something to show
+        if stage not in stages:
+            stages[stage] = progress.add_task(stage, total=None)
+        progress.update(stages[stage], completed=done, total=total or None)
 
+    try:
         yield report
+    finally:
+        if stages:
+            progress.stop()
