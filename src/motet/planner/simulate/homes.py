@@ -11,7 +11,7 @@ from motet.experts import Expert
 from motet.experts.footprint import sizes_of
 from motet.planner import Machine, Plan, State, demands, make_plan
 from motet.planner.simulate.pace import Pace
-from motet.planner.simulate.run import Place
+from motet.planner.simulate.run import SimulatedExpert
 from motet.units import mib
 
 
@@ -27,18 +27,27 @@ class Home:
 
     name: str
     memory: int
-    places: tuple[Place, ...]
+    experts: tuple[SimulatedExpert, ...]
 
 
 def engine_of(document: Document) -> dict[str, str]:
-    """Return the engine of every expert that holds a model: its own, or its base's."""
+    """Return the engine of every expert that holds a model: its own, or its base's.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
     from motet.experts import ENGINES
 
-    return {
+    owners = {
         entry.id: str(entry.options.get("base", entry.id))
         for entry in document.config.experts
         if ENGINES.load(entry.engine).home != "ingress"
     }
+    if not owners:
+        raise ConfigError(f"{document.name}: no expert of this config holds a model here.")
+    return owners
 
 
 def here(experts: Mapping[str, Expert], memory: int, pace: Pace) -> list[Home]:
@@ -61,8 +70,8 @@ def here(experts: Mapping[str, Expert], memory: int, pace: Pace) -> list[Home]:
                 f"expert {name!r} takes {mib(size)}, and the memory is {mib(memory)}.",
                 hint="Give more (--memory, or residency.memory).",
             )
-    places = tuple(
-        Place(
+    held = tuple(
+        SimulatedExpert(
             name,
             size,
             pace.load_s(size),
@@ -72,7 +81,7 @@ def here(experts: Mapping[str, Expert], memory: int, pace: Pace) -> list[Home]:
         for name, size in sizes.items()
         if size is not None
     )
-    return [Home("cpu", memory, places)]
+    return [Home("cpu", memory, held)]
 
 
 def planned(
@@ -103,8 +112,8 @@ def planned(
     owners = _owners(plan)
     homes = []
     for device in machine.devices:
-        places = tuple(
-            Place(
+        experts = tuple(
+            SimulatedExpert(
                 seat.demand.expert,
                 seat.demand.part,
                 machine.wake_s(seat.demand.weights)
@@ -116,7 +125,7 @@ def planned(
             for seat in plan.seats
             if owners[seat.demand.expert] == device.name
         )
-        homes.append(Home(device.name, device.memory, places))
+        homes.append(Home(device.name, device.memory, experts))
     return homes
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from motet.pictures import COLOURS, GREY, SOFT, new_figure, style, write
-from motet.planner.simulate.run import Outcome
+from motet.planner.simulate.run import PolicyOutcome
 from motet.planner.simulate.trace import Trace
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ _POINTS = 2000
 _ABOVE = {"textcoords": "offset points", "va": "bottom", "fontsize": 8.5, "color": SOFT}
 
 
-def draw(outcomes: Mapping[str, Outcome], trace: Trace, max_wait_s: float, path: Path) -> None:
+def draw(
+    outcomes: Mapping[str, PolicyOutcome], trace: Trace, max_wait_s: float, path: Path
+) -> None:
     """Write a PNG or SVG, by the ending of `path`, with three panels.
 
     The share of requests that waited longer than so many seconds; the 95th percentile of waits as
@@ -33,7 +35,7 @@ def draw(outcomes: Mapping[str, Outcome], trace: Trace, max_wait_s: float, path:
         write(_drawn(outcomes, trace, max_wait_s), path)
 
 
-def _drawn(outcomes: Mapping[str, Outcome], trace: Trace, max_wait_s: float) -> Figure:
+def _drawn(outcomes: Mapping[str, PolicyOutcome], trace: Trace, max_wait_s: float) -> Figure:
     figure = new_figure(13, 4.2, layout="constrained")
     tail, course, bars = figure.subplots(1, 3, width_ratios=(1, 1.25, 0.9))
     highest = 0.0
@@ -62,14 +64,14 @@ def _drawn(outcomes: Mapping[str, Outcome], trace: Trace, max_wait_s: float) -> 
     return figure
 
 
-def _course(trace: Trace, outcome: Outcome) -> tuple[list[float], list[float]]:
+def _course(trace: Trace, outcome: PolicyOutcome) -> tuple[list[float], list[float]]:
     """Return the middle of each part of the trace, in hours, and the 95th percentile there."""
     parts = np.array_split(np.arange(len(trace)), min(_BINS, max(1, len(trace) // 20)))
     at = [float(trace.at[part].mean()) / 3600 for part in parts]
     return at, [float(np.percentile(outcome.wait_s[part], 95)) for part in parts]
 
 
-def _bars(axes: Axes, outcomes: Mapping[str, Outcome]) -> None:
+def _bars(axes: Axes, outcomes: Mapping[str, PolicyOutcome]) -> None:
     """Draw what each policy did as bars, each measure in parts of its largest."""
     measures = {
         "answers a second": [o.throughput for o in outcomes.values()],

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -194,6 +194,10 @@ class Profile(BaseModel):
     def blank(self) -> Profile:
         """Return one with these experts and no answers, to keep feedback apart until a merge."""
         return Profile(annotator=self.annotator, encoder=self.encoder, experts=self.experts)
+
+    def with_synthesis(self, results: Mapping[str, tuple[int, int]]) -> Profile:
+        """Return this profile with what experts did at synthesis, in the place of older results."""
+        return self.model_copy(update={"synthesis": self.synthesis | dict(results)})
 
     def pick_shares(self) -> dict[str, float]:
         """Return each expert's share of all picks; empty where none were counted."""
