@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import motet
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import load
 from motet.residency.engines import LocalEngines
 from motet.types import Request
@@ -136,7 +136,7 @@ async def replay(config: Path, trace: list[dict[str, Any]], policy: str) -> dict
 
 async def calibrate(config: Path, trace: list[dict[str, Any]]) -> dict[str, float]:
     """Return this machine's pace: how loads and answers take longer beside one another."""
-    experts = Assembly(load(config)).experts
+    experts = assemble(load(config)).experts
     first, second, third = list(experts)[:3]
     engines = LocalEngines(experts)
     sizes = await engines.sizes([first])

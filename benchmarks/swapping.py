@@ -27,7 +27,7 @@ from rich.table import Table as Shown
 
 from _common import console, finish, machine, markdown, parser, versions
 from _fleet import BASE, FLEET, merge
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import load
 from motet.experts.footprint import sizes_of
 from motet.planner.simulate.pace import Pace
@@ -146,7 +146,7 @@ def measure(
     count = arguments.requests or (24 if arguments.quick else 120)
     rounds = 1 if arguments.quick else arguments.rounds
     merge(folder, _EXPERTS, "bfloat16")
-    size = sizes_of(Assembly(load(configure(folder, 1))).experts)[_EXPERTS[0]]
+    size = sizes_of(assemble(load(configure(folder, 1))).experts)[_EXPERTS[0]]
     assert size is not None
     memory = arguments.resident * size
     config = configure(folder, memory)

@@ -83,19 +83,24 @@ class Service:
 
 
 @contextmanager
-def running(config: str | Document) -> Iterator[Service]:
-    """Serve a config on a free port of the loopback interface; paths of a text start here."""
+def running(config: str | Document, **options: float) -> Iterator[Service]:
+    """Serve a config on a free port of the loopback interface; paths of a text start here.
+
+    `options` are those of `create_app`.
+    """
     document = parse(config, folder=Path.cwd()) if isinstance(config, str) else config
     with tempfile.TemporaryDirectory() as folder:
-        yield from _running(document, Path(folder) / "batches.db")
+        yield from _running(document, Path(folder) / "batches.db", **options)
 
 
-def _running(document: Document, store: Path) -> Iterator[Service]:
+def _running(document: Document, store: Path, **options: float) -> Iterator[Service]:
     if document.config.service.batches.store is None:
         document = document.with_service(batches={"store": store})
     motet = Motet(document)
     server = uvicorn.Server(
-        uvicorn.Config(create_app(motet), port=0, log_level="error", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            create_app(motet, **options), port=0, log_level="error", timeout_graceful_shutdown=1
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

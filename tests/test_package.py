@@ -30,8 +30,8 @@ def test_public_surface():
         "import motet.api",
         "import motet.experts.transformers, motet.experts.vllm, motet.experts.openai",
         "import motet.routers.learned.router, motet.routers.llm, motet.routers.learned.kinds.stack",
-        "from motet.composer.assembly import Assembly\n"
-        "from motet.config import load\nAssembly(load('experts.yaml'))",
+        "from motet.composer.assembly import assemble\n"
+        "from motet.config import load\nassemble(load('experts.yaml'))",
     ],
 )
 def test_light_imports(statement):

@@ -43,3 +43,13 @@ def test_broken_plugin_is_named():
     found = registry([EntryPoint("mine", "no_such_module:X", "none.such")])
     with pytest.raises(ConfigError, match="router 'mine' comes from .* failed to load"):
         found.load("mine")
+
+
+def test_a_program_may_add_a_kind_and_replace_none():
+    registry = Registry("router", "motet.none", {"chain": "motet.routers.chain:ChainRouter"})
+    registry.register("own", int)
+    registry.register("own", int)
+    assert registry.load("own") is int and registry.names() == ["chain", "own"]
+    for name in ("own", "chain"):
+        with pytest.raises(ConfigError, match="known already"):
+            registry.register(name, str)

@@ -34,11 +34,24 @@ class Registry(Generic[T]):
         self.group = group
         self._table = dict(table)
         self._plugins: dict[str, EntryPoint] | None = None
+        self._registered: dict[str, type[T]] = {}
         self._loaded: dict[str, type[T]] = {}
 
     def names(self) -> list[str]:
         """Return every known kind, sorted; nothing is imported."""
-        return sorted({*self._table, *self._entry_points()})
+        return sorted({*self._table, *self._entry_points(), *self._registered})
+
+    def register(self, name: str, kind: type[T]) -> None:
+        """Make a kind known to this process alone, as an entry point does to all.
+
+        Raises
+        ------
+        ConfigError
+            The name is taken by another class.
+        """
+        if name in self.names() and self._registered.get(name) is not kind:
+            raise ConfigError(f"{self.role} {name!r} is known already.")
+        self._registered[name] = kind
 
     def load(self, name: str) -> type[T]:
         """Return the class called `name`, importing it on first use.
@@ -48,6 +61,8 @@ class Registry(Generic[T]):
         ConfigError
             The name is not known, or a plug-in's module cannot be imported.
         """
+        if name in self._registered:
+            return self._registered[name]
         if name not in self._loaded:
             self._loaded[name] = self._import(name)
         return self._loaded[name]

@@ -1,8 +1,8 @@
 """The words of Motet as plain frozen data. Nothing here imports a model library.
 
-Life of one request in these words: a `Request` arrives, a router reads it beside the `Fleet` and
-returns a `Decision`, a strategy turns the decision into `Chunk`s, and each expert call leaves a
-`Call` in the trace with its `Usage`.
+Life of one request in these words: a `Request` of some `Caller` arrives, a router reads it beside
+the `Fleet` and returns a `Decision`, a strategy turns the decision into `Chunk`s, and each expert
+call, a router's own included, leaves a `Call` in the trace with its `Usage`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 Message = Mapping[str, Any]
 """One chat message in OpenAI's wire form; the API has validated it."""
@@ -67,6 +67,30 @@ class Price:
         ) / 1_000_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks. The guard sets it from the key, never from what a client says of itself.
+
+    Attributes
+    ----------
+    key
+        The id of the key, which tells nothing of the key itself; empty where none is asked for.
+    tenant
+        Whom the key belongs to; rules see it.
+    models
+        The experts and compositions that it may ask; None for all.
+    """
+
+    key: str = ""
+    tenant: str = ""
+    scopes: frozenset[str] = frozenset()
+    models: frozenset[str] | None = None
+
+
+ANYBODY = Caller()
+"""The caller of an open service, and of Python programs that name none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """One question to an expert or a composition; chat when `messages`, completion when `prompt`.
@@ -81,6 +105,11 @@ class Request:
         Alternatives wanted per token; None when no log-probabilities are wanted.
     extra
         Other OpenAI fields, passed through to the expert untouched.
+    caller
+        Who asks; no part of the body.
+    fused
+        Who is to answer together in latent space, the primary first; strategies set it, and no
+        body can.
     """
 
     model: str
@@ -100,6 +129,8 @@ class Request:
     metadata: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    caller: Caller = ANYBODY
+    fused: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: new_id("req"))
 
     @cached_property
@@ -321,12 +352,21 @@ def decision_json(composition: str, decision: Decision) -> dict[str, Any]:
     }
 
 
+class Purpose(StrEnum):
+    """What an expert is asked for."""
+
+    ROUTE = "route"
+    ANSWER = "answer"
+
+
 @dataclass(slots=True)
 class Call:
     """One expert call in the trace of a request; times are seconds since the request began.
 
     Attributes
     ----------
+    purpose
+        `route` where a router asked in order to decide.
     draft
         The answer, where a strategy worked on it instead of sending it on.
     fused
@@ -342,8 +382,59 @@ class Call:
     error: str | None = None
     draft: str | None = None
     fused: tuple[str, ...] = ()
+    purpose: Purpose = Purpose.ANSWER
 
     @property
     def answered(self) -> bool:
         """Whether the call has produced anything and has not failed."""
         return self.first_chunk is not None and self.error is None
+
+
+class Asks(Protocol):
+    """What a router asks experts through: the request's own budget, deadline and trace."""
+
+    async def ask(self, expert: str, request: Request) -> str:
+        """Return the text that `expert` answers.
+
+        Raises
+        ------
+        BudgetExceeded
+            The calls, tokens or cost left do not allow it.
+        ExpertError
+            It failed.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a request ended, as observers are told.
+
+    Attributes
+    ----------
+    status
+        `ok`, `cancelled` where the client left, or the code of the error.
+    seconds
+        From arrival to the last piece.
+    first_chunk_s
+        From arrival to the first piece; None where none came.
+    author
+        The expert whose words the client read; None where nobody's were.
+    calls
+        Every expert call, in the order they began.
+    """
+
+    status: str
+    seconds: float
+    first_chunk_s: float | None = None
+    author: str | None = None
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens over all calls."""
+        return sum((call.usage for call in self.calls), Usage())
+
+    @property
+    def cost_usd(self) -> float:
+        """Cost over all calls, in USD."""
+        return sum(call.cost_usd for call in self.calls)

@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai.types import Completion
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from tests.conftest import wait_for
+from tests.conftest import FLEET, running, wait_for
 
 
 def events(response):
@@ -214,9 +214,14 @@ def test_client_that_leaves_stops_the_expert(service):
         wait_for(lambda: slow.open == 0)
 
 
-def test_silence_is_filled(service, monkeypatch):
+def test_silence_is_filled():
     """Comments keep a silent stream open; clients skip them."""
-    monkeypatch.setattr("motet.api.sse._KEEP_ALIVE_S", 0.05)
+    with running(FLEET, keep_alive_s=0.05) as service:
+        wait_for(lambda: service.get("/ready").json()["experts"]["slow"]["state"] == "ready")
+        _hear_silence(service)
+
+
+def _hear_silence(service):
     body = {"model": "slow", "stream": True, "messages": [{"role": "user", "content": "x"}]}
     with httpx.stream("POST", f"{service.url}/v1/chat/completions", json=body) as answer:
         lines = answer.iter_lines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from motet.batch.facts import begin
@@ -13,11 +14,11 @@ from motet.batch.output import write_results
 from motet.batch.run import Batch, Settings
 from motet.batch.scheduler import Engine
 from motet.batch.store import Store
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.composer.pipeline import Pipeline
 from motet.config import parse
 from motet.errors import SourceError
-from motet.experts.fleet import LiveFleet
+from motet.experts.fleet import ReadyFleet
 
 FLEET = """
 version: 1
@@ -114,22 +115,22 @@ class Done:
 
 async def run_batch(
     folder, lines, *, fleet=FLEET, memory=1, order="grouped", model=None, strategies=None,
-    broken=(), fresh=False, loader=Loaded, concurrency=4,
+    broken=(), fresh=False, loader=Loaded, concurrency=4, observer=None,
 ) -> Done:  # fmt: skip
     """Run a batch in `folder` from its lines to its files."""
     document = parse(fleet, folder=folder)
-    assembly = Assembly(document)
+    parts = assemble(document)
     for name, strategy in (strategies or {}).items():
-        object.__setattr__(assembly.plans[name], "strategy", strategy)
-    made = loader(assembly.experts, broken)
-    live = LiveFleet(assembly.experts.values())
-    live.assume_ready()
+        changed = replace(parts.compositions[name], strategy=strategy)
+        parts = replace(parts, compositions={**parts.compositions, name: changed})
+    made = loader(parts.experts, broken)
+    pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()), observer)
     settings = Settings(memory, concurrency, order, backoff_s=0.0)
     source = write(folder / "in.jsonl", lines)
     async with Store(folder / "state") as store:
         with InputFile(source) as file:
             job = await begin(store, "batch", document, file, Rules(model=model), fresh=fresh)
-            batch = Batch(job, store, file, Pipeline(live, assembly.plans), made, settings)
+            batch = Batch(job, store, file, pipeline, made, settings)
             await batch.prepare()
             await batch.run()
             await write_results(store, job.id, folder / "out.jsonl", folder / "errors.jsonl")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.batch.helpers import FLEET, line, run_batch
 
-from motet.batch.answers import Answer
+from motet.batch.answers import Said
 from motet.batch.lease import Held, Lease
 from motet.batch.store import Store
 from motet.errors import BatchError, ContextLengthExceeded, ExpertOverloaded, MotetError
@@ -35,10 +35,17 @@ ERRORS = [
 ]
 
 
+async def _stream(chunks, error):
+    for chunk in chunks:
+        yield chunk
+    if error is not None:
+        raise error
+
+
 @given(st.lists(CHUNKS), st.sampled_from(ERRORS))
 def test_answers_survive_the_store(chunks, error):
-    answer = Answer.of(chunks, error)
-    again = Answer.load(answer.dump())
+    answer = asyncio.run(Said.of("a", _stream(chunks, error)))
+    again = Said.load(answer.dump())
     assert again.chunks == answer.chunks and again.usage == answer.usage
     assert type(again.error) is type(error) and str(again.error) == str(error)
     assert (again.error and again.error.__dict__) == (error and error.__dict__)
@@ -50,7 +57,7 @@ def test_errors_of_a_plug_in_come_back_as_the_nearest_of_ours():
     class Own(ExpertOverloaded):
         pass
 
-    again = Answer.load(Answer.of([], Own("a", "full.")).dump())
+    again = Said.load(Said(error=Own("a", "full.")).dump())
     assert type(again.error) is ExpertOverloaded
 
 

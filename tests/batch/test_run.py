@@ -3,17 +3,17 @@
 import asyncio
 import shutil
 import sqlite3
-from pathlib import Path
 
 import pytest
+from tests.asks import setting_of
 from tests.batch.helpers import FLEET, Loaded, line, run_batch
 
-from motet.composer.strategies.base import Around, Strategy
+from motet.composer.strategies.base import Strategy
 from motet.config import Options
 from motet.errors import BatchError, ExpertError
 from motet.types import Chunk
 
-AROUND = Around((), Path())
+NOWHERE = setting_of()
 MIXED = [line(f"q{n}", ["hello", "a bee", "so dead"][n % 3] + f" {n}") for n in range(30)]
 
 
@@ -125,7 +125,7 @@ class Panel(Strategy):
 async def test_a_strategy_of_several_steps_runs_unchanged(tmp_path, memory):
     lines = [line(f"q{n}", f"text {n}") for n in range(20)]
     done = await run_batch(
-        tmp_path, lines, strategies={"auto": Panel(Options(), AROUND)}, memory=memory,
+        tmp_path, lines, strategies={"auto": Panel(Options(), NOWHERE)}, memory=memory,
         fleet=FLEET.replace("expert_calls: 8", ""),
     )  # fmt: skip
     assert len(done.out) == 20
@@ -161,7 +161,7 @@ class Broken(Strategy):
 @pytest.mark.parametrize(("kind", "said"), [(Restless, "does not settle"), (Broken, "internal")])
 async def test_a_strategy_at_fault_ends_its_lines_and_no_others(tmp_path, kind, said):
     lines = [line("x"), line("y", model="b")]
-    done = await run_batch(tmp_path, lines, strategies={"auto": kind(Options(), AROUND)})
+    done = await run_batch(tmp_path, lines, strategies={"auto": kind(Options(), NOWHERE)})
     assert done.texts == {"y": "bee"}
     assert said in done.errors[0]["response"]["body"]["error"]["message"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import parse
 from motet.errors import ConfigError
 from motet.experts import ENGINES
@@ -33,14 +33,14 @@ VLLM = "version: 1\nexperts:\n  - {id: m, engine: vllm, model: org/name}\n"
 )  # fmt: skip
 def test_problems(text, message):
     with pytest.raises(ConfigError) as caught:
-        Assembly(parse(text))
+        assemble(parse(text))
     assert message in str(caught.value)
 
 
 def test_all_problems_at_once():
     text = HEAD + "    tokns: [x]\nrouters: {r: {kind: nope}, s: {kind: constant, expert: z}}\n"
     with pytest.raises(ConfigError) as caught:
-        Assembly(parse(text))
+        assemble(parse(text))
     assert len(caught.value.problems) == 3
 
 
@@ -58,8 +58,8 @@ def write_adapter(folder: Path, **about: object) -> Path:
 @pytest.mark.parametrize("trained", ["org/name", "ORG/Name", "pypi:name==1.0", "/a/folder", None])
 def test_adapters_share_a_base(tmp_path, trained):
     write_adapter(tmp_path / "ads" / "x", base_model_name_or_path=trained)
-    assembly = Assembly(parse(ADAPTER, folder=tmp_path))
-    assert list(assembly.plans) == ["m", "b"]
+    assembly = assemble(parse(ADAPTER, folder=tmp_path))
+    assert list(assembly.compositions) == ["m", "b"]
     assert assembly.experts["b"].card.model == "m"
 
 
@@ -78,14 +78,14 @@ def test_adapters_share_a_base(tmp_path, trained):
 def test_adapters_that_do_not_fit_are_refused(tmp_path, about, said):
     write_adapter(tmp_path / "ads" / "x", **about)
     with pytest.raises(ConfigError, match=r"experts\.yaml:\d+: experts\[1\]\.adapter") as raised:
-        Assembly(parse(ADAPTER, folder=tmp_path))
+        assemble(parse(ADAPTER, folder=tmp_path))
     assert said in str(raised.value)
 
 
 def test_adapter_files_that_are_missing_are_named(tmp_path):
     def refused() -> str:
         with pytest.raises(ConfigError) as raised:
-            Assembly(parse(ADAPTER, folder=tmp_path))
+            assemble(parse(ADAPTER, folder=tmp_path))
         return str(raised.value)
 
     folder = write_adapter(tmp_path / "ads" / "xx")
@@ -101,7 +101,7 @@ def test_a_clusters_ingress_does_not_look_for_files(tmp_path):
     """They stand on the nodes of the pools."""
     document = parse(ADAPTER, folder=tmp_path)
     assert list(
-        Assembly(
+        assemble(
             document,
             build=lambda entry, options, setting: ENGINES.load(entry.engine)(
                 entry, options, setting
@@ -111,7 +111,7 @@ def test_a_clusters_ingress_does_not_look_for_files(tmp_path):
 
 
 def test_tools_need_a_parser():
-    plain, tooled = Assembly(
+    plain, tooled = assemble(
         parse(VLLM + "  - {id: t, engine: vllm, model: org/name, tool_parser: hermes}\n")
     ).experts.values()
     assert "tools" not in plain.card.capabilities

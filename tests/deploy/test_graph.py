@@ -9,7 +9,7 @@ from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import load, parse
 from motet.deploy import cluster, graph
 from motet.deploy.manifests import serve_config
@@ -101,7 +101,7 @@ def test_a_share_of_a_gpu_is_told_to_vllm(document):
     def told(**resources):
         text = TEXT.replace("model: org/name}", f"model: org/name, resources: {resources}}}")
         made = parse(text, env={"KEY": "s3cret"})
-        expert = Assembly(made, graph.builder(made)).experts["org/base"]
+        expert = assemble(made, graph.builder(made)).experts["org/base"]
         return _engine_args(expert.entry, expert.options, expert.setting)
 
     shared = told(gpus=0.5, memory=2**30)
@@ -181,7 +181,7 @@ def controller(monkeypatch, status, replicas):
 
 def caller(document, monkeypatch, replica, expert="here"):
     monkeypatch.setattr(client.serve, "get_deployment_handle", lambda *_, **__: replica)
-    return Assembly(document, graph.builder(document)).experts[expert]
+    return assemble(document, graph.builder(document)).experts[expert]
 
 
 async def test_pool_answers(document, monkeypatch):
@@ -356,7 +356,7 @@ def test_replicas_may_be_kept_apart(tmp_path):
     with pytest.raises(
         ConfigError, match=r"replicas.per_node: a pool of vLLM is a placement group"
     ):
-        Assembly(parse(text.replace("ENGINE", "vllm, model: x")))
+        assemble(parse(text.replace("ENGINE", "vllm, model: x")))
 
 
 def test_a_serve_that_dies_at_its_start_is_told_in_a_sentence(monkeypatch, document):

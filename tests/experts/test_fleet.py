@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import parse
 from motet.errors import SourceError
 from motet.experts.fleet import LiveFleet
@@ -13,7 +13,7 @@ from motet.types import State
 
 def fleet(*experts):
     text = "version: 1\nexperts:\n" + "".join(f"  - {{engine: fake, {e}}}\n" for e in experts)
-    made = Assembly(parse(text)).experts
+    made = assemble(parse(text)).experts
     return LiveFleet(made.values(), health_interval_s=0.01), made
 
 

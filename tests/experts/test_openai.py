@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import parse
 from motet.errors import (
     ContextLengthExceeded,
@@ -61,7 +61,7 @@ async def expert(*answers, monkeypatch, options=""):
     monkeypatch.setattr("motet.experts.openai._BACKOFF_S", 0.001)
     monkeypatch.setattr("motet.experts.openai._LONGEST_BACKOFF_S", 0.002)
     text = f"version: 1\nexperts: [{{id: far, engine: openai, url: 'http://far/v1', model: m{options}}}]"
-    found = Assembly(parse(text, env={"KEY": "s3cret"})).experts["far"]
+    found = assemble(parse(text, env={"KEY": "s3cret"})).experts["far"]
     await found.start()
     return found, host
 
@@ -242,7 +242,7 @@ async def test_real_sockets(service):
         f"{{id: broken, engine: openai, url: '{service.url}/v1', model: breaks, retries: 0}}, "
         "{id: nobody, engine: openai, url: 'http://127.0.0.1:9/v1', model: m, retries: 0}]"
     )
-    experts = Assembly(parse(text)).experts
+    experts = assemble(parse(text)).experts
     for found in experts.values():
         await found.start()
     try:

@@ -9,7 +9,7 @@ import torch
 from tests.conftest import running, wait_for
 from tests.fusion.world import QUESTIONS, make_world, opened
 
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import ExpertEntry, parse
 from motet.errors import (
     ArtifactError,
@@ -267,7 +267,7 @@ def test_a_tokenizer_without_offsets_is_refused():
 def test_configs_that_do_not_fit(world, change, match):
     text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob").replace(*change)
     with pytest.raises(ConfigError, match=match):
-        Assembly(parse(text, folder=world.folder))
+        assemble(parse(text, folder=world.folder))
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_its_memory_is_that_of_all_members(world):
     document = parse(text, folder=world.folder)
     demand = {d.expert: d.weights for d in demands(document)}
     assert demand["fusion"] == sum(demand[name] for name in world.card.ids)
-    sizes = sizes_of(Assembly(document).experts)
+    sizes = sizes_of(assemble(document).experts)
     assert sizes["fusion"] == sum(sizes[name] for name in world.card.ids)
 
 

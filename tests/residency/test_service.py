@@ -10,6 +10,7 @@ from tests.conftest import Service, wait_for
 from tests.residency.helpers import HeldFake
 
 from motet.api import create_app
+from motet.composer.assembly import assemble
 from motet.config import parse
 from motet.errors import ConfigError
 from motet.experts import ENGINES
@@ -47,7 +48,8 @@ def service(tmp_path):
     HeldFake.up.clear()
     HeldFake.starts.clear()
     document = parse(CONFIG, folder=Path.cwd())
-    motet = Motet(document.with_service(batches={"store": tmp_path / "b.db"}), build)
+    document = document.with_service(batches={"store": tmp_path / "b.db"})
+    motet = Motet(assemble(document, build))
     server = uvicorn.Server(uvicorn.Config(create_app(motet), port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -154,7 +156,7 @@ def test_metrics(service):
 
 async def test_python_programs_have_it_too():
     HeldFake.up.clear()
-    async with Motet(parse(CONFIG), build) as motet:
+    async with Motet(assemble(parse(CONFIG), build)) as motet:
         for model in ("a", "b", "home", "a"):
             assert str(await motet.chat(model, "x")) == model
         assert motet.fleet.view["huge"].health.state is State.DOWN

@@ -1,8 +1,9 @@
 """Chains ask in order, narrow, and fall back."""
 
 import pytest
+from tests.asks import NOBODY
 
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import parse
 from motet.errors import ArtifactError, ConfigError
 from motet.routers import ROUTERS
@@ -17,8 +18,8 @@ ASK = Request(model="m", messages=({"role": "user", "content": "hi"},))
 
 
 async def decide(routers, fleet=FLEET):
-    assembly = Assembly(parse(EXPERTS + routers + "\ncompositions: {m: {router: front}}"))
-    return await assembly.plans["m"].router.route(ASK, fleet)
+    assembly = assemble(parse(EXPERTS + routers + "\ncompositions: {m: {router: front}}"))
+    return await assembly.compositions["m"].router.route(ASK, fleet, NOBODY)
 
 
 NO = "{kind: symbolic, rules: [{name: never, when: 'false', use: [a]}]}"
@@ -85,40 +86,51 @@ async def test_bad_chains(routers, message):
 class Broken(Router):
     """Cannot load what it needs."""
 
-    async def route(self, request, fleet):
+    async def route(self, request, fleet, calls):
         raise ArtifactError("the artifact is damaged.")
 
 
-@pytest.fixture
-def broken(monkeypatch):
-    load = ROUTERS.load
-    monkeypatch.setattr(
-        ROUTERS, "load", lambda kind: Broken if kind == "broken" else load(kind), raising=False
-    )
+class Odd(Router):
+    """Fails in a way of its own."""
+
+    async def route(self, request, fleet, calls):
+        raise ZeroDivisionError("of its own")
+
+
+ROUTERS.register("broken", Broken)
+ROUTERS.register("odd", Odd)
 
 
 BROKEN = "bad: {kind: broken}, c: {kind: constant, expert: c}"
 
 
-async def test_a_router_that_fails_is_passed_over_and_named(broken, caplog):
+async def test_a_router_that_fails_is_passed_over_and_named(caplog):
     found = await decide(f"routers: {{{BROKEN}, front: {{kind: chain, of: [bad, c]}}}}")
     assert found.experts == ("c",)
     assert "router 'bad' failed: the artifact is damaged." in found.reason
     assert "passes over bad" in caplog.text
 
 
-async def test_a_failure_is_named_beside_the_fallback(broken):
+async def test_a_failure_is_named_beside_the_fallback():
     found = await decide(f"routers: {{{BROKEN}, front: {{kind: chain, of: [bad], fallback: b}}}}")
     assert found.experts == ("b",) and "router 'bad' failed" in found.reason
 
 
-async def test_a_failure_is_named_beside_a_narrowed_field(broken):
+async def test_a_failure_is_named_beside_a_narrowed_field():
     found = await decide(
         f"routers: {{{BROKEN}, deny: {DENY}, front: {{kind: chain, of: [deny, bad]}}}}"
     )
     assert found.experts == ("b", "c") and "router 'bad' failed" in found.reason
 
 
-async def test_a_failure_is_raised_when_nobody_is_left(broken):
+async def test_a_failure_is_raised_when_nobody_is_left():
     with pytest.raises(ArtifactError, match="damaged"):
         await decide(f"routers: {{{BROKEN}, front: {{kind: chain, of: [bad]}}}}")
+
+
+async def test_a_router_that_fails_in_its_own_way_is_passed_over_too(caplog):
+    found = await decide(
+        "routers: {bad: {kind: odd}, front: {kind: chain, of: [bad], fallback: b}}"
+    )
+    assert found.experts == ("b",) and "router 'bad' failed" in found.reason
+    assert "of its own" in caplog.text and "of its own" not in found.reason

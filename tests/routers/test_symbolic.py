@@ -3,13 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.asks import NOBODY, setting_of
 
 from motet.conditions.condition import Condition
 from motet.conditions.features import FEATURES
 from motet.errors import ConfigError
-from motet.routers.base import Surroundings
 from motet.routers.symbolic import SymbolicConfig, SymbolicRouter
-from motet.types import ExpertCard, Fleet, Member, Request
+from motet.types import Caller, ExpertCard, Fleet, Member, Request
 
 FLEET = Fleet(Member(ExpertCard(id=name, engine="fake")) for name in ("a", "b", "c"))
 
@@ -19,11 +19,8 @@ def ask(text="hi", **fields):
 
 
 def router(*rules):
-    def no_other(name):
-        raise AssertionError(name)
-
     config = SymbolicConfig.model_validate({"rules": rules})
-    return SymbolicRouter("rules", config, Surroundings(tuple(FLEET), no_other, None))
+    return SymbolicRouter("rules", config, setting_of(*FLEET))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +44,8 @@ def router(*rules):
         ("wants_json", ask(response_format={"type": "text"}), False),
         ("metadata.team == 'x'", ask(metadata={"team": "x"}), True),
         ("metadata.team == 'x'", ask(), False),
-        ("tenant == 'acme'", ask(metadata={"tenant": "acme"}), True),
+        ("tenant == 'acme'", ask(caller=Caller(tenant="acme")), True),
+        ("tenant == 'acme'", ask(metadata={"tenant": "acme"}), False),
         ("user == 'u1' || max_tokens > 5", ask(max_tokens=6), True),
         ("tools.exists(t, t.startsWith('get_'))", ask(tools=({"function": {"name": "get_x"}},)), True),
         ("system.contains('terse')", Request(model="m", messages=({"role": "system", "content": "be terse"},)), True),
@@ -98,14 +96,17 @@ async def test_first_match_wins():
         {"name": "two", "use": ["c", "b"]},
         {"name": "three", "use": ["a"]},
     )
-    decision = await rules.route(ask(), FLEET)
+    decision = await rules.route(ask(), FLEET, NOBODY)
     assert decision.experts == ("c", "b")
     assert decision.settled
     assert "two" in decision.reason
 
 
 async def test_no_match_is_no_decision():
-    assert await router({"name": "one", "when": "false", "use": ["a"]}).route(ask(), FLEET) is None
+    assert (
+        await router({"name": "one", "when": "false", "use": ["a"]}).route(ask(), FLEET, NOBODY)
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,14 +118,14 @@ async def test_no_match_is_no_decision():
     ],
 )
 async def test_narrowing(action, experts):
-    decision = await router({"name": "n", **action}).route(ask(), FLEET)
+    decision = await router({"name": "n", **action}).route(ask(), FLEET, NOBODY)
     assert decision.experts == experts
     assert not decision.settled
 
 
 async def test_a_pin_on_absent_experts_is_passed_over():
     rules = router({"name": "one", "use": ["c"]}, {"name": "two", "use": ["a"]})
-    decision = await rules.route(ask(), FLEET.only({"a": 1.0, "b": 1.0}))
+    decision = await rules.route(ask(), FLEET.only({"a": 1.0, "b": 1.0}), NOBODY)
     assert decision.experts == ("a",)
 
 

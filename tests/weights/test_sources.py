@@ -18,8 +18,7 @@ import pytest
 
 from motet.errors import SourceError
 from motet.progress import silent
-from motet.weights import Setting, _packages
-from motet.weights.sources import default_cache, fetch
+from motet.weights import Setting, _packages, default_cache, fetch
 from motet.weights.store import MANIFEST, build_once
 
 gguf = pytest.importorskip("gguf")

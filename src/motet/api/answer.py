@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from motet.api.errors import error_json
-from motet.api.metrics import Metrics
-from motet.api.sse import EventStream
 from motet.composer.pipeline import Answer
 from motet.errors import MotetError
-from motet.protocol.encode import ChatEncoder, Choice
-from motet.protocol.schema import Body
+from motet.protocol.body import Body
+from motet.protocol.frames import Framer
 from motet.service.motet import Motet
 from motet.types import Chunk, Request
+from motet.whole import Whole, collect
 
 _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+KEEP_ALIVE_S = 2.0
+"""Seconds of silence after which a stream says that it goes on, when nobody says."""
 
 
 class AnswerResponse(Response):
@@ -29,107 +29,120 @@ class AnswerResponse(Response):
     Nothing is sent before the first chunk has come, so that everything which fails until then is
     answered with its own status. A client that leaves cancels the work, and with it every expert
     call.
+
+    Parameters
+    ----------
+    keep_alive_s
+        Seconds of silence after which a stream says that it goes on.
     """
 
     def __init__(
-        self, motet: Motet, metrics: Metrics, body: Body, request: Request, encoder: ChatEncoder
+        self, motet: Motet, body: Body, request: Request, *, keep_alive_s: float = KEEP_ALIVE_S
     ) -> None:
         self._motet = motet
-        self._metrics = metrics
         self._request = request
-        self._encoder = encoder
-        self._explain = body.motet.explain
-        self._include_usage = bool(body.stream_options and body.stream_options.include_usage)
+        self._framer = body.framer()
+        self._explain = body.explain
+        self._keep_alive_s = keep_alive_s
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or stop as soon as the client is gone."""
-        with self._metrics.in_progress.track_inprogress():
-            await _until_gone(self._serve(send), receive)
+        await _until_gone(self._serve(send), receive)
 
     async def _serve(self, send: Send) -> None:
-        status = "cancelled"
-        answer: Answer | None = None
-        try:
-            answer = await self._motet.answer(self._request)
-            async with answer:
-                status = await self._respond(answer, send)
-        except MotetError as error:
-            status = error.code or str(error.status)
-            raise
-        finally:
-            # A name the client made up is no label value: there would be no end to them.
-            known = self._request.model in self._motet.pipeline.plans
-            name = self._request.model if known else "unknown"
-            self._metrics.finished(name, status, None if answer is None else answer.calls)
+        async with await self._motet.answer(self._request) as answer:
+            first = await anext(answer)
+            if self._request.stream:
+                await self._stream(first, answer, send)
+            else:
+                await self._whole(first, answer, send)
 
-    async def _respond(self, answer: Answer, send: Send) -> str:
-        first = await anext(answer)
-        self._metrics.first_chunk_seconds.labels(answer.plan.name).observe(answer.calls.elapsed_s)
-        if self._request.stream:
-            return await self._stream(first, answer, send)
-        return await self._whole(first, answer, send)
-
-    async def _whole(self, first: Chunk, answer: Answer, send: Send) -> str:
-        choices: dict[int, Choice] = defaultdict(Choice)
-        choices[first.index].add(first)
-        async for chunk in answer:
-            if not chunk.is_usage_alone:
-                choices[chunk.index].add(chunk)
-        explanation = answer.explain() if self._explain else None
-        content = self._encoder.body(choices, answer.calls.usage, answer.author, explanation)
-        cost = f"{answer.calls.cost_usd:.8f}".rstrip("0").rstrip(".")
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [
-                    _JSON,
-                    (b"content-length", b"%d" % len(content)),
-                    (b"x-motet-cost-usd", cost.encode()),
-                    *self._trace_headers(answer),
-                ],
-            }
+    async def _whole(self, first: Chunk, answer: Answer, send: Send) -> None:
+        whole = Whole()
+        whole.add(first)
+        await collect(answer, whole)
+        content = self._framer.whole(
+            whole, answer.author, answer.calls.usage, self._explanation(answer)
         )
+        cost = f"{answer.calls.cost_usd:.8f}".rstrip("0").rstrip(".")
+        headers = [
+            _JSON,
+            (b"content-length", b"%d" % len(content)),
+            (b"x-motet-cost-usd", cost.encode()),
+            *self._trace_headers(answer),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
-        return "ok"
 
-    async def _stream(self, first: Chunk, answer: Answer, send: Send) -> str:
+    async def _stream(self, first: Chunk, answer: Answer, send: Send) -> None:
         headers = [_EVENTS, (b"cache-control", b"no-cache"), *self._trace_headers(answer)]
-        events = await EventStream(send).open(headers)
-        try:
-            status = await self._relay(first, answer, events)
-            await events.close()
-        finally:
-            events.abandon()
-        return status
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with _Stream(send, self._framer, self._keep_alive_s) as stream:
+            await stream.say(self._framer.first(answer.author))
+            await stream.say(self._framer.piece(first, answer.author))
+            try:
+                async for chunk in answer:
+                    await stream.say(self._framer.piece(chunk, answer.author))
+            except MotetError as error:
+                # Words are out already, so the failure travels where the client is reading.
+                await stream.end(self._framer.error(error))
+                return
+            usage = answer.calls.usage
+            last = self._framer.last(answer.author, usage, self._explanation(answer))
+            await stream.end(last)
 
-    async def _relay(self, first: Chunk, answer: Answer, events: EventStream) -> str:
-        """Send the answer as events, and return how it ended."""
-        await events.say(self._encoder.event(first, answer.author))
-        try:
-            async for chunk in answer:
-                await events.say(self._encoder.event(chunk, answer.author))
-        except MotetError as error:
-            # Words are out already, so the failure travels where the client is reading.
-            await events.say(b"data: " + error_json(error) + b"\n\n")
-            return error.code or str(error.status)
-        usage = answer.calls.usage if self._include_usage else None
-        explanation = answer.explain() if self._explain else None
-        await events.say(self._encoder.last(answer.author, usage, explanation))
-        return "ok"
+    def _explanation(self, answer: Answer) -> Any:
+        return answer.explain() if self._explain else None
 
     def _trace_headers(self, answer: Answer) -> list[tuple[bytes, bytes]]:
-        answered = [call for call in answer.calls.trace if call.answered]
-        experts = dict.fromkeys(name for call in answered for name in (call.expert, *call.fused))
         values = {
-            "x-motet-composition": answer.plan.name,
-            "x-motet-experts": ",".join(experts),
+            "x-motet-composition": answer.composition.name,
+            "x-motet-experts": ",".join(answer.calls.answered),
             "x-motet-decision-id": answer.decision.id,
             "x-motet-confidence": f"{answer.decision.confidence:g}",
             "x-motet-request-id": self._request.id,
         }
         return [(name.encode(), value.encode()) for name, value in values.items()]
+
+
+class _Stream:
+    """A body sent piece by piece, which says something now and then while nothing happens.
+
+    A proxy learns that its client has left only by writing to it; these comments, which clients
+    skip, let a silent answer be cancelled, and keep idle time-outs on the way from ending it.
+    """
+
+    def __init__(self, send: Send, framer: Framer, keep_alive_s: float) -> None:
+        self._send = send
+        self._keep_alive = framer.keep_alive
+        self._seconds = keep_alive_s
+        self._said = True
+
+    async def __aenter__(self) -> _Stream:
+        self._beat = asyncio.create_task(self._go_on())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._beat.cancel()
+
+    async def say(self, frames: bytes) -> None:
+        """Send frames; empty ones are nothing."""
+        if frames:
+            self._said = True
+            await self._send({"type": "http.response.body", "body": frames, "more_body": True})
+
+    async def end(self, frames: bytes) -> None:
+        """Send the last frames, and end the response."""
+        self._beat.cancel()
+        await self._send({"type": "http.response.body", "body": frames, "more_body": False})
+
+    async def _go_on(self) -> None:
+        while True:
+            self._said = False
+            await asyncio.sleep(self._seconds)
+            if not self._said:
+                await self.say(self._keep_alive)
 
 
 async def _until_gone(work: Awaitable[None], receive: Receive) -> None:

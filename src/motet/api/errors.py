@@ -12,16 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from motet.errors import MotetError
-from motet.protocol.encode import error_fields, error_of
+from motet.protocol.errors import error_body, error_fields
 
 log = logging.getLogger(__name__)
 
 _TYPES = {401: "authentication_error", 404: "invalid_request_error", 405: "invalid_request_error"}
-
-
-def error_json(error: MotetError) -> bytes:
-    """Return the body of an error answer, which is also the payload of an in-band event."""
-    return orjson.dumps(error_of(error))
 
 
 def error_headers(error: MotetError) -> dict[str, str]:
@@ -37,7 +32,7 @@ async def on_motet_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, MotetError):  # Starlette types handlers by the base class
         raise error
     return Response(
-        error_json(error), error.status, error_headers(error), media_type="application/json"
+        error_body(error), error.status, error_headers(error), media_type="application/json"
     )
 
 

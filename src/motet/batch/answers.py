@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-import orjson
-
-from motet import errors
-from motet.errors import MotetError
-from motet.protocol.encode import Choice
+from motet import codec, errors
+from motet.errors import ExpertError, MotetError
 from motet.types import Chunk, Usage
+from motet.whole import Whole, collect
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Said:
     """A finished call.
 
     Attributes
@@ -32,57 +33,65 @@ class Answer:
     error: MotetError | None = None
 
     @classmethod
-    def of(cls, chunks: Iterable[Chunk], error: MotetError | None = None) -> Self:
-        """Return the answer that was streamed as `chunks`, each choice joined to one piece."""
-        choices: dict[int, Choice] = defaultdict(Choice)
-        usage = Usage()
-        for chunk in chunks:
-            usage = chunk.usage or usage
-            if not chunk.is_usage_alone:
-                choices[chunk.index].add(chunk)
-        return cls(tuple(_joined(i, choices[i]) for i in sorted(choices)), usage, error)
+    async def of(cls, expert: str, stream: AsyncGenerator[Chunk, None]) -> Self:
+        """Return what `expert` streams, to its end or its failure."""
+        whole, error = Whole(), None
+        try:
+            async with aclosing(stream):
+                await collect(stream, whole)
+        except MotetError as failure:
+            error = failure
+        except Exception as failure:
+            # An engine may fail in ways of its own; one bad line must not stop the others.
+            log.exception("expert %s failed", expert)
+            error = ExpertError(expert, f"{type(failure).__name__}: {failure}")
+        return cls(whole.chunks(), whole.usage, error)
+
+    async def play(self) -> AsyncGenerator[Chunk, None]:
+        """Stream it once more."""
+        for chunk in self.chunks:
+            yield chunk
+        if self.error is not None:
+            raise self.error
+        yield Chunk(usage=self.usage)
 
     def dump(self) -> bytes:
-        """Return the answer as JSON."""
+        """Return it as JSON."""
         fault = None
         if self.error is not None:
-            fault = {"kind": _known_kind(self.error).__name__, "state": self.error.__dict__}
-        fields = {
-            "chunks": [asdict(chunk) for chunk in self.chunks],
-            "usage": asdict(self.usage),
-            "error": fault,
-        }
-        return orjson.dumps(fields)
+            fault = _Fault(_known_kind(self.error).__name__, self.error.__dict__)
+        return codec.dump(_Kept(self.chunks, self.usage, fault))
 
     @classmethod
     def load(cls, content: bytes) -> Self:
-        """Return the answer that `dump` wrote."""
-        fields = orjson.loads(content)
-        fault = fields["error"]
-        return cls(
-            tuple(_chunk(values) for values in fields["chunks"]),
-            Usage(**fields["usage"]),
-            fault and errors.restore(getattr(errors, fault["kind"]), fault["state"]),
-        )
+        """Return what `dump` wrote."""
+        kept = codec.load(_Kept, content)
+        fault = kept.error
+        error = None
+        if fault is not None:
+            error = errors.restore(getattr(errors, fault.kind), fault.state)
+        return cls(kept.chunks, kept.usage, error)
 
 
-def _joined(index: int, choice: Choice) -> Chunk:
-    return Chunk(
-        index=index,
-        text="".join(choice.texts),
-        reasoning="".join(choice.reasoning),
-        tool_calls=tuple(choice.tool_calls.values()),
-        logprobs=choice.logprobs or None,
-        finish=choice.finish,
-    )
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """An error by the name of its class."""
+
+    kind: str
+    state: dict[str, Any]
 
 
-def _chunk(values: dict[str, Any]) -> Chunk:
-    return Chunk(**{**values, "tool_calls": tuple(values["tool_calls"])})
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A call as it is kept."""
+
+    chunks: tuple[Chunk, ...]
+    usage: Usage
+    error: _Fault | None
 
 
 def _known_kind(error: MotetError) -> type[MotetError]:
     """Return the error's class, or the nearest above it that Motet defines itself."""
     kinds = (k for k in type(error).__mro__ if getattr(errors, k.__name__, None) is k)
-    found: type[MotetError] = next(kind for kind in kinds if issubclass(kind, MotetError))
-    return found
+    known: type[MotetError] = next(kind for kind in kinds if issubclass(kind, MotetError))
+    return known

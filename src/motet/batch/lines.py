@@ -12,15 +12,16 @@ from typing import Any, Self
 import orjson
 
 from motet.errors import BatchError, InvalidLine, did_you_mean, nearest
-from motet.protocol.encode import ChatEncoder, CompletionEncoder
-from motet.protocol.schema import Body, ChatBody, CompletionBody
-from motet.types import Request
+from motet.protocol.body import Body
+from motet.protocol.chat import ChatBody
+from motet.protocol.completions import CompletionBody
+from motet.types import ANYBODY, Caller, Request
 
-ENDPOINTS: Mapping[str, tuple[type[ChatBody] | type[CompletionBody], type[ChatEncoder]]] = {
-    "/v1/chat/completions": (ChatBody, ChatEncoder),
-    "/v1/completions": (CompletionBody, CompletionEncoder),
+ENDPOINTS: Mapping[str, type[Body]] = {
+    "/v1/chat/completions": ChatBody,
+    "/v1/completions": CompletionBody,
 }
-"""What a line may ask: the path -> how its body is read and its answer written."""
+"""What a line may ask: the path -> its body."""
 
 _FIELDS = ("custom_id", "method", "url", "body")
 
@@ -32,7 +33,6 @@ class Line:
     custom_id: str
     body: Body
     request: Request
-    encoder: type[ChatEncoder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,13 @@ class Rules:
         For bodies that name none; None leaves that an error.
     endpoint
         The one `url` that lines may have; None allows each of `ENDPOINTS`.
+    caller
+        Who asks all of them.
     """
 
     model: str | None = None
     endpoint: str | None = None
+    caller: Caller = ANYBODY
 
     def read(self, raw: bytes, id: str) -> Line:
         """Return the line in `raw`, whose request is to be called `id`.
@@ -61,7 +64,7 @@ class Rules:
             Its body is not of the endpoint's form.
         """
         values = _object(raw)
-        kind, encoder = ENDPOINTS[self._endpoint(values)]
+        kind = ENDPOINTS[self._endpoint(values)]
         content = values["body"]
         if self.model is not None and isinstance(content, dict):
             content = {"model": self.model, **content}
@@ -72,7 +75,8 @@ class Rules:
                 hint="Leave stream out, or set it to false.",
                 param="body.stream",
             )
-        return Line(values["custom_id"], body, replace(body.request(), id=id), encoder)
+        request = replace(body.request(), id=id, caller=self.caller)
+        return Line(values["custom_id"], body, request)
 
     def _endpoint(self, values: dict[str, Any]) -> str:
         if values["method"] != "POST":
@@ -94,8 +98,8 @@ def custom_id_of(raw: bytes) -> str | None:
         values = orjson.loads(raw)
     except orjson.JSONDecodeError:
         return None
-    found = values.get("custom_id") if isinstance(values, dict) else None
-    return found if isinstance(found, str) else None
+    name = values.get("custom_id") if isinstance(values, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _object(raw: bytes) -> dict[str, Any]:
@@ -109,8 +113,8 @@ def _object(raw: bytes) -> dict[str, Any]:
     for field in _FIELDS:
         if field not in values:
             close = nearest(field, (key for key in values if key not in _FIELDS))
-            found = f" There is {close!r}." if close else ""
-            raise InvalidLine(f"{field}: field required.{found}", param=field)
+            near = f" There is {close!r}." if close else ""
+            raise InvalidLine(f"{field}: field required.{near}", param=field)
     if not isinstance(values["custom_id"], str) or not values["custom_id"]:
         raise InvalidLine(
             f"custom_id: expected a string, got {values['custom_id']!r}.", param="custom_id"

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
-import orjson
-
+from motet import codec
 from motet.batch.lines import InputFile, Place, custom_id_of
 from motet.batch.results import Job
 from motet.batch.store import Row, Store
 from motet.composer.pipeline import Pipeline
 from motet.errors import InvalidLine, MotetError
 from motet.progress import Progress
-from motet.types import Choice, Decision
 
 _AT_ONCE = 64
 """Lines decided together, so that routers that encode texts can do it in batches."""
@@ -82,16 +79,4 @@ class Planner:
             result = self._job.refused(place.number, custom_id, error)
             return Row(place, custom_id, result=result, failed=True)
         decision = replace(decision, id=self._job.made_id("dec-", place.number))
-        return Row(place, custom_id, dump(decision))
-
-
-def dump(decision: Decision) -> bytes:
-    """Return a decision as JSON."""
-    return orjson.dumps(asdict(decision))
-
-
-def load(content: bytes) -> Decision:
-    """Return the decision that `dump` wrote."""
-    values: dict[str, Any] = orjson.loads(content)
-    choices = tuple(Choice(**choice) for choice in values.pop("choices"))
-    return Decision(choices=choices, **values)
+        return Row(place, custom_id, codec.dump(decision))

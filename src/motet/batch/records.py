@@ -9,11 +9,12 @@ from typing import Any
 
 import orjson
 
+from motet import codec
 from motet.batch.files import page
 from motet.batch.store import Store
 from motet.errors import NotFound, RequestError
 from motet.protocol.batches import BatchBody
-from motet.types import new_id
+from motet.types import ANYBODY, Caller, new_id
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
@@ -26,6 +27,8 @@ CREATE TABLE IF NOT EXISTS batches (
 """
 OPEN = ("validating", "in_progress", "finalizing", "cancelling")
 """States of batches that somebody has to run on."""
+_CALLER = "motet_caller"
+"""Field of a kept batch that says whose it is; no client sees it."""
 _TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
 
 
@@ -35,8 +38,8 @@ class Records:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def add(self, body: BatchBody) -> dict[str, Any]:
-        """Keep a new batch."""
+    async def add(self, body: BatchBody, caller: Caller) -> dict[str, Any]:
+        """Keep a new batch of `caller`."""
         now = int(time.time())
         batch: dict[str, Any] = {
             "id": new_id("batch").replace("-", "_"),
@@ -53,11 +56,17 @@ class Records:
             **{f"{state}_at": None for state in _TIMES},
             "request_counts": {"total": 0, "completed": 0, "failed": 0},
             "metadata": body.metadata,
+            _CALLER: codec.dump(caller).decode(),
         }
         query = "INSERT INTO batches (id, status, input, body) VALUES (?, ?, ?, ?)"
         values = (batch["id"], "validating", body.input_file_id, orjson.dumps(batch).decode())
         await self._store.do(lambda f: f.execute(query, values))
-        return batch
+        return _shown(batch)
+
+    async def caller(self, id: str) -> Caller:
+        """Return who has made a batch."""
+        kept = (await self._store.do(_get, id)).get(_CALLER)
+        return ANYBODY if kept is None else codec.load(Caller, kept.encode())
 
     async def get(self, id: str) -> dict[str, Any]:
         """Return a batch.
@@ -67,13 +76,13 @@ class Records:
         NotFound
             There is none with that id.
         """
-        return await self._store.do(_get, id)
+        return _shown(await self._store.do(_get, id))
 
     async def listing(self, after: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
         """Return batches, newest first, behind the one called `after`; and whether more follow."""
         query = "SELECT body FROM batches WHERE 1"
         rows, more = await page(self._store, "batches", query, (), after, limit)
-        return [orjson.loads(row[0]) for row in rows], more
+        return [_shown(orjson.loads(row[0])) for row in rows], more
 
     async def open(self) -> list[str]:
         """Return the batches that have not ended, oldest first."""
@@ -135,7 +144,12 @@ class Records:
             file.execute(query, (batch["status"], orjson.dumps(batch).decode(), id))
             return batch
 
-        return await self._store.do(write)
+        return _shown(await self._store.do(write))
+
+
+def _shown(batch: dict[str, Any]) -> dict[str, Any]:
+    """Return a batch as its client sees it."""
+    return {name: value for name, value in batch.items() if name != _CALLER}
 
 
 def _get(file: sqlite3.Connection, id: str) -> dict[str, Any]:

@@ -16,21 +16,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
-from motet.batch.answers import Answer
+from motet.batch.answers import Said
 from motet.composer.calls import Calls
-from motet.composer.pipeline import Plan
+from motet.composer.parts import Composition
 from motet.errors import MotetError
 from motet.experts.wire import body_of
-from motet.protocol.encode import Choice
-from motet.types import Chunk, Decision, ExpertCard, Fleet, Request, decision_json
+from motet.types import Chunk, Decision, ExpertCard, Fleet, Request
+from motet.whole import Whole, collect
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +57,13 @@ class Ask:
 class Ending:
     """How a strategy ended: what it said, or the error that it raised."""
 
-    choices: dict[int, Choice] = field(default_factory=lambda: defaultdict(Choice))
+    answer: Whole = field(default_factory=Whole)
     error: MotetError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a replay found: calls to make, or else the end."""
+    """What a replay came to: calls to make, or else the end."""
 
     calls: Calls
     asks: tuple[Ask, ...] = ()
@@ -72,12 +71,16 @@ class Step:
 
 
 async def replay(
-    plan: Plan, request: Request, decision: Decision, fleet: Fleet, answers: Mapping[str, Answer]
+    composition: Composition,
+    request: Request,
+    decision: Decision,
+    fleet: Fleet,
+    answers: Mapping[str, Said],
 ) -> Step:
-    """Run the strategy of `plan` against `answers`, by their keys, and say what it wants next."""
+    """Run a strategy against `answers`, by their keys, and say what it wants next."""
     journal = _Journal(fleet, answers)
-    calls = Calls(journal, plan.limits)
-    async with aclosing(plan.strategy.run(request, decision, calls)) as chunks:
+    calls = Calls(journal, composition.limits, composition.name)
+    async with aclosing(composition.strategy.run(request, decision, calls)) as chunks:
         run = asyncio.create_task(_whole(chunks, request.id))
         try:
             await journal.wait(run)
@@ -93,9 +96,7 @@ async def replay(
 async def _whole(chunks: AsyncGenerator[Chunk, None], request: str) -> Ending:
     ending = Ending()
     try:
-        async for chunk in chunks:
-            if not chunk.is_usage_alone:
-                ending.choices[chunk.index].add(chunk)
+        await collect(chunks, ending.answer)
     except MotetError as error:
         ending.error = error
     except Exception:
@@ -108,7 +109,7 @@ async def _whole(chunks: AsyncGenerator[Chunk, None], request: str) -> Ending:
 class _Journal:
     """The experts as a replay sees them: they say what they said before, or are noted and wait."""
 
-    def __init__(self, fleet: Fleet, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, fleet: Fleet, answers: Mapping[str, Said]) -> None:
         self._fleet = fleet
         self._answers = answers
         self._asked: Counter[str] = Counter()
@@ -118,7 +119,7 @@ class _Journal:
     def __getitem__(self, expert: str) -> _Recorded:
         return _Recorded(self._fleet[expert].card, self)
 
-    def answer(self, expert: str, request: Request) -> Answer | None:
+    def answer(self, expert: str, request: Request) -> Said | None:
         """Return what `expert` said, or note that it shall be asked."""
         digest = _digest(expert, request)
         self._asked[digest] += 1
@@ -147,38 +148,15 @@ class _Recorded:
     journal: _Journal
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        answer = self.journal.answer(self.card.id, request)
-        if answer is None:
+        said = self.journal.answer(self.card.id, request)
+        if said is None:
             await asyncio.get_running_loop().create_future()  # until this replay is dropped
             return
-        for chunk in answer.chunks:
+        async for chunk in said.play():
             yield chunk
-        if answer.error is not None:
-            raise answer.error
-        yield Chunk(usage=answer.usage)
 
 
 def _digest(expert: str, request: Request) -> str:
-    body = orjson.dumps(body_of(request, expert), option=orjson.OPT_SORT_KEYS)
+    asked = {**body_of(request, expert), "fused": request.fused}
+    body = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
     return f"{expert}:{hashlib.sha256(body).hexdigest()[:24]}"
-
-
-def explanation(plan: Plan, decision: Decision, calls: Calls) -> dict[str, Any]:
-    """Return who was asked, why, and what it took; no times, for those of a replay mean nothing."""
-    return {
-        "composition": plan.name,
-        "decision": decision_json(plan.name, decision),
-        "experts": [
-            {
-                "expert": call.expert,
-                "usage": {
-                    "prompt_tokens": call.usage.prompt_tokens,
-                    "completion_tokens": call.usage.completion_tokens,
-                },
-                "cost_usd": call.cost_usd,
-                "error": call.error,
-            }
-            for call in calls.trace
-        ],
-        "cost_usd": calls.cost_usd,
-    }

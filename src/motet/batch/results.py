@@ -9,12 +9,12 @@ from typing import Any
 import orjson
 
 from motet.batch.lines import Line, Rules
-from motet.batch.replay import Ending, explanation
 from motet.composer.calls import Calls
-from motet.composer.pipeline import Plan
+from motet.composer.pipeline import explanation
 from motet.errors import InvalidLine, MotetError
-from motet.protocol.encode import error_of
+from motet.protocol.errors import error_of
 from motet.types import Decision
+from motet.whole import Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,15 @@ class Job:
         return self.made_id("req-", number)
 
     def answered(
-        self, number: int, line: Line, decision: Decision, plan: Plan, calls: Calls, ending: Ending
+        self, number: int, line: Line, decision: Decision, calls: Calls, answer: Whole
     ) -> bytes:
         """Return the output line of a strategy that has ended well."""
-        encoder = line.encoder(self.made_id(f"{line.encoder.prefix}-", number), self.created)
-        motet = explanation(plan, decision, calls) if line.body.motet.explain else None
+        framer = line.body.framer(self.made_id(f"{line.body.prefix}-", number), self.created)
+        about = None
+        if line.body.explain:
+            about = explanation(line.request.model, decision, calls, timed=False)
         author = calls.author or decision.primary
-        body = orjson.loads(encoder.body(ending.choices, calls.usage, author, motet))
+        body = orjson.loads(framer.whole(answer, author, calls.usage, about))
         return self._line(number, line.custom_id, self._response(number, 200, body), None)
 
     def refused(self, number: int, custom_id: str | None, error: MotetError) -> bytes:

@@ -6,26 +6,25 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from motet.batch import plan as decisions
-from motet.batch.answers import Answer
-from motet.batch.lines import InputFile, Line
+from motet.batch.answers import Said
+from motet.batch.cases import Case, Cases
+from motet.batch.lines import InputFile
 from motet.batch.loading import Loader
 from motet.batch.orders import ORDERS
 from motet.batch.outlook import Outlook, Stages
 from motet.batch.plan import Planner
-from motet.batch.replay import Ask, Ending, Step, replay
+from motet.batch.replay import Ask, Ending
 from motet.batch.results import Job
 from motet.batch.scheduler import Action, Scheduler, Start, Ticket
 from motet.batch.store import Row, Store
-from motet.composer.pipeline import Pipeline, Plan
-from motet.errors import ExpertError, ExpertUnavailable, MotetError, first_of
+from motet.composer.parts import Composition
+from motet.composer.pipeline import Pipeline
+from motet.errors import ExpertUnavailable, MotetError, first_of
 from motet.progress import Progress, silent
 from motet.residency.actions import Load, Unload
-from motet.types import Chunk, Decision
+from motet.types import Call, Decision, Outcome, Request
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +54,6 @@ class Settings:
     backoff_s: float = 0.5
 
 
-class _Case(NamedTuple):
-    """A line with all that is known of it."""
-
-    line: Line
-    decision: Decision
-    plan: Plan
-    answers: Mapping[str, Answer]
-    step: Step
-
-
 class Batch:
     """One job.
 
@@ -88,7 +77,7 @@ class Batch:
         self._loader = loader
         self._settings = settings
         self.report = report
-        self._engines = {expert: loader.engine(expert) for expert in pipeline.fleet.view}
+        self._engines = {expert: loader.engine(expert) for expert in pipeline.parts.experts}
         self.slots = settings.concurrency or loader.at_once
         self._scheduler = Scheduler(self._engines, self.slots, ORDERS[settings.order]())
         self.outlook = Outlook(self._engines)
@@ -100,6 +89,8 @@ class Batch:
         self._seats: dict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(self.slots)
         )
+        self._cases = Cases(job, store, source, pipeline)
+        self._begun: dict[int, tuple[float, Request]] = {}
 
     async def prepare(self) -> None:
         """Decide every line, and queue those that have no result yet; nothing is loaded.
@@ -148,6 +139,8 @@ class Batch:
         except* MotetError as errors:
             raise first_of(errors) from None
         finally:
+            for number in tuple(self._begun):
+                self._end(number, Outcome(status="cancelled", seconds=self._elapsed(number)))
             await self._loader.close()
             loads = len(self._scheduler.loads)
             await self._store.add_effort(self._job.id, loads, time.monotonic() - began)
@@ -182,11 +175,12 @@ class Batch:
     async def _serve(self, ticket: Ticket) -> None:
         """Ask one expert what one line wants of it."""
         row = await self._store.row(self._job.id, ticket.line)
-        case = await self._case(row)
+        case = await self._cases.of(row)
+        self._begin(case)
         asks = [ask for ask in case.step.asks if ask.expert == ticket.expert]
         async with asyncio.TaskGroup() as calls:
             for ask in asks:
-                calls.create_task(self._ask(ticket.line, ask))
+                calls.create_task(self._ask(case, ask))
         if self._scheduler.finished(ticket):
             await self._advance(row)
 
@@ -195,87 +189,95 @@ class Batch:
 
         When it wants none its result is kept, and None returned.
         """
-        case, number = await self._case(row), row.place.number
-        plan, step = case.plan, case.step
+        case = await self._cases.of(row)
+        composition, step = case.composition, case.step
         ending = step.ending
-        if ending is None and len(case.answers) >= plan.limits.expert_calls:
+        if ending is None and len(case.answers) >= composition.limits.expert_calls:
             # Only a strategy that asks otherwise each time it is told the same comes here.
-            ending = Ending(error=MotetError(f"The strategy of {plan.name!r} does not settle."))
+            ending = Ending(
+                error=MotetError(f"The strategy of {composition.name!r} does not settle.")
+            )
         if ending is not None:
-            await self._finish(number, case, ending)
+            await self._finish(case, ending)
             return None
-        later = _later(plan, case.decision, len(case.answers))
+        later = _later(composition, case.decision, len(case.answers))
         experts = tuple(dict.fromkeys(ask.expert for ask in step.asks))
-        self._scheduler.add(number, experts, (e for stage in later for e in stage))
+        self._scheduler.add(case.number, experts, (e for stage in later for e in stage))
         return (experts, *later)
 
-    async def _finish(self, number: int, case: _Case, ending: Ending) -> None:
-        line, job = case.line, self._job
+    async def _finish(self, case: Case, ending: Ending) -> None:
+        line, number, calls = case.line, case.number, case.step.calls
         if ending.error is None:
-            result = job.answered(number, line, case.decision, case.plan, case.step.calls, ending)
+            result = self._job.answered(number, line, case.decision, calls, ending.answer)
+            status = "ok"
         else:
-            result = job.refused(number, line.custom_id, ending.error)
-        await self._store.finish_line(job.id, number, result, ending.error is not None)
+            result = self._job.refused(number, line.custom_id, ending.error)
+            status = ending.error.code or str(ending.error.status)
+        await self._store.finish_line(self._job.id, number, result, ending.error is not None)
         self._scheduler.leave(number)
+        self._cases.drop(number)
         self._left -= 1
+        self._begin(case)
+        self._end(
+            number,
+            Outcome(
+                status=status,
+                seconds=self._elapsed(number),
+                author=calls.author or case.decision.primary if ending.error is None else None,
+                calls=tuple(calls.trace),
+            ),
+        )
 
-    async def _case(self, row: Row) -> _Case:
-        """Return a line with its answers, and what its strategy makes of them."""
-        assert row.decision is not None
-        number = row.place.number
-        line = self._job.rules.read(self._source.read(row.place), self._job.request_id(number))
-        decision = decisions.load(row.decision)
-        plan = self._pipeline.plans[line.request.model]
-        answers = await self._store.answers(self._job.id, number)
-        step = await replay(plan, line.request, decision, self._pipeline.fleet.view, answers)
-        return _Case(line, decision, plan, answers, step)
+    def _begin(self, case: Case) -> None:
+        """Tell observers that a line is answered from now on, unless they know."""
+        if case.number not in self._begun:
+            self._begun[case.number] = time.monotonic(), case.line.request
+            self._pipeline.observer.began(case.line.request, case.composition.name)
 
-    async def _ask(self, number: int, ask: Ask) -> None:
+    def _end(self, number: int, outcome: Outcome) -> None:
+        _, request = self._begun.pop(number)
+        self._pipeline.observer.finished(request, request.model, outcome)
+
+    def _elapsed(self, number: int) -> float:
+        return time.monotonic() - self._begun[number][0]
+
+    async def _ask(self, case: Case, ask: Ask) -> None:
         """Make one call, and keep what comes of it."""
-        engine = self._engines[ask.expert].id
+        engine, call = self._engines[ask.expert].id, Call(ask.expert, self._elapsed(case.number))
         async with self._seats[engine]:
             if engine in self._faults:
-                answer = Answer(error=ExpertUnavailable(ask.expert, str(self._faults[engine])))
+                said = Said(error=ExpertUnavailable(ask.expert, str(self._faults[engine])))
             else:
-                answer = await self._patiently(ask)
-        cost = self._pipeline.fleet.view[ask.expert].card.price.of(answer.usage)
-        await self._store.add_answer(self._job.id, number, ask.key, ask.expert, answer, cost)
+                said = await self._patiently(ask)
+        call.finished = self._elapsed(case.number)
+        call.usage, call.error = said.usage, None if said.error is None else str(said.error)
+        call.cost_usd = self._pipeline.fleet.view[ask.expert].card.price.of(said.usage)
+        await self._store.add_answer(
+            self._job.id, case.number, ask.key, ask.expert, said, call.cost_usd
+        )
+        case.tell(ask.key, said)
+        self._pipeline.observer.called(case.line.request, case.composition.name, call)
         self._asked[ask.expert] += 1
         self.report(ask.expert, self._asked[ask.expert], self.outlook.calls[ask.expert])
 
-    async def _patiently(self, ask: Ask) -> Answer:
+    async def _patiently(self, ask: Ask) -> Said:
         """Ask, and ask again when the failure may heal: nobody is waiting."""
         wait = self._settings.backoff_s
         for attempt in range(1, self._settings.attempts + 1):
-            answer = await self._once(ask)
-            error = answer.error
+            said = await Said.of(ask.expert, self._loader.expert(ask.expert).stream(ask.request))
+            error = said.error
             if error is None or not error.retryable or attempt == self._settings.attempts:
                 break
             await asyncio.sleep(wait if error.retry_after is None else error.retry_after)
             wait *= 2
-        return answer
-
-    async def _once(self, ask: Ask) -> Answer:
-        chunks: list[Chunk] = []
-        error: MotetError | None = None
-        stream = self._loader.expert(ask.expert).stream(ask.request)
-        try:
-            async for chunk in stream:
-                chunks.append(chunk)
-        except MotetError as failure:
-            error = failure
-        except Exception as failure:
-            # An engine may fail in ways of its own; one bad line must not stop the others.
-            log.exception("expert %s failed", ask.expert)
-            error = ExpertError(ask.expert, f"{type(failure).__name__}: {failure}")
-        finally:
-            await stream.aclose()
-        return Answer.of(chunks, error)
+        return said
 
 
-def _later(plan: Plan, decision: Decision, answered: int) -> tuple[tuple[str, ...], ...]:
+def _later(
+    composition: Composition, decision: Decision, answered: int
+) -> tuple[tuple[str, ...], ...]:
     """Return the steps that most likely follow the one after `answered` calls."""
-    stages = plan.strategy.stages(decision)
+    stages = composition.strategy.stages(decision)
     for number, stage in enumerate(stages):
         answered -= len(stage)
         if answered < 0:

@@ -27,8 +27,10 @@ from motet.batch.store import Store
 from motet.composer.pipeline import Pipeline
 from motet.config import Document
 from motet.errors import BatchError, MotetError, NotFound, RequestError, did_you_mean
+from motet.experts.fleet import ReadyFleet
 from motet.protocol.batches import BatchBody
 from motet.service.motet import Motet
+from motet.types import ANYBODY, Caller
 from motet.weights import default_cache
 
 log = logging.getLogger(__name__)
@@ -86,7 +88,7 @@ class BatchService:
         await self._open()
         return self._records
 
-    async def create(self, body: BatchBody) -> dict[str, Any]:
+    async def create(self, body: BatchBody, caller: Caller = ANYBODY) -> dict[str, Any]:
         """Begin a batch.
 
         Raises
@@ -101,7 +103,7 @@ class BatchService:
                 param="endpoint",
             )
         await (await self.files()).get(body.input_file_id)
-        batch = await self._records.add(body)
+        batch = await self._records.add(body, caller)
         self._wake.set()
         return batch
 
@@ -165,7 +167,8 @@ class BatchService:
             await self._fail(id, MotetError("An internal error; the service's log has its cause."))
 
     async def _run(self, batch: dict[str, Any]) -> None:
-        rules = Rules(endpoint=batch["endpoint"])
+        caller = await self._records.caller(batch["id"])
+        rules = Rules(endpoint=batch["endpoint"], caller=caller)
         job = Job(batch["id"], batch["id"], batch["created_at"], rules)
         try:
             source = InputFile(self._files.path(batch["input_file_id"]))
@@ -175,8 +178,9 @@ class BatchService:
             self._check(source)
             if batch["status"] == "validating":
                 await self._records.move(job.id, "in_progress")
-            fleet = self._motet.fleet.all_ready()
-            pipeline = Pipeline(fleet, self._motet.pipeline.plans)
+            parts = self._motet.parts
+            fleet = ReadyFleet(parts.experts.values())
+            pipeline = Pipeline(parts, fleet, self._motet.observers)
             settings = Settings(concurrency=self._settings.concurrency)
             loader = LiveLoader(self._motet.fleet)
             run = asyncio.create_task(

@@ -16,7 +16,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from motet.batch.answers import Answer
+from motet.batch.answers import Said
 from motet.batch.lines import Place
 from motet.errors import BatchError
 
@@ -186,14 +186,14 @@ class Store:
         query = "UPDATE lines SET result = ?, failed = ? WHERE job = ? AND number = ?"
         await self.do(lambda f: f.execute(query, (result, failed, job, number)))
 
-    async def answers(self, job: str, line: int) -> dict[str, Answer]:
+    async def answers(self, job: str, line: int) -> dict[str, Said]:
         """Return the answered calls of a line by their keys."""
         query = "SELECT key, answer FROM calls WHERE job = ? AND line = ?"
         found = await self.do(lambda f: f.execute(query, (job, line)).fetchall())
-        return {key: Answer.load(content) for key, content in found}
+        return {key: Said.load(content) for key, content in found}
 
     async def add_answer(
-        self, job: str, line: int, key: str, expert: str, answer: Answer, cost_usd: float
+        self, job: str, line: int, key: str, expert: str, answer: Said, cost_usd: float
     ) -> None:
         """Keep a finished call."""
         query = "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?)"

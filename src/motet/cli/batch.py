@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from motet.batch.loading import Loader
     from motet.batch.outlook import Forecast
     from motet.batch.run import Settings
-    from motet.composer.assembly import Assembly
+    from motet.composer.parts import Parts
     from motet.config import Document
 
 
@@ -70,23 +70,23 @@ def batch(
     interruption of any kind the same command goes on where it was.
     """
     from motet.batch.run import Settings
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
 
     setup_logs(verbose)
     document = load(config)
-    assembly = Assembly(document)
+    parts = assemble(document)
     settings = Settings(_bytes(memory), concurrency, str(order))
     paths = _Paths(source, out, errors or out.with_name(f"{out.stem}.errors{out.suffix}"))
-    loader = _loader(document, assembly, local=local, address=address)
-    work = _Work(document, assembly, paths, loader, settings, model, fresh=fresh, shown=not json)
+    loader = _loader(document, parts, local=local, address=address)
+    work = _Work(parts, paths, loader, settings, model, fresh=fresh, shown=not json)
     try:
         report = run(_answer(work, plan_only=plan))
     except typer.Exit:
         typer.echo("Stopped; the same command goes on from here.", err=True)
         raise
     finally:
-        assembly.encoders.close()
+        parts.encoders.close()
     if json:
         print_json(report)
     elif not plan:
@@ -110,8 +110,7 @@ class _Paths:
 class _Work:
     """What the command line asks for."""
 
-    document: Document
-    assembly: Assembly
+    parts: Parts
     paths: _Paths
     loader: Loader
     settings: Settings
@@ -129,17 +128,15 @@ async def _answer(work: _Work, *, plan_only: bool) -> dict[str, Any]:
     from motet.batch.run import Batch
     from motet.batch.store import Store
     from motet.composer.pipeline import Pipeline
-    from motet.experts.fleet import LiveFleet
+    from motet.experts.fleet import ReadyFleet
 
     paths = work.paths
     _check_out(paths, fresh=work.fresh)
-    fleet = LiveFleet(work.assembly.experts.values())
-    fleet.assume_ready()
-    pipeline = Pipeline(fleet, work.assembly.plans)
+    pipeline = Pipeline(work.parts, ReadyFleet(work.parts.experts.values()))
     with InputFile(paths.source) as source:
         async with Store(paths.state) as store:
             rules = Rules(model=work.model)
-            job = await begin(store, "batch", work.document, source, rules, fresh=work.fresh)
+            job = await begin(store, "batch", work.parts.document, source, rules, fresh=work.fresh)
             async with Lease(store, job.id):
                 with progress_bars() as bars:
                     args = (job, store, source, pipeline, work.loader, work.settings, bars)
@@ -200,7 +197,7 @@ def _bytes(text: str | None) -> int | None:
     return None if text is None else units.option("--memory", text)
 
 
-def _loader(document: Document, assembly: Assembly, *, local: bool, address: str | None) -> Loader:
+def _loader(document: Document, parts: Parts, *, local: bool, address: str | None) -> Loader:
     """Return where experts are loaded: in this process, on a local Ray, or on a cluster."""
     from motet.batch.loading import LocalLoader
 
@@ -209,13 +206,13 @@ def _loader(document: Document, assembly: Assembly, *, local: bool, address: str
     if address is not None:
         from motet.deploy.batch.data import RayDataLoader
 
-        return RayDataLoader(document, assembly.experts, address)
-    needs_ray = any(expert.home == "vllm" for expert in assembly.experts.values())
+        return RayDataLoader(document, parts.experts, address)
+    needs_ray = any(expert.home == "vllm" for expert in parts.experts.values())
     if local or not needs_ray:
-        return LocalLoader(assembly.experts)
+        return LocalLoader(parts.experts)
     from motet.deploy.batch.pools import PoolLoader
 
-    return PoolLoader(document, assembly.experts)
+    return PoolLoader(document, parts.experts)
 
 
 def _show_plan(forecasts: list[Forecast], loads: list[str], budget: int | None) -> None:

@@ -10,12 +10,12 @@ from motet.errors import ConfigError
 
 def check(config: ConfigPath = "experts.yaml", json: Json = False) -> None:
     """Check a config file and name every problem with its line."""
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
 
     try:
         document = load(config)
-        assembly = Assembly(document)
+        parts = assemble(document)
     except ConfigError as error:
         if json:
             print_json({"valid": False, "problems": error.problems})
@@ -32,6 +32,6 @@ def check(config: ConfigPath = "experts.yaml", json: Json = False) -> None:
         f"{len(document.config.routers)} routers, {len(compositions)} compositions"
         f"{': ' if compositions else ''}{', '.join(compositions)}."
     )
-    for expert in assembly.experts.values():
+    for expert in parts.experts.values():
         if expert.card.license:
             typer.echo(f"  {expert.card.id}: {expert.card.license}")

@@ -39,7 +39,7 @@ def deploy(
 ) -> None:
     """Write a Ray Serve config for a cluster, or apply it to a running one."""
     from motet.cli.plan import plan_of
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load, load_as
     from motet.deploy import cluster
     from motet.deploy.manifests import kuberay, serve_config
@@ -47,7 +47,7 @@ def deploy(
 
     setup_logs(verbose=False)
     document = load(config)
-    Assembly(document)
+    assemble(document)
     if values is not None and address is not None:
         raise ConfigError("--values writes a file for Kubernetes; --address applies to a Ray.")
     if plan is not None:

@@ -36,7 +36,7 @@ def list_experts(
 
 
 def _configured(config: str) -> list[dict[str, Any]]:
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
 
     return [
@@ -49,7 +49,7 @@ def _configured(config: str) -> list[dict[str, Any]]:
             "price in/out": f"{card.price.input:g}/{card.price.output:g}",
             "license": card.license,
         }
-        for card in (expert.card for expert in Assembly(load(config)).experts.values())
+        for card in (expert.card for expert in assemble(load(config)).experts.values())
     ]
 
 

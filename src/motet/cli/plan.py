@@ -44,13 +44,13 @@ def plan(
 
     Reads sizes from the heads of weight files and from configurations; loads no model.
     """
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
     from motet.planner import advise
     from motet.planner.picture import draw
 
     document = load(config)
-    Assembly(document)
+    assemble(document)
     made = plan_of(
         document,
         devices,

@@ -121,7 +121,7 @@ def _by_expert(
     `service` is the config file, the service's URL and its key, as far as they are given.
     """
     from motet.cli.served import caller, served
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
     from motet.routers.skill.annotations import annotate_by_expert
     from motet.types import Capability
@@ -136,7 +136,7 @@ def _by_expert(
     known = [entry.id for entry in document.config.experts]
     if expert not in known:
         raise ConfigError(f"no expert {expert!r} in {config}. {did_you_mean(expert, known)}")
-    able = Capability.JSON_SCHEMA in Assembly(document).experts[expert].card.capabilities
+    able = Capability.JSON_SCHEMA in assemble(document).experts[expert].card.capabilities
     with served(document, url, {expert}, key) as there, progress_bar() as report:
         asked = caller(document, expert, there, key)
         about: dict[str, Any] = {"able": able, "concurrency": concurrency, "progress": report}

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from motet import files
-from motet.composer import STRATEGIES
+from motet.composer.strategies import STRATEGIES
 from motet.conditions.features import FEATURES
 from motet.config import (
     Batches,
     Component,
-    Composition,
+    CompositionEntry,
     Config,
     ExpertEntry,
     Limits,
@@ -45,7 +45,7 @@ _SECTIONS: tuple[tuple[str, type[Options], str], ...] = (
     ("experts[].resources", Resources, ""),
     ("experts[].resources.replicas", Replicas, ""),
     ("routers", Component, "One entry a router, by name. Its kind adds the fields listed below."),
-    ("compositions", Composition, "One entry a composition, by name, which is a model name."),
+    ("compositions", CompositionEntry, "One entry a composition, by name, which is a model name."),
     ("residency", Residency, ""),
     ("service", Service, ""),
     ("service.limits and compositions.*.limits", Limits, ""),

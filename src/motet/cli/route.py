@@ -40,16 +40,14 @@ def route(
 
 
 async def _decide(config: str, model: str, prompt: str) -> dict[str, Any]:
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.composer.pipeline import Pipeline
     from motet.config import load
-    from motet.experts.fleet import LiveFleet
+    from motet.experts.fleet import ReadyFleet
     from motet.types import Request, decision_json
 
-    assembly = Assembly(load(config))
-    fleet = LiveFleet(assembly.experts.values())
-    fleet.assume_ready()
-    pipeline = Pipeline(fleet, assembly.plans)
+    parts = assemble(load(config))
+    pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()))
     request = Request(model=model, messages=tuple(_user(prompt)))
     return decision_json(model, await pipeline.decide(request))
 

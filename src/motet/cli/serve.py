@@ -32,13 +32,13 @@ def serve(
 ) -> None:
     """Serve a config until Ctrl-C; answers as soon as the first expert is up."""
     from motet.cli.progress import Screen
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
 
     setup_logs(verbose)
     began = time.monotonic()
     document = load(config).with_service(host=host, port=port)
-    Assembly(document)  # every problem is told before anything starts
+    assemble(document)  # every problem is told before anything starts
     screen = Screen(document, began)
     if local:
         from uvicorn.loops.auto import auto_loop_factory  # uvloop's where it is installed

@@ -62,7 +62,7 @@ def simulate(
     The decisions are those of the service; only time is simulated.
     """
     from motet import units
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
     from motet.planner.simulate.compare import compare, scenario_of
     from motet.planner.simulate.homes import engine_of
@@ -72,7 +72,7 @@ def simulate(
 
     chosen = _policies(policies)
     document = load(config)
-    assembly = Assembly(document)
+    parts = assemble(document)
     names = list(engine_of(document))
     if trace is not None:
         asked = read_trace(trace, names, seconds)
@@ -82,7 +82,7 @@ def simulate(
         asked = make_trace(names, requests, weights=weights, seed=seed, **drawn)
     scenario = scenario_of(
         document,
-        assembly.experts,
+        parts.experts,
         asked,
         machine=machine_of(devices, host_memory) if devices else None,
         memory=units.option("--memory", memory) if memory else None,

@@ -34,13 +34,13 @@ def synthesis(
     Answers are kept beside the profile: after an interruption only what is missing is asked.
     """
     from motet.cli.served import caller, chosen, served
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
     from motet.lab.tabulation import read_prompts, synthesis_prompts, synthesis_results
     from motet.routers.skill.profile import Profile
 
     document = load(config)
-    Assembly(document)
+    assemble(document)
     known = Profile.load(profile)
     names = chosen(document, experts)
     asked = synthesis_prompts(read_prompts(prompts), table, count=count, seed=seed)

@@ -52,12 +52,12 @@ def build(
     the config is served for the time of the build.
     """
     from motet.cli.served import caller, chosen, served
-    from motet.composer.assembly import Assembly
+    from motet.composer.assembly import assemble
     from motet.config import load
     from motet.lab.tabulation import read_prompts, tabulate
 
     document = load(config)
-    Assembly(document)  # every problem is told before anything starts
+    assemble(document)  # every problem is told before anything starts
     names = chosen(document, experts)
     asked = {*names, *(chosen(document, judge) if judge else ())}
     if out.suffix != ".parquet":

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from motet.composer import STRATEGIES, Strategy
-from motet.composer.pipeline import Plan
-from motet.composer.strategies.base import Around
-from motet.config import Component, Document, ExpertEntry, Options
+from motet.composer.parts import Composition, Parts
+from motet.composer.strategies import STRATEGIES, Strategy
+from motet.config import Component, Document, ExpertEntry, Options, Setting
 from motet.config.load import Field
 from motet.encoders.live import Encoders
 from motet.errors import ConfigError, did_you_mean
 from motet.experts import ENGINES, Expert
 from motet.registry import Registry
 from motet.routers import ROUTERS, Router
-from motet.routers.base import Surroundings
-from motet.types import Request
-from motet.weights import Setting, default_cache
 
 Build = Callable[[ExpertEntry, Options, Setting], Expert]
 """Makes an expert of a config entry and its engine's options."""
 
 
-class Assembly:
-    """Builds each part of a document once, and collects every problem on the way.
+def assemble(document: Document, build: Build | None = None) -> Parts:
+    """Return the parts of a document, each built once.
 
     Parameters
     ----------
@@ -33,62 +30,85 @@ class Assembly:
         A document whose structure is valid.
     build
         How an expert is made; by default as an object of its engine's class, in this process.
-    """
 
-    def __init__(self, document: Document, build: Build | None = None) -> None:
-        self.document = document
-        self.setting = Setting(folder=document.folder, cache=default_cache())
+    Raises
+    ------
+    ConfigError
+        Parts do not fit; every problem is listed, with its line.
+    """
+    return _Assembly(document, build).parts()
+
+
+class _Assembly:
+    """Builds part after part, and collects every problem on the way."""
+
+    def __init__(self, document: Document, build: Build | None) -> None:
+        self._document = document
         self._build = build
         self._problems: list[str] = []
-        self.encoders = Encoders(self.setting)
-        self.routers: dict[str, Router] = {}
-        entries = {entry.id: entry for entry in document.config.experts}
-        self._around = Around(tuple(entries), document.folder, entries)
+        self._routers: dict[str, Router] = {}
         self._under_way: list[str] = []
-        self.experts = self._make_experts()
-        self.plans = self._make_plans()
+        entries = {entry.id: entry for entry in document.config.experts}
+        place = Setting(document.folder, entries=entries)
+        self._setting = replace(place, router=self._router, encoders=Encoders(place))
+
+    def parts(self) -> Parts:
+        """Return all of them."""
+        experts = self._make_experts()
+        compositions = self._make_compositions()
         if self._problems:
             raise ConfigError(self._problems)
+        fields = (ENGINES.load(e.engine).own_fields for e in self._document.config.experts)
+        return Parts(
+            document=self._document,
+            experts=experts,
+            routers=self._routers,
+            compositions=compositions,
+            encoders=self._setting.encoders,
+            expert_fields=frozenset().union(*fields),
+        )
 
     def _make_experts(self) -> dict[str, Expert]:
         experts: dict[str, Expert] = {}
-        entries = {entry.id: entry for entry in self.document.config.experts}
-        for number, entry in enumerate(self.document.config.experts):
+        # An expert may be sent to another process, and needs neither routers nor encoders.
+        setting = replace(self._setting, entries={}, router=None, encoders=None)
+        entries = self._setting.entries
+        for number, entry in enumerate(self._document.config.experts):
             at: Field = ("experts", number)
             with self._collect(at):
                 engine = self._load(ENGINES, entry.engine, (*at, "engine"))
                 options = self._options(engine.Config, entry.options, at, ExpertEntry)
                 engine.check(options, entries)
-                experts[entry.id] = (self._build or engine)(entry, options, self.setting)
+                experts[entry.id] = (self._build or engine)(entry, options, setting)
                 if self._build is None:  # in a cluster's ingress the files are elsewhere
                     experts[entry.id].verify(entries)
         return experts
 
-    def _make_plans(self) -> dict[str, Plan]:
-        config = self.document.config
+    def _make_compositions(self) -> dict[str, Composition]:
+        config = self._document.config
         for name in config.routers:
             with self._collect(("routers", name)):
                 self._router(name)
         direct = self._strategy(Component(kind="single"), ("experts",))
-        plans = {e.id: Plan(e.id, direct, config.service.limits) for e in config.experts}
+        made = {e.id: Composition(e.id, direct, config.service.limits) for e in config.experts}
         for name, entry in config.compositions.items():
             at: Field = ("compositions", name)
             with self._collect(at):
-                plans[name] = Plan(
+                made[name] = Composition(
                     name,
                     self._strategy(entry.strategy, (*at, "strategy")),
                     entry.limits or config.service.limits,
                     # A router that failed to build is reported under its own name already.
-                    self.routers.get(entry.router),
+                    self._routers.get(entry.router),
                     entry.description,
                 )
-        return plans
+        return made
 
     def _router(self, name: str) -> Router:
         """Return the router called `name`, built on first use so that chains find their parts."""
-        if name in self.routers:
-            return self.routers[name]
-        known = self.document.config.routers
+        if name in self._routers:
+            return self._routers[name]
+        known = self._document.config.routers
         if name not in known:
             raise ConfigError(f"no router {name!r}. {did_you_mean(name, known)}")
         if name in self._under_way:
@@ -99,38 +119,26 @@ class Assembly:
         try:
             kind = self._load(ROUTERS, known[name].kind, (*at, "kind"))
             options = self._options(kind.Config, known[name].options, at, Component)
-            around = Surroundings(
-                self._around.experts,
-                self._router,
-                self.document.folder,
-                self.encoders,
-                self._ask,
-                known[name].kind,
-            )
-            self.routers[name] = kind(name, options, around)
+            setting = replace(self._setting, kind=known[name].kind)
+            self._routers[name] = kind(name, options, setting)
         finally:
             self._under_way.pop()
-        return self.routers[name]
-
-    async def _ask(self, expert: str, request: Request) -> str:
-        """Return the text that an expert answers, for routers that ask one."""
-        async with aclosing(self.experts[expert].stream(request)) as answer:
-            return "".join([chunk.text async for chunk in answer if chunk.index == 0])
+        return self._routers[name]
 
     def _strategy(self, entry: Component, at: Field) -> Strategy:
         kind: type[Strategy] = self._load(STRATEGIES, entry.kind, (*at, "kind"))
         options = self._options(kind.Config, entry.options, at, Component)
         try:
-            return kind(options, self._around)
+            return kind(options, self._setting)
         except ConfigError as error:
-            problems = [self.document.problem((*at, *error.at), p) for p in error.problems]
+            problems = [self._document.problem((*at, *error.at), p) for p in error.problems]
             raise ConfigError(problems) from None
 
     def _load(self, registry: Registry[Any], name: str, at: Field) -> type[Any]:
         try:
             return registry.load(name)
         except ConfigError as error:
-            raise ConfigError([self.document.problem(at, str(error))]) from error
+            raise ConfigError([self._document.problem(at, str(error))]) from error
 
     def _options(
         self, model: type[Options], values: dict[str, Any], at: Field, owner: type[Options]
@@ -142,13 +150,13 @@ class Assembly:
         if unknown:
             raise ConfigError(
                 [
-                    self.document.problem(
+                    self._document.problem(
                         (*at, name), f"unknown field {name!r}. {did_you_mean(name, known)}"
                     )
                     for name in unknown
                 ]
             )
-        return self.document.validate(model, values, at)
+        return self._document.validate(model, values, at)
 
     @contextmanager
     def _collect(self, at: Field) -> Iterator[None]:
@@ -157,7 +165,7 @@ class Assembly:
             yield
         except ConfigError as error:
             for problem in error.problems:
-                located = problem.startswith(f"{self.document.name}:")
-                text = problem if located else self.document.problem((*at, *error.at), problem)
+                located = problem.startswith(f"{self._document.name}:")
+                text = problem if located else self._document.problem((*at, *error.at), problem)
                 if text not in self._problems:
                     self._problems.append(f"{text} {error.hint}".rstrip())

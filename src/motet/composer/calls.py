@@ -1,17 +1,27 @@
-"""The expert calls of one request: begun under its budget, traced, and ended with it."""
+"""The expert calls of one request: begun under its budget and deadline, traced, and ended with it.
+
+They are there before anybody decides, so that whatever a router asks counts like any other call.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from motet.config import Limits
-from motet.errors import BudgetExceeded, ExpertError, MotetError
-from motet.types import Call, Chunk, ExpertCard, Price, Request, Usage
+from motet.errors import BudgetExceeded, DeadlineExceeded, ExpertError, MotetError
+from motet.types import Call, Chunk, ExpertCard, Price, Purpose, Request, Usage
+from motet.whole import Whole, collect
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Tell = Callable[[Call], None]
 
 
 class Asked(Protocol):
@@ -24,7 +34,7 @@ class Asked(Protocol):
 
 
 class Experts(Protocol):
-    """Experts by id: the live fleet, or a batch's journal of what they have answered."""
+    """Experts by id: those of a service, or a batch's journal of what they have answered."""
 
     def __getitem__(self, expert: str, /) -> Asked: ...
 
@@ -46,8 +56,21 @@ class Draft:
     finish: str
 
 
+def _nobody(call: Call) -> None:
+    """Tell nobody of a call."""
+
+
 class Calls:
-    """What a strategy asks experts through.
+    """What routers and strategies ask experts through.
+
+    Parameters
+    ----------
+    composition
+        Its name, for messages.
+    tell
+        Told of each call once it has ended.
+    waited_s
+        Seconds of the deadline that are spent already.
 
     Attributes
     ----------
@@ -57,12 +80,23 @@ class Calls:
         The expert whose words the client reads; None before the first of them.
     """
 
-    def __init__(self, fleet: Experts, limits: Limits) -> None:
+    def __init__(
+        self,
+        experts: Experts,
+        limits: Limits,
+        composition: str = "",
+        *,
+        tell: Tell = _nobody,
+        waited_s: float = 0.0,
+    ) -> None:
         self.trace: list[Call] = []
         self.author: str | None = None
-        self._fleet = fleet
+        self._experts = experts
         self._limits = limits
+        self._composition = composition
+        self._tell = tell
         self._began = time.monotonic()
+        self._deadline = asyncio.get_running_loop().time() + limits.deadline_s - waited_s
         self._open: set[AsyncGenerator[Chunk, None]] = set()
 
     @property
@@ -76,9 +110,34 @@ class Calls:
         return sum(call.cost_usd for call in self.trace)
 
     @property
+    def answered(self) -> tuple[str, ...]:
+        """Who has answered so far, in order, fused members included; not whom a router asked."""
+        calls = (c for c in self.trace if c.answered and c.purpose is Purpose.ANSWER)
+        return tuple(dict.fromkeys(name for call in calls for name in (call.expert, *call.fused)))
+
+    @property
     def elapsed_s(self) -> float:
         """Seconds since the request began."""
         return time.monotonic() - self._began
+
+    async def within(self, work: Awaitable[T]) -> T:
+        """Return what `work` returns, within the request's deadline.
+
+        Raises
+        ------
+        DeadlineExceeded
+            The deadline came first; `work` is cancelled.
+        """
+        try:
+            async with asyncio.timeout_at(self._deadline) as bound:
+                return await work
+        except TimeoutError:
+            if not bound.expired():
+                raise  # of the work's own making
+            raise DeadlineExceeded(
+                f"The {self._limits.deadline_s:g} s allowed for {self._composition!r} are over.",
+                hint="Ask for fewer tokens, or raise deadline_s in the composition's limits.",
+            ) from None
 
     def lead(self, expert: str) -> None:
         """Name the expert whose words go out from here on."""
@@ -94,7 +153,15 @@ class Calls:
         ExpertError
             From the expert; the trace notes it.
         """
-        return self._open_call(self._record(expert, request))
+        return self._opened(self._record(expert, request, tell=self._tell))
+
+    async def ask(self, expert: str, request: Request) -> str:
+        """Ask `expert` what a router wants to know; see `motet.types.Asks`."""
+        call = self._admit(expert, request, Purpose.ROUTE)
+        try:
+            return without_thoughts((await self._whole(call, request)).text)
+        finally:
+            self._tell(call)
 
     async def draft(self, expert: str, request: Request, *, share: int = 1) -> Draft:
         """Ask `expert` for one whole answer, which the trace keeps.
@@ -110,61 +177,80 @@ class Calls:
             As in `stream`; an answer without a word is an `ExpertError` too.
         """
         request = replace(request, stream=False, n=1, top_logprobs=None)
-        call = self._admit(expert)
-        text, finish = "", "stop"
+        call = self._admit(expert, request)
         try:
-            async with aclosing(
-                self._open_call(self._record(expert, request, call, share))
-            ) as answer:
-                async for chunk in answer:
-                    text += chunk.text
-                    finish = chunk.finish or finish
-        except asyncio.CancelledError:
-            call.error = "stopped before its end"
-            raise
-        call.draft = without_thoughts(text)
-        if not call.draft:
-            call.error = "said nothing"
-            raise ExpertError(expert, "said nothing.")
-        return Draft(expert, call.draft, finish)
-
-    def _open_call(self, call: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
-        self._open.add(call)
-        return call
+            whole = await self._whole(call, request, share)
+            call.draft = without_thoughts(whole.text)
+            if not call.draft:
+                call.error = "said nothing"
+                raise ExpertError(expert, "said nothing.")
+            return Draft(expert, call.draft, whole.finish)
+        finally:
+            self._tell(call)
 
     async def close(self) -> None:
         """Stop every call still under way."""
         while self._open:
             await self._open.pop().aclose()
 
-    async def _record(
-        self, expert: str, request: Request, call: Call | None = None, share: int = 1
-    ) -> AsyncGenerator[Chunk, None]:
-        price = self._fleet[expert].card.price
-        call = call or self._admit(expert)
-        answer = self._fleet[expert].stream(self._within_budget(request, price, share))
+    async def _whole(self, call: Call, request: Request, share: int = 1) -> Whole:
+        """Return the whole answer of an admitted call."""
         try:
-            async for chunk in answer:
-                if call.first_chunk is None:
-                    call.first_chunk = self.elapsed_s
-                if chunk.usage is not None:
-                    call.usage = chunk.usage
-                    call.cost_usd = price.of(chunk.usage)
-                yield chunk
+            async with aclosing(
+                self._opened(self._record(call.expert, request, call, share))
+            ) as answer:
+                return await collect(answer)
+        except asyncio.CancelledError:
+            call.error = "stopped before its end"
+            raise
+
+    def _opened(self, call: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+        self._open.add(call)
+        return call
+
+    async def _record(
+        self,
+        expert: str,
+        request: Request,
+        call: Call | None = None,
+        share: int = 1,
+        tell: Tell = _nobody,
+    ) -> AsyncGenerator[Chunk, None]:
+        """Ask, and note in the trace what comes; every expert call passes here."""
+        price = self._experts[expert].card.price
+        call = call or self._admit(expert, request)
+        try:
+            answer = self._experts[expert].stream(self._within_budget(request, price, share))
+            try:
+                async for chunk in answer:
+                    if call.first_chunk is None:
+                        call.first_chunk = self.elapsed_s
+                    if chunk.usage is not None:
+                        call.usage = chunk.usage
+                        call.cost_usd = price.of(chunk.usage)
+                    yield chunk
+            finally:
+                await answer.aclose()
         except MotetError as error:
             call.error = str(error)
             raise
+        except Exception as error:
+            # The edge to an engine, which may fail in ways of its own: that is this expert's
+            # failure, and the next one can be asked.
+            log.exception("expert %s failed", expert)
+            call.error = f"{type(error).__name__}: {error}"
+            raise ExpertError(expert, "failed; the log has the cause.") from error
         finally:
             call.finished = self.elapsed_s
-            await answer.aclose()
+            tell(call)
 
-    def _admit(self, expert: str) -> Call:
+    def _admit(self, expert: str, request: Request, purpose: Purpose = Purpose.ANSWER) -> Call:
         if len(self.trace) >= self._limits.expert_calls:
             raise BudgetExceeded(
                 f"A request may make {self._limits.expert_calls} expert calls, and all are made.",
                 hint="Raise expert_calls in the composition's limits.",
             )
-        call = Call(expert, started=self.elapsed_s)
+        call = Call(expert, self.elapsed_s, fused=request.fused, purpose=purpose)
         self.trace.append(call)
         return call
 

@@ -4,45 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Protocol, Self
 
 from motet.composer.calls import Calls
 from motet.composer.eligibility import eligible, roomy_first
-from motet.composer.strategies.base import Strategy
-from motet.config import Limits
-from motet.errors import DeadlineExceeded, MotetError, NoExpertAvailable, UnknownModel
-from motet.experts.fleet import LiveFleet
-from motet.routers import Router
-from motet.types import Choice, Chunk, Decision, Fleet, Request, decision_json
+from motet.composer.parts import Composition, Parts
+from motet.errors import MotetError, NoExpertAvailable, RequestError, UnknownModel
+from motet.operations.base import UNKNOWN, Observer
+from motet.types import Choice, Chunk, Decision, Fleet, Outcome, Request, decision_json
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A composition, built.
+class Seen(Protocol):
+    """Experts with their health at this moment: a live fleet, or one taken as ready."""
 
-    Attributes
-    ----------
-    router
-        None for the composition that every expert is by itself.
-    """
-
-    name: str
-    strategy: Strategy
-    limits: Limits
-    router: Router | None = None
-    description: str = ""
+    @property
+    def view(self) -> Fleet:
+        """What routers read."""
 
 
 class Pipeline:
-    """Finds the composition, asks its router once, and runs its strategy."""
+    """Finds the composition, asks its router once, and runs its strategy.
 
-    def __init__(self, fleet: LiveFleet, plans: Mapping[str, Plan]) -> None:
+    Attributes
+    ----------
+    observer
+        Told of every decision, call and end.
+    """
+
+    def __init__(self, parts: Parts, fleet: Seen, observer: Observer | None = None) -> None:
+        self.parts = parts
+        self.compositions = parts.compositions
         self.fleet = fleet
-        self.plans = plans
+        self.observer = observer or Observer()
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def decide(self, request: Request) -> Decision:
         """Return which experts would answer `request`, and why.
@@ -53,30 +55,107 @@ class Pipeline:
             No expert or composition is called `request.model`.
         UnsupportedRequest, NoExpertAvailable
             Nobody can take it; see `eligible`.
+        DeadlineExceeded
+            The router took longer than the composition allows.
         """
-        plan = self.plans.get(request.model)
-        if plan is None:
-            raise UnknownModel(request.model, self.plans)
-        if plan.router is None:
-            eligible(request, Fleet([self.fleet.view[plan.name]]))
-            return Decision(
-                choices=(Choice(plan.name),), router="direct", reason="named by the client"
-            )
+        composition = self.find(request)
+        calls = self._calls(request, composition)
+        try:
+            return await calls.within(self._decide(request, composition, calls))
+        finally:
+            await calls.close()
+
+    async def answer(self, request: Request, *, waited_s: float = 0.0) -> Answer:
+        """Begin to answer: decide, and hold the strategy ready to run.
+
+        Parameters
+        ----------
+        waited_s
+            Seconds of the deadline that are spent already.
+        """
+        name = request.model if request.model in self.compositions else UNKNOWN
+        self.observer.began(request, name)
+        began = time.monotonic()
+        self._open += 1
+        self._idle.clear()
+        calls: Calls | None = None
+        try:
+            composition = self.find(request)
+            calls = self._calls(request, composition, waited_s)
+            decision = await calls.within(self._decide(request, composition, calls))
+        except BaseException as error:
+            if calls is not None:
+                await calls.close()
+            trace = () if calls is None else tuple(calls.trace)
+            seconds = time.monotonic() - began
+            self.ended(request, name, Outcome(status=_status(error), seconds=seconds, calls=trace))
+            raise
+        return Answer(self, request, composition, decision, calls)
+
+    def find(self, request: Request) -> Composition:
+        """Return the composition that a request names.
+
+        Raises
+        ------
+        UnknownModel
+            There is none, or its caller may not ask it.
+        RequestError
+            It sends a field that belongs to one expert through a composition of several.
+        """
+        allowed = request.caller.models
+        composition = self.compositions.get(request.model)
+        if composition is None or (allowed is not None and request.model not in allowed):
+            raise UnknownModel(request.model, self.compositions if allowed is None else allowed)
+        if composition.router is not None:
+            for field in self.parts.expert_fields.intersection(request.extra):
+                raise RequestError(
+                    f"{field}: only the expert that reads it takes this field, and "
+                    f"{composition.name!r} is a composition.",
+                    hint="Ask that expert by its name.",
+                    param=field,
+                )
+        return composition
+
+    def ended(self, request: Request, name: str, outcome: Outcome) -> None:
+        """Note the end of an answer."""
+        self._open -= 1
+        if not self._open:
+            self._idle.set()
+        self.observer.finished(request, name, outcome)
+
+    async def idle(self) -> None:
+        """Wait until no answer is under way."""
+        await self._idle.wait()
+
+    def _calls(self, request: Request, composition: Composition, waited_s: float = 0.0) -> Calls:
+        tell = partial(self.observer.called, request, composition.name)
+        experts, limits = self.parts.experts, composition.limits
+        return Calls(experts, limits, composition.name, tell=tell, waited_s=waited_s)
+
+    async def _decide(self, request: Request, composition: Composition, calls: Calls) -> Decision:
+        decision = await self._choose(request, composition, calls)
+        self.observer.decided(request, composition.name, decision)
+        return decision
+
+    async def _choose(self, request: Request, composition: Composition, calls: Calls) -> Decision:
+        name, router = composition.name, composition.router
+        if router is None:
+            eligible(request, Fleet([self.fleet.view[name]]))
+            return Decision(choices=(Choice(name),), router="direct", reason="named by the client")
         fleet = eligible(request, self.fleet.view)
-        decision = await plan.router.route(request, fleet)
+        try:
+            decision = await router.route(request, fleet, calls)
+        except MotetError:
+            raise
+        except Exception as error:
+            raise _internal(request, name, error) from error
         if decision is None:
             raise NoExpertAvailable(
-                f"Router {plan.router.name!r} chose no expert of those that can answer now.",
+                f"Router {router.name!r} chose no expert of those that can answer now.",
                 hint="Give its chain a fallback.",
                 retry_after=5.0,
             )
         return roomy_first(request, decision, fleet)
-
-    async def answer(self, request: Request) -> Answer:
-        """Begin to answer: decide, and hold the strategy ready to run."""
-        began = asyncio.get_running_loop().time()
-        decision = await self.decide(request)
-        return Answer(request, decision, self.plans[request.model], self.fleet, began)
 
 
 class Answer:
@@ -86,42 +165,60 @@ class Answer:
     """
 
     def __init__(
-        self, request: Request, decision: Decision, plan: Plan, fleet: LiveFleet, began: float
+        self,
+        pipeline: Pipeline,
+        request: Request,
+        composition: Composition,
+        decision: Decision,
+        calls: Calls,
     ) -> None:
         self.request = request
         self.decision = decision
-        self.plan = plan
-        self.calls = Calls(fleet, plan.limits)
-        self._deadline = began + plan.limits.deadline_s
-        self._chunks: AsyncGenerator[Chunk, None] = plan.strategy.run(request, decision, self.calls)
+        self.composition = composition
+        self.calls = calls
+        self._pipeline = pipeline
+        self._first_chunk_s: float | None = None
+        self._status = "cancelled"  # unless it comes to another end
+        self._chunks: AsyncGenerator[Chunk, None] = composition.strategy.run(
+            request, decision, calls
+        )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._chunks.aclose()
-        await self.calls.close()
+        try:
+            await self._chunks.aclose()
+            await self.calls.close()
+        finally:
+            outcome = Outcome(
+                status=self._status,
+                seconds=self.calls.elapsed_s,
+                first_chunk_s=self._first_chunk_s,
+                author=self.author if self._first_chunk_s is not None else None,
+                calls=tuple(self.calls.trace),
+            )
+            self._pipeline.ended(self.request, self.composition.name, outcome)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Chunk:
         try:
-            async with asyncio.timeout_at(self._deadline):
-                return await anext(self._chunks)
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"The {self.plan.limits.deadline_s:g} s allowed for {self.plan.name!r} are over.",
-                hint="Ask for fewer tokens, or raise deadline_s in the composition's limits.",
-            ) from None
-        except (MotetError, StopAsyncIteration):
+            chunk = await self.calls.within(anext(self._chunks))
+        except StopAsyncIteration:
+            self._status = "ok"
+            raise
+        except MotetError as error:
+            self._status = _status(error)
             raise
         except Exception as error:
-            # The edge between Motet and code it does not own: a strategy, an engine, a library.
-            log.exception("request %s failed in %s", self.request.id, self.plan.name)
-            raise MotetError(
-                "An internal error ended the answer; the log has its cause."
-            ) from error
+            fault = _internal(self.request, self.composition.name, error)
+            self._status = _status(fault)
+            raise fault from error
+        if self._first_chunk_s is None:
+            self._first_chunk_s = self.calls.elapsed_s
+        return chunk
 
     @property
     def author(self) -> str:
@@ -130,10 +227,42 @@ class Answer:
 
     def explain(self) -> dict[str, Any]:
         """Return who was asked, why, and what it took, as plain JSON values."""
-        return {
-            "composition": self.plan.name,
-            "decision": decision_json(self.plan.name, self.decision),
-            "experts": [asdict(call) for call in self.calls.trace],
-            "usage": asdict(self.calls.usage),
-            "cost_usd": self.calls.cost_usd,
-        }
+        return explanation(self.composition.name, self.decision, self.calls)
+
+
+_TIMES = ("started", "first_chunk", "finished")
+
+
+def explanation(
+    composition: str, decision: Decision, calls: Calls, *, timed: bool = True
+) -> dict[str, Any]:
+    """Return who was asked, why, and what it took, as plain JSON values.
+
+    Parameters
+    ----------
+    timed
+        Whether it says when; the times of a replay mean nothing.
+    """
+    trace = [asdict(call) for call in calls.trace]
+    if not timed:
+        trace = [{k: v for k, v in call.items() if k not in _TIMES} for call in trace]
+    return {
+        "composition": composition,
+        "decision": decision_json(composition, decision),
+        "experts": trace,
+        "usage": asdict(calls.usage),
+        "cost_usd": calls.cost_usd,
+    }
+
+
+def _status(error: BaseException) -> str:
+    """Return what an end by `error` is counted as."""
+    if isinstance(error, MotetError):
+        return error.code or str(error.status)
+    return "cancelled"
+
+
+def _internal(request: Request, composition: str, error: Exception) -> MotetError:
+    """Return what the client is told of a fault in code that Motet does not own, and log it all."""
+    log.error("request %s failed in %s", request.id, composition, exc_info=error)
+    return MotetError("An internal error ended the answer; the log has its cause.")

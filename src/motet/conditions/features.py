@@ -92,7 +92,7 @@ FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
     "stream": (lambda request: request.stream, "bool: the answer is streamed"),
     "model": (lambda request: request.model, "string: the name the client asked for"),
     "user": (lambda request: request.user or "", "string: the client's user field"),
-    "tenant": (lambda request: request.metadata.get("tenant", ""), "string: metadata.tenant"),
+    "tenant": (lambda request: request.caller.tenant, "string: whom the caller's key belongs to"),
     "metadata": (lambda request: dict(request.metadata), "map of string to string: metadata"),
 }
 """Variables of the rule language: name -> (how it is read, type and meaning)."""

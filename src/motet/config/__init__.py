@@ -4,7 +4,7 @@ from motet.config.load import Document, load, load_as, parse
 from motet.config.schema import (
     Batches,
     Component,
-    Composition,
+    CompositionEntry,
     Config,
     ExpertEntry,
     Limits,
@@ -12,11 +12,12 @@ from motet.config.schema import (
     Residency,
     Service,
 )
+from motet.config.setting import Setting, default_cache
 
 __all__ = [
     "Batches",
     "Component",
-    "Composition",
+    "CompositionEntry",
     "Config",
     "Document",
     "ExpertEntry",
@@ -24,6 +25,8 @@ __all__ = [
     "Options",
     "Residency",
     "Service",
+    "Setting",
+    "default_cache",
     "load",
     "load_as",
     "parse",

@@ -136,15 +136,16 @@ class Limits(Options):
 
     deadline_s: PositiveFloat = 120.0
     """Seconds from arrival to the last byte."""
-    expert_calls: PositiveInt = 8
-    """Expert calls a request may start, retries on other experts included."""
+    expert_calls: PositiveInt = 16
+    """Expert calls a request may start: those of its router, and retries on other experts, are
+    counted too."""
     total_tokens: PositiveInt | None = None
     """Tokens, read and generated, over all expert calls."""
     cost_usd: PositiveFloat | None = None
     """USD over all expert calls."""
 
 
-class Composition(Options):
+class CompositionEntry(Options):
     """A named pair of router and strategy; its name is a model name to clients."""
 
     router: Name
@@ -236,7 +237,7 @@ class Config(Options):
     residency: Residency | None = None
     """Loading experts on demand within a bound of memory; without it every expert is loaded at
     start."""
-    compositions: dict[Name, Composition] = {}
+    compositions: dict[Name, CompositionEntry] = {}
     """Compositions by name."""
     service: Service = Service()
     """The HTTP service."""

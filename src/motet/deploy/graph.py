@@ -15,7 +15,7 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.deployment import Application
 
-from motet.composer.assembly import Build
+from motet.composer.assembly import Build, assemble
 from motet.config import Document, ExpertEntry, Options, parse
 from motet.deploy.names import INGRESS, SWAPPER, pool_of
 from motet.deploy.pools.client import PoolExpert
@@ -178,7 +178,7 @@ def _ingress_app(args: GraphArgs) -> Any:
     from motet.api import create_app
 
     document = _document(args)
-    return create_app(Motet(document, build=builder(document)))
+    return create_app(Motet(assemble(document, builder(document))))
 
 
 def builder(document: Document) -> Build:

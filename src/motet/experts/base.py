@@ -26,11 +26,15 @@ class Expert(ABC):
         that Ray's vLLM adapter builds.
     capabilities
         What the engine can do unless the config says otherwise.
+    own_fields
+        Fields of a body, beyond those of a `Request`, that mean something to this engine alone: a
+        client may send them to the expert by name, and through no composition.
     """
 
     Config: ClassVar[type[Options]] = Options
     home: ClassVar[Literal["ingress", "pool", "vllm"]] = "ingress"
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.CHAT})
+    own_fields: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, entry: ExpertEntry, options: Any, setting: Setting) -> None:
         self.entry = entry

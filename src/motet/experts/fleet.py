@@ -8,15 +8,34 @@ from collections.abc import Iterable
 
 from motet.errors import MotetError
 from motet.experts.base import Expert
-from motet.types import READY, Fleet, Health, Member, State
+from motet.types import Fleet, Health, Member, State
 
 log = logging.getLogger(__name__)
 
 _RESTART_S = 10.0
 
 
+class ReadyFleet:
+    """Experts that are taken as ready: for decisions that can wait, or that nobody will run.
+
+    Attributes
+    ----------
+    view
+        What routers read.
+    """
+
+    def __init__(self, experts: Iterable[Expert]) -> None:
+        self.view = Fleet(Member(expert.card) for expert in experts)
+
+
 class LiveFleet:
     """Experts with their live health.
+
+    Parameters
+    ----------
+    before
+        The fleet in whose place this one comes. An expert that is the same object in both is
+        neither started again nor closed with the old fleet.
 
     Attributes
     ----------
@@ -24,80 +43,116 @@ class LiveFleet:
         What routers read: an immutable `Fleet`, replaced when a health changes.
     """
 
-    def __init__(self, experts: Iterable[Expert], *, health_interval_s: float = 1.0) -> None:
-        self._experts = {expert.card.id: expert for expert in experts}
-        self._health = dict.fromkeys(self._experts, Health(State.STARTING, "not started yet"))
-        self._interval_s = health_interval_s
+    def __init__(
+        self,
+        experts: Iterable[Expert],
+        *,
+        health_interval_s: float = 1.0,
+        before: LiveFleet | None = None,
+    ) -> None:
+        known = {} if before is None else before._watches
+        self._watches: dict[str, _Watch] = {}
+        for expert in experts:
+            name = expert.card.id
+            watch = known.get(name)
+            if watch is None or watch.expert is not expert:
+                watch = _Watch(expert, health_interval_s)
+            self._watches[name] = watch
         self._changed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
         self.view = self._look()
 
     def __getitem__(self, expert: str) -> Expert:
-        return self._experts[expert]
+        return self._watches[expert].expert
 
     def start(self) -> None:
         """Start every expert in the background; the service answers before they are ready."""
-        self._tasks = [
-            asyncio.create_task(self._watch(expert), name=f"watch {expert.card.id}")
-            for expert in self._experts.values()
-        ]
+        for watch in self._watches.values():
+            watch.join(self)
+        self.look()
 
     async def close(self) -> None:
-        """Stop watching, then close every expert."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(expert.close() for expert in self._experts.values()))
-
-    def all_ready(self) -> LiveFleet:
-        """Return the same experts, every one taken as ready: for decisions that can wait."""
-        fleet = LiveFleet(self._experts.values())
-        fleet.assume_ready()
-        return fleet
-
-    def assume_ready(self) -> None:
-        """Take every expert as ready without starting it: for decisions that nobody will run."""
-        self._health = dict.fromkeys(self._experts, READY)
-        self.view = self._look()
+        """Watch no more, and close the experts that no other fleet has."""
+        await asyncio.gather(*(watch.leave(self) for watch in self._watches.values()))
 
     async def ready(self, expert: str | None = None) -> None:
         """Wait until `expert`, or when None any expert, can take a request."""
-        wanted = list(self._health) if expert is None else [expert]
-        while not any(self._health[name].ready for name in wanted):
+        wanted = list(self._watches) if expert is None else [expert]
+        while not any(self._watches[name].health.ready for name in wanted):
             await self._changed.wait()
 
-    async def _watch(self, expert: Expert) -> None:
+    async def settled(self, expert: str | None = None) -> None:
+        """Wait until `expert`, or when None any expert, is ready, or none is on its way to be."""
+        wanted = list(self._watches) if expert is None else [expert]
+        while True:
+            health = [self._watches[name].health for name in wanted]
+            starting = any(each.state is State.STARTING for each in health)
+            if not starting or any(each.ready for each in health):
+                return
+            await self._changed.wait()
+
+    def look(self) -> None:
+        """Take note that a health has changed."""
+        self.view = self._look()
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _look(self) -> Fleet:
+        return Fleet(Member(watch.expert.card, watch.health) for watch in self._watches.values())
+
+
+class _Watch:
+    """One expert, started and looked after for as long as some fleet has it."""
+
+    def __init__(self, expert: Expert, interval_s: float) -> None:
+        self.expert = expert
+        self.health = Health(State.STARTING, "not started yet")
+        self._interval_s = interval_s
+        self._fleets: list[LiveFleet] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def join(self, fleet: LiveFleet) -> None:
+        """Tell `fleet` of changes, and start the expert if this is its first fleet."""
+        self._fleets.append(fleet)
+        if self._task is None:
+            self._task = asyncio.create_task(self._watch(), name=f"watch {self.expert.card.id}")
+
+    async def leave(self, fleet: LiveFleet) -> None:
+        """Tell `fleet` nothing more, and close the expert if it was its last fleet."""
+        if fleet in self._fleets:
+            self._fleets.remove(fleet)
+        if self._fleets:
+            return
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await self.expert.close()
+
+    async def _watch(self) -> None:
         started = False
         while True:
-            if started := started or await self._started(expert):
-                self._note(expert, await expert.health())
+            if started := started or await self._started():
+                self._note(await self.expert.health())
             await asyncio.sleep(self._interval_s if started else _RESTART_S)
 
-    async def _started(self, expert: Expert) -> bool:
-        self._note(expert, Health(State.STARTING, "starting"))
+    async def _started(self) -> bool:
+        self._note(Health(State.STARTING, "starting"))
         try:
-            await expert.start()
+            await self.expert.start()
         except MotetError as error:
-            self._note(expert, Health(State.DOWN, str(error)))
+            self._note(Health(State.DOWN, str(error)))
             return False
         except Exception as error:
             # An engine may fail in ways of its own; one bad expert must not stop the others.
-            log.exception("expert %s failed to start", expert.card.id)
-            self._note(expert, Health(State.DOWN, f"{type(error).__name__}: {error}"))
+            log.exception("expert %s failed to start", self.expert.card.id)
+            self._note(Health(State.DOWN, f"{type(error).__name__}: {error}"))
             return False
         return True
 
-    def _note(self, expert: Expert, health: Health) -> None:
-        name = expert.card.id
-        if health != self._health[name]:
-            if health.state != self._health[name].state:
-                log.info("expert %s is %s %s", name, health.state, health.reason)
-            self._health[name] = health
-            self.view = self._look()
-            changed, self._changed = self._changed, asyncio.Event()
-            changed.set()
-
-    def _look(self) -> Fleet:
-        return Fleet(
-            Member(expert.card, self._health[name]) for name, expert in self._experts.items()
-        )
+    def _note(self, health: Health) -> None:
+        if health != self.health:
+            if health.state != self.health.state:
+                log.info("expert %s is %s %s", self.expert.card.id, health.state, health.reason)
+            self.health = health
+            for fleet in self._fleets:
+                fleet.look()

@@ -39,12 +39,13 @@ class LatentOptions(GenerationOptions):
 class LatentExpert(TransformersExpert):
     """A primary writes while it attends to what its peers have read.
 
-    Who is fused comes with the request, in its field `fusion`; without it the fusion's own router
-    chooses by the prompt. A peer that fails while it reads is left out, and the answer is the one
-    that is computed without it.
+    Who is fused comes with the request: the strategy names them, or the client of this expert in
+    its field `fusion`. Without either the fusion's own router chooses by the prompt. A peer that
+    fails while it reads is left out, and the answer is the one that is computed without it.
     """
 
     Config = LatentOptions
+    own_fields = frozenset({FIELD})
     options: LatentOptions
 
     _fusion: FusionCard
@@ -159,6 +160,8 @@ class LatentExpert(TransformersExpert):
         """
         card = self._fusion
         named = request.extra.get(FIELD)
+        if request.fused:
+            named = {"primary": request.fused[0], "peers": request.fused[1:]}
         if named is None:
             best = logits_E.argsort(descending=True).tolist()
             primary = next(e for e in best if card.ids[e] in card.primaries)

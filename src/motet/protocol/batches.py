@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from motet.protocol.schema import checked, json_of
+from motet.protocol.body import checked, json_of
 
 _WINDOW = re.compile(r"([1-9]\d{0,4})([smh])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}

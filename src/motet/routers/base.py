@@ -1,57 +1,12 @@
-"""What every router is, and what it may ask for while it is built."""
+"""What every router is."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from motet.config import Options
-from motet.errors import ConfigError, did_you_mean
-from motet.types import Decision, Fleet, Request
-
-if TYPE_CHECKING:
-    from motet.encoders.live import Encoders
-
-Ask = Callable[[str, Request], Awaitable[str]]
-"""Asks an expert by its id and returns the whole text of its answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a router may refer to while it is built.
-
-    Attributes
-    ----------
-    experts
-        Ids of all configured experts.
-    router
-        Returns another configured router by name; raises `ConfigError` when there is none or
-        when the two need each other.
-    folder
-        Where relative paths in options start.
-    encoders
-        The encoders that routers share; None where nothing will be encoded.
-    ask
-        How a router asks an expert for a short text of its own; None where it cannot.
-    kind
-        The kind that the config names, for classes that serve several; None when it is not said.
-    """
-
-    experts: tuple[str, ...]
-    router: Callable[[str], Router]
-    folder: Path
-    encoders: Encoders | None = None
-    ask: Ask | None = None
-    kind: str | None = None
-
-    def check(self, names: Iterable[str], *at: str | int) -> None:
-        """Raise `ConfigError` at the option `at` for the first name that is no expert."""
-        for name in names:
-            if name not in self.experts:
-                raise ConfigError(f"no expert {name!r}. {did_you_mean(name, self.experts)}", at=at)
+from motet.config import Options, Setting
+from motet.types import Asks, Decision, Fleet, Request
 
 
 class Router(ABC):
@@ -63,15 +18,16 @@ class Router(ABC):
 
     Config: ClassVar[type[Options]] = Options
 
-    def __init__(self, name: str, options: Any, around: Surroundings) -> None:
+    def __init__(self, name: str, options: Any, setting: Setting) -> None:
         self.name = name
         self.options = options
 
     @abstractmethod
-    async def route(self, request: Request, fleet: Fleet) -> Decision | None:
+    async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Choose among `fleet`, whose members can all take `request` now; at least one is there.
 
-        Returns None when this router does not know, so that another may decide.
+        Returns None when this router does not know, so that another may decide. A router that asks
+        an expert asks through `calls`: then it is in the request's trace, usage, cost and budget.
         """
 
     async def start(self) -> None:

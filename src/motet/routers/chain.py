@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from motet.config import Options
+from motet.config import Options, Setting
 from motet.errors import MotetError
-from motet.routers.base import Router, Surroundings
-from motet.types import Choice, Decision, Fleet, Request
+from motet.routers.base import Router
+from motet.types import Asks, Choice, Decision, Fleet, Request
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +30,15 @@ class ChainRouter(Router):
 
     Config = ChainConfig
 
-    def __init__(self, name: str, options: ChainConfig, around: Surroundings) -> None:
-        super().__init__(name, options, around)
+    def __init__(self, name: str, options: ChainConfig, setting: Setting) -> None:
+        super().__init__(name, options, setting)
         if options.fallback is not None:
-            around.check([options.fallback], "fallback")
+            setting.check(options.fallback, "fallback")
         self._fallback = options.fallback
-        self._routers = [around.router(other) for other in options.of]
+        assert setting.router is not None  # whoever builds a router can build others
+        self._routers: list[Router] = [setting.router(other) for other in options.of]
 
-    async def route(self, request: Request, fleet: Fleet) -> Decision | None:
+    async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Return the first settled decision, else the narrowed field, else the fallback.
 
         A router that fails is passed over, logged and named in the reason.
@@ -51,10 +52,17 @@ class ChainRouter(Router):
         failures: dict[str, MotetError] = {}
         for router in self._routers:
             try:
-                decision = await router.route(request, fleet)
+                decision = await router.route(request, fleet, calls)
             except MotetError as error:
                 log.warning("router %s passes over %s: %s", self.name, router.name, error)
                 failures[router.name] = error
+                continue
+            except Exception as error:
+                # The edge to a router that is not ours, or to the library behind one.
+                log.exception("router %s passes over %s", self.name, router.name)
+                failures[router.name] = MotetError(
+                    f"an internal error ({type(error).__name__}); the log has its cause."
+                )
                 continue
             if decision is None:
                 continue

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from motet.config import Options
-from motet.routers.base import Router, Surroundings
-from motet.types import Choice, Decision, Fleet, Request
+from motet.config import Options, Setting
+from motet.routers.base import Router
+from motet.types import Asks, Choice, Decision, Fleet, Request
 
 
 class ConstantConfig(Options):
@@ -21,14 +21,14 @@ class ConstantRouter(Router):
 
     Config = ConstantConfig
 
-    def __init__(self, name: str, options: ConstantConfig, around: Surroundings) -> None:
-        super().__init__(name, options, around)
-        around.check([options.expert], "expert")
+    def __init__(self, name: str, options: ConstantConfig, setting: Setting) -> None:
+        super().__init__(name, options, setting)
+        setting.check(options.expert, "expert")
         for number, fallback in enumerate(options.fallbacks):
-            around.check([fallback], "fallbacks", number)
+            setting.check(fallback, "fallbacks", number)
         self._order = tuple(dict.fromkeys((options.expert, *options.fallbacks)))
 
-    async def route(self, request: Request, fleet: Fleet) -> Decision | None:
+    async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Return the configured order, less the experts that are absent."""
         present = tuple(expert for expert in self._order if expert in fleet)
         if not present:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
-from motet.config import Options
+from motet.config import Options, Setting
 from motet.encoders.encoder import DEFAULT_ENCODER
 from motet.encoders.text import TextConfig, text_form
-from motet.errors import ConfigError, MotetError
-from motet.routers.base import Router, Surroundings
-from motet.types import Capability, Choice, Decision, Fleet, Member, Request
+from motet.errors import MotetError
+from motet.routers.base import Router
+from motet.types import Asks, Capability, Choice, Decision, Fleet, Member, Request
 
 if TYPE_CHECKING:
-    from motet.encoders.live import Batcher
+    from motet.encoders.live import Batcher, Encoders
 
 _ASK_TASK = (
     "Write in one short sentence what kind of task the message below asks for and what "
@@ -59,13 +59,10 @@ class LLMRouter(Router):
     Config = LLMConfig
     options: LLMConfig
 
-    def __init__(self, name: str, options: LLMConfig, around: Surroundings) -> None:
-        super().__init__(name, options, around)
-        around.check([options.expert], "expert")
-        if around.ask is None:
-            raise ConfigError("this router asks an expert, and nothing here can.", at=("expert",))
-        self._ask = around.ask
-        self._encoders = around.encoders
+    def __init__(self, name: str, options: LLMConfig, setting: Setting) -> None:
+        super().__init__(name, options, setting)
+        setting.check(options.expert, "expert")
+        self._encoders: Encoders | None = setting.encoders
         self._batcher: Batcher | None = None
         self._starting = asyncio.Lock()
 
@@ -76,13 +73,13 @@ class LLMRouter(Router):
                 live = await asyncio.to_thread(self._encoders.live, self.options.encoder)
                 self._batcher = live.batcher
 
-    async def route(self, request: Request, fleet: Fleet) -> Decision | None:
+    async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Ask, and match the answer to the fleet; None when there is no usable answer."""
         text = text_form(request, self.options.text)
         field = "task" if self.options.by == "task" else "expert"
         try:
             async with asyncio.timeout(self.options.timeout_s):
-                answer = await self._ask(self.options.expert, self._question(text, fleet))
+                answer = await calls.ask(self.options.expert, self._question(text, fleet))
         except (TimeoutError, MotetError):
             return None
         said = _field(answer, field)
@@ -159,8 +156,8 @@ def _field(answer: str, name: str) -> str | None:
     """Return a string field of the JSON object in an answer; None when there is none."""
     start, end = answer.find("{"), answer.rfind("}")
     try:
-        found: Any = json.loads(answer[start : end + 1])
+        said: Any = json.loads(answer[start : end + 1])
     except ValueError:
         return None
-    value = found.get(name) if isinstance(found, dict) else None
+    value = said.get(name) if isinstance(said, dict) else None
     return value.strip() if isinstance(value, str) and value.strip() else None

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pydantic import Field, PositiveFloat, model_validator
 
 from motet.conditions.condition import Condition
-from motet.config import Options
+from motet.config import Options, Setting
 from motet.errors import ConfigError
-from motet.routers.base import Router, Surroundings
-from motet.types import Choice, Decision, Fleet, Request
+from motet.routers.base import Router
+from motet.types import Asks, Choice, Decision, Fleet, Request
 
 _ACTIONS = ("use", "allow", "deny", "weigh")
 
@@ -69,17 +69,18 @@ class SymbolicRouter(Router):
 
     Config = SymbolicConfig
 
-    def __init__(self, name: str, options: SymbolicConfig, around: Surroundings) -> None:
-        super().__init__(name, options, around)
+    def __init__(self, name: str, options: SymbolicConfig, setting: Setting) -> None:
+        super().__init__(name, options, setting)
         self._rules: list[tuple[Rule, Condition]] = []
         for number, rule in enumerate(options.rules):
-            around.check(getattr(rule, rule.action), "rules", number, rule.action)
+            for expert in getattr(rule, rule.action):
+                setting.check(expert, "rules", number, rule.action)
             try:
                 self._rules.append((rule, Condition(rule.when)))
             except ConfigError as error:
                 raise ConfigError(error.problems, at=("rules", number, "when")) from None
 
-    async def route(self, request: Request, fleet: Fleet) -> Decision | None:
+    async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Return what the first matching rule says; None when no rule matches."""
         for rule, condition in self._rules:
             if not condition.holds(request):

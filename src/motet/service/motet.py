@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from motet.composer.assembly import Assembly, Build
+from motet.composer.assembly import assemble
+from motet.composer.parts import Parts
 from motet.composer.pipeline import Answer, Pipeline
-from motet.config import Document, load
-from motet.errors import MotetError
+from motet.config import Config, Document, load
+from motet.errors import NoExpertAvailable
 from motet.experts.fleet import LiveFleet
+from motet.operations.base import Observer
+from motet.operations.observers import Observers
 from motet.residency.expert import swap
 from motet.residency.swapper import Swapper
-from motet.routers import Router
+from motet.service.running import Running
 from motet.types import Decision, Message, Request, Usage
+from motet.whole import collect
 
 log = logging.getLogger(__name__)
+
+_DRAIN_S = 600.0
+"""Seconds that answers on parts which were replaced have to end before their experts close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +56,20 @@ class Motet:
 
     >>> async with Motet.from_file("experts.yaml") as motet:          # doctest: +SKIP
     ...     print(await motet.chat("auto", "Name the capital of France in one sentence."))
+
+    Parameters
+    ----------
+    source
+        A checked document, or the parts that were made of one already.
+    observers
+        Told of every request; see `motet.operations.base.Observer`.
     """
 
-    def __init__(self, document: Document, build: Build | None = None) -> None:
-        self.document = document
-        self.config = document.config
-        assembly = Assembly(document, build)
-        self.swapper: Swapper | None = None
-        if self.config.residency is not None:
-            self.swapper = swap(assembly.experts, self.config.residency)
-        self.fleet = LiveFleet(
-            assembly.experts.values(), health_interval_s=self.config.service.health_interval_s
-        )
-        self.pipeline = Pipeline(self.fleet, assembly.plans)
-        self._routers = assembly.routers
-        self._encoders = assembly.encoders
-        self._starting: list[asyncio.Task[None]] = []
+    def __init__(self, source: Document | Parts, *, observers: Iterable[Observer] = ()) -> None:
+        self.observers = Observers(observers)
+        self._running = self._run(source)
+        self._ending: set[asyncio.Task[None]] = set()
+        self._is_open = False
 
     @classmethod
     def from_file(cls, path: str | Path) -> Self:
@@ -76,23 +82,72 @@ class Motet:
         """
         return cls(load(path))
 
+    def _run(self, source: Document | Parts, before: Running | None = None) -> Running:
+        parts = source if isinstance(source, Parts) else assemble(source)
+        return Running(_swapped(parts), self.observers, before)
+
+    @property
+    def parts(self) -> Parts:
+        """What answers new requests now."""
+        return self._running.parts
+
+    @property
+    def document(self) -> Document:
+        """The config that answers new requests now."""
+        return self.parts.document
+
+    @property
+    def config(self) -> Config:
+        """Its values."""
+        return self.document.config
+
+    @property
+    def fleet(self) -> LiveFleet:
+        """Its experts, with their health."""
+        return self._running.fleet
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The way of a request through it."""
+        return self._running.pipeline
+
+    @property
+    def swapper(self) -> Swapper | None:
+        """What loads experts on demand; None where all are loaded at start."""
+        return self.parts.swapper
+
     async def __aenter__(self) -> Self:
-        self.fleet.start()
-        # In the background, as experts start: compositions that need no model answer at once.
-        self._starting = [
-            asyncio.create_task(_start(router), name=f"start {router.name}")
-            for router in self._routers.values()
-        ]
+        self._running.start()
+        self._is_open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._starting:
+        self._is_open = False
+        for task in self._ending:
             task.cancel()
-        await asyncio.gather(*self._starting, return_exceptions=True)
-        self._encoders.close()
-        await self.fleet.close()
-        if self.swapper is not None:
-            await self.swapper.close()
+        await asyncio.gather(*self._ending, return_exceptions=True)
+        await self._running.close()
+        await asyncio.to_thread(self.observers.close)
+
+    def replace(self, source: Document | Parts) -> None:
+        """Put new parts in place of the old ones, at once and whole.
+
+        A request that has begun ends on the parts it began with; their experts close when the last
+        of these is over. Experts and routers that are the same objects in both go on untouched.
+
+        Raises
+        ------
+        ConfigError
+            The new document is wrong; the old parts go on.
+        """
+        old = self._running
+        new = self._run(source, old)
+        if self._is_open:
+            new.start()
+            task = asyncio.create_task(_end(old, new.parts), name="end of replaced parts")
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        self._running = new
 
     async def route(self, request: Request) -> Decision:
         """Decide without answering; see `Pipeline.decide`."""
@@ -103,7 +158,7 @@ class Motet:
         return await self.pipeline.answer(request)
 
     async def chat(self, model: str, messages: str | Sequence[Message], **options: Any) -> Reply:
-        """Answer once, waiting for an expert to be ready.
+        """Answer once, waiting within the composition's deadline for an expert to be ready.
 
         Parameters
         ----------
@@ -121,15 +176,50 @@ class Motet:
         """
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
-        await self.fleet.ready(model if model in self.fleet.view else None)
         request = Request(model=model, messages=tuple(messages), **options)
-        async with await self.answer(request) as answer:
-            text = "".join([chunk.text async for chunk in answer if chunk.index == 0])
-            return Reply(text, answer.author, answer.calls.usage, answer.explain())
+        if not self._is_open:
+            raise NoExpertAvailable(
+                "The service is not started, so no expert is.",
+                hint="Ask inside `async with Motet.from_file(...) as motet:`.",
+            )
+        running, began = self._running, time.monotonic()
+        await _somebody_ready(running, request)
+        waited_s = time.monotonic() - began
+        async with await running.pipeline.answer(request, waited_s=waited_s) as answer:
+            whole = await collect(answer)
+            return Reply(whole.text, answer.author, answer.calls.usage, answer.explain())
 
 
-async def _start(router: Router) -> None:
+async def _somebody_ready(running: Running, request: Request) -> None:
+    """Wait until an expert can be asked, or none is on its way, or the deadline is over.
+
+    The decision then says who is not ready, and why.
+    """
+    deadline_s = running.pipeline.find(request).limits.deadline_s
+    expert = request.model if request.model in running.fleet.view else None
     try:
-        await router.start()
-    except MotetError as error:
-        log.error("router %s cannot decide: %s", router.name, error)
+        async with asyncio.timeout(deadline_s):
+            await running.fleet.settled(expert)
+    except TimeoutError:
+        pass
+
+
+def _swapped(parts: Parts) -> Parts:
+    """Return the parts with experts that come and go, where the config bounds their memory."""
+    settings = parts.document.config.residency
+    if settings is None or parts.swapper is not None:
+        return parts
+    experts = dict(parts.experts)
+    swapper = swap(experts, settings)
+    return replace(parts, experts=experts, swapper=swapper)
+
+
+async def _end(old: Running, successor: Parts) -> None:
+    """Close parts that were replaced once nothing runs on them."""
+    try:
+        async with asyncio.timeout(_DRAIN_S):
+            await old.pipeline.idle()
+    except TimeoutError:
+        log.warning("replaced parts close under answers that have run for %g s", _DRAIN_S)
+    finally:
+        await old.close(successor)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import orjson
 
+from motet.config import Setting
 from motet.errors import SourceError
 from motet.progress import Progress, silent
-from motet.weights.sources import Setting, fetch
+from motet.weights.sources import fetch
 
 _HEADER = struct.Struct("<Q")
 _LONGEST_HEADER = 100 * 1024**2  # the format's own bound

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from motet.config.setting import Setting
 from motet.errors import SourceError, nearest
 from motet.progress import Progress, silent
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SCHEME = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """Where relative paths of a config start, and where weights are kept."""
-
-    folder: Path
-    cache: Path
-
-
-def default_cache() -> Path:
-    """Return where weights are kept: `$MOTET_CACHE`, or `~/.cache/motet`."""
-    return Path(os.environ.get("MOTET_CACHE") or "~/.cache/motet").expanduser()
 
 
 def fetch(model: str, setting: Setting, report: Progress = silent) -> str:

@@ -183,7 +183,7 @@ def test_stages():
         )
     )
     decision = Decision(choices=(Choice("red"), Choice("blue")), router="r", reason="")
-    stages = motet.pipeline.plans["council"].strategy.stages(decision)
+    stages = motet.pipeline.compositions["council"].strategy.stages(decision)
     assert stages == (("red", "blue"), ("red", "blue"), ("echo",))
 
 

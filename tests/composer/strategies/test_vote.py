@@ -100,7 +100,7 @@ def test_stages():
         )
     )
     decision = Decision(choices=(Choice("four"), Choice("five")), router="r", reason="")
-    assert motet.pipeline.plans["jury"].strategy.stages(decision) == (("four", "five"),)
+    assert motet.pipeline.compositions["jury"].strategy.stages(decision) == (("four", "five"),)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import parse
 from motet.errors import ConfigError
 from motet.planner.devices import parse_machine
@@ -37,7 +37,7 @@ def document(tmp_path):
 
 def test_an_adapter_runs_on_the_engine_of_its_base(document):
     trace = make_trace(NAMES, 300, rate=0.2)
-    scenario = scenario_of(document, Assembly(document).experts, trace, memory=4 << 20)
+    scenario = scenario_of(document, assemble(document).experts, trace, memory=4 << 20)
     assert scenario.trace.names == ("base", "base", "other")
     (home,) = scenario.homes
     assert [engine.expert for engine in home.experts] == ["base", "other"]
@@ -51,7 +51,7 @@ def test_an_adapter_runs_on_the_engine_of_its_base(document):
 def test_of_two_alike_one_has_room_and_they_take_turns(document):
     at = np.arange(6) * 1000.0
     trace = Trace(NAMES, at, np.array([0, 2, 1, 2, 0, 2]), np.ones(6))
-    experts = Assembly(document).experts
+    experts = assemble(document).experts
     small = scenario_of(document, experts, trace, memory=4 << 20)
     large = scenario_of(document, experts, trace, memory=64 << 20)
     loads = [compare(it, ["lru"])["lru"].outcome.loads for it in (small, large)]
@@ -61,7 +61,7 @@ def test_of_two_alike_one_has_room_and_they_take_turns(document):
 def test_a_machine_is_filled_as_the_planner_says(document):
     trace = make_trace(NAMES, 100, rate=0.2)
     machine = parse_machine("2GiB,2GiB")
-    scenario = scenario_of(document, Assembly(document).experts, trace, machine=machine)
+    scenario = scenario_of(document, assemble(document).experts, trace, machine=machine)
     homes = [{engine.expert for engine in home.experts} for home in scenario.homes]
     assert sorted(map(sorted, homes)) == [["base"], ["other"]]
     assert compare(scenario, ["worth"])["worth"].outcome.served.all()
@@ -70,4 +70,4 @@ def test_a_machine_is_filled_as_the_planner_says(document):
 def test_a_config_without_models_is_told(tmp_path):
     document = parse("version: 1\nexperts:\n  - {id: e, engine: fake}\n", name="x", folder=tmp_path)
     with pytest.raises(ConfigError, match="x: no expert of this config holds a model here"):
-        scenario_of(document, Assembly(document).experts, make_trace(["e"], 10, rate=1.0))
+        scenario_of(document, assemble(document).experts, make_trace(["e"], 10, rate=1.0))

@@ -4,13 +4,13 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from tests.asks import NOBODY, setting_of
 from tests.routers.learned import world
 
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import parse
 from motet.encoders.live import Batcher
 from motet.errors import ArtifactError, ConfigError
-from motet.routers.base import Surroundings
 from motet.routers.learned.router import LearnedConfig, LearnedRouter
 from motet.routers.llm import LLMConfig, LLMRouter
 from motet.service.motet import Motet
@@ -36,8 +36,8 @@ def ask(text):
     return Request(model="auto", messages=({"role": "user", "content": text},))
 
 
-def around(folder, experts=("solver", "coder", "jurist", "newcomer"), kind="ridge", **more):
-    return Surroundings(experts, None, folder, Encoders(), kind=kind, **more)
+def around(folder, experts=("solver", "coder", "jurist", "newcomer"), kind="ridge"):
+    return setting_of(*experts, folder=folder, encoders=Encoders(), kind=kind)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def router(folder, kind="ridge", **options):
 
 
 async def test_decides_and_explains(folder):
-    decision = await router(folder).route(ask("python loop class compile"), FLEET)
+    decision = await router(folder).route(ask("python loop class compile"), FLEET, NOBODY)
     assert decision.primary == "coder"
     assert set(decision.experts) == {"solver", "coder", "jurist"}
     assert decision.choices[0].quality > 0.7 and decision.choices[0].cost > 0
@@ -63,39 +63,41 @@ async def test_decides_and_explains(folder):
 
 
 async def test_neighbours_are_named(folder):
-    decision = await router(folder, "knn").route(ask("python loop class compile"), FLEET)
+    decision = await router(folder, "knn").route(ask("python loop class compile"), FLEET, NOBODY)
     assert "neighbours, the nearest at" in decision.reason
 
 
 async def test_chooses_among_the_fleet_alone(folder):
     few = FLEET.only({"solver": 1.0, "jurist": 1.0})
-    decision = await router(folder).route(ask("python loop class compile"), few)
+    decision = await router(folder).route(ask("python loop class compile"), few, NOBODY)
     assert "coder" not in decision.experts
 
 
 async def test_lambda_and_limits(folder):
     fleet = Fleet([*FLEET.values(), Member(ExpertCard(id="cheap", engine="fake"))])
     text = ask("python loop class compile")
-    assert (await router(folder).route(text, fleet)).primary == "coder"
-    assert (await router(folder, **{"lambda": 2.0}).route(text, fleet)).primary == "cheap"
-    limited = await router(folder, max_cost_usd=0.002).route(text, fleet)
+    assert (await router(folder).route(text, fleet, NOBODY)).primary == "coder"
+    assert (await router(folder, **{"lambda": 2.0}).route(text, fleet, NOBODY)).primary == "cheap"
+    limited = await router(folder, max_cost_usd=0.002).route(text, fleet, NOBODY)
     assert limited.experts == ("cheap",)
-    assert await router(folder, max_cost_usd=1e-9).route(text, fleet) is None
+    assert await router(folder, max_cost_usd=1e-9).route(text, fleet, NOBODY) is None
 
 
 async def test_what_it_does_not_know_goes_to_the_fallback(folder):
     text = ask("python loop class compile")
-    decision = await router(folder, max_cost_usd=1e-9, fallback="jurist").route(text, FLEET)
+    decision = await router(folder, max_cost_usd=1e-9, fallback="jurist").route(text, FLEET, NOBODY)
     assert decision.experts == ("jurist",) and decision.confidence == 0
-    decision = await router(folder, min_confidence=1.0, fallback="jurist").route(text, FLEET)
+    decision = await router(folder, min_confidence=1.0, fallback="jurist").route(
+        text, FLEET, NOBODY
+    )
     assert decision.primary == "jurist" and decision.experts[1] == "coder"
     assert "confidence" in decision.reason
-    assert await router(folder, min_confidence=1.0).route(text, FLEET) is None
+    assert await router(folder, min_confidence=1.0).route(text, FLEET, NOBODY) is None
 
 
 async def test_only_newcomers(folder):
     newcomer = Fleet([Member(ExpertCard(id="newcomer", engine="fake"))])
-    assert await router(folder).route(ask("python"), newcomer) is None
+    assert await router(folder).route(ask("python"), newcomer, NOBODY) is None
 
 
 async def test_a_foreign_encoder_is_refused_at_start(folder):
@@ -127,7 +129,7 @@ compositions: {auto: {router: learned}}
 )  # fmt: skip
 def test_bad_configs(folder, options, message):
     with pytest.raises(ConfigError) as caught:
-        Assembly(parse(CONFIG % options, folder=folder))
+        assemble(parse(CONFIG % options, folder=folder))
     assert message in str(caught.value)
 
 
@@ -135,7 +137,7 @@ def test_an_artifact_of_other_experts_is_refused(folder):
     text = CONFIG % "kind: words, artifact: words"
     text = text.replace("solver", "gemma").replace("coder", "llama")
     with pytest.raises(ConfigError, match="knows none of this config's experts"):
-        Assembly(parse(text, folder=folder))
+        assemble(parse(text, folder=folder))
 
 
 async def test_a_service_routes_by_an_artifact(folder):
@@ -164,21 +166,21 @@ class Oracle:
         self.answer = answer
         self.asked = []
 
-    async def __call__(self, expert, request):
+    async def ask(self, expert, request):
         self.asked.append((expert, request))
         if self.answer is None:
             await asyncio.sleep(30)
         return self.answer
 
 
-def llm(oracle, **options):
+def llm(**options):
     config = LLMConfig.model_validate({"expert": "solver", "timeout_s": 0.2, **options})
-    return LLMRouter("llm", config, around(None, tuple(FLEET), "llm", ask=oracle))
+    return LLMRouter("llm", config, around(None, tuple(FLEET), "llm"))
 
 
 async def test_an_expert_names_the_task():
     oracle = Oracle('Sure: {"task": "a python function with a loop"}')
-    decision = await llm(oracle).route(ask("fix my program"), FLEET)
+    decision = await llm().route(ask("fix my program"), FLEET, oracle)
     assert decision.primary == "coder"
     assert "a python function with a loop" in decision.reason
     ((expert, request),) = oracle.asked
@@ -190,7 +192,7 @@ async def test_an_expert_names_the_expert():
     able = ExpertCard(id="solver", engine="x", capabilities=frozenset({Capability.JSON_SCHEMA}))
     fleet = Fleet([Member(able), *FLEET.only({"coder": 1, "jurist": 1}).values()])
     oracle = Oracle('{"expert": "jurist"}')
-    decision = await llm(oracle, by="name").route(ask("sue them"), fleet)
+    decision = await llm(by="name").route(ask("sue them"), fleet, oracle)
     assert decision.experts == ("jurist", "solver", "coder")
     form = oracle.asked[0][1].response_format["json_schema"]["schema"]
     assert form["properties"]["expert"]["enum"] == ["solver", "coder", "jurist"]
@@ -198,4 +200,4 @@ async def test_an_expert_names_the_expert():
 
 @pytest.mark.parametrize("answer", [None, "no json", "{}", '{"expert": "nobody"}', '{"expert": 3}'])
 async def test_no_usable_answer_is_no_decision(answer):
-    assert await llm(Oracle(answer), by="name").route(ask("hi"), FLEET) is None
+    assert await llm(by="name").route(ask("hi"), FLEET, Oracle(answer)) is None

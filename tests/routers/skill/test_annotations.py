@@ -25,7 +25,7 @@ class Expert:
         self.left, self.answer = left, json.dumps({"skills": said})
         self.asked = []
 
-    async def __call__(self, expert, request):
+    async def ask(self, expert, request):
         if len(self.asked) >= self.left:
             raise ExpertUnavailable(expert, "is down.")
         self.asked.append(request)
@@ -33,9 +33,9 @@ class Expert:
 
 
 async def annotate(path, expert, texts):
-    annotator = ExpertAnnotator("coder", expert)
+    annotator = ExpertAnnotator("coder")
     with AnnotationLog(path, annotator.digest) as log:
-        return await annotate_all(texts, annotator, log, silent, concurrency=1)
+        return await annotate_all(texts, annotator, expert, log, silent, concurrency=1)
 
 
 TEXTS = ["one", "two", "one", "three"]
@@ -72,7 +72,7 @@ async def test_what_another_annotator_said_is_not_used(tmp_path):
 
 async def test_the_expert_is_bound_to_a_schema():
     expert = Expert()
-    await ExpertAnnotator("coder", expert).annotate("one")
+    await ExpertAnnotator("coder").annotate("one", expert)
     schema = expert.asked[0].response_format["json_schema"]["schema"]
     skills = schema["properties"]["skills"]
     assert (skills["minItems"], skills["maxItems"], skills["items"]["maxLength"]) == (2, 5, 20)
@@ -81,9 +81,9 @@ async def test_the_expert_is_bound_to_a_schema():
 
 async def test_memory_is_bounded():
     expert = Expert()
-    annotator = ExpertAnnotator("coder", expert, kept=2)
+    annotator = ExpertAnnotator("coder", kept=2)
     for text in ("one", "two", "three", "three", "one"):
-        await annotator.annotate(text)
+        await annotator.annotate(text, expert)
     assert len(expert.asked) == 4 * SAMPLES
 
 

@@ -4,10 +4,10 @@ import hashlib
 from types import SimpleNamespace
 
 import numpy as np
+from tests.asks import setting_of
 
 from motet.encoders.live import Batcher
 from motet.progress import silent
-from motet.routers.base import Surroundings
 from motet.routers.learned.store import EncoderRecord, TableRecord
 from motet.routers.skill import lexical
 from motet.routers.skill.profile import AnnotatorRecord, Profile
@@ -95,8 +95,8 @@ def ask(text):
     return Request(model="auto", messages=({"role": "user", "content": text},))
 
 
-def router(folder, made=None, encoder=None, known=(*EXPERTS, "newcomer"), oracle=None, **options):
+def router(folder, made=None, encoder=None, known=(*EXPERTS, "newcomer"), **options):
     (made or profile()).save(folder / "p.json")
     config = SkillConfig.model_validate({"profile": "p.json", **options})
-    around = Surroundings(known, None, folder, Encoders(encoder), oracle, "skill")
-    return SkillRouter("skills", config, around)
+    setting = setting_of(*known, folder=folder, encoders=Encoders(encoder), kind="skill")
+    return SkillRouter("skills", config, setting)

@@ -1,76 +1,16 @@
-"""`/v1/files` and `/v1/batches`, in OpenAI's format."""
+"""`/v1/batches`, in OpenAI's format."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
-from starlette.datastructures import UploadFile
-from starlette.responses import FileResponse
-from starlette.types import Message
+from fastapi import FastAPI, Query, Request
 
-from motet.api.guard import read_body
+from motet.api.guard import caller_of, read_body
+from motet.api.routes.forms import page, takes
 from motet.batch.service import BatchService
 from motet.config import Service
-from motet.errors import RequestError, RequestTimeout, RequestTooLarge, did_you_mean
 from motet.protocol.batches import BatchBody
-
-_OVERHEAD = 64 * 1024  # what a form's boundaries and other fields may add to the file
-_FORM = {
-    "type": "object",
-    "required": ["file", "purpose"],
-    "properties": {
-        "file": {"type": "string", "format": "binary", "description": "JSON lines."},
-        "purpose": {"type": "string", "enum": ["batch"]},
-    },
-}
-Limit = Annotated[int, Query(ge=1, le=10_000)]
-
-
-def add_files(app: FastAPI, batches: BatchService, service: Service) -> None:
-    """Add the endpoints of files."""
-
-    @app.post("/v1/files", openapi_extra=_body("multipart/form-data", _FORM))
-    async def upload(http: Request) -> dict[str, Any]:
-        """Keep a file of requests for a batch."""
-        async with _bounded(http, service).form(max_files=1, max_fields=16) as form:
-            file, purpose = form.get("file"), form.get("purpose")
-            if not isinstance(file, UploadFile):
-                raise RequestError("file: a file is required.", param="file")
-            if purpose != "batch":
-                raise RequestError(
-                    f"purpose: {purpose!r} is not supported.",
-                    hint=did_you_mean(purpose, ["batch"]),
-                    param="purpose",
-                )
-            files = await batches.files()
-            return await files.add(file.filename or "upload.jsonl", file.file)
-
-    @app.get("/v1/files")
-    async def listing(
-        after: str | None = None, limit: Limit = 10_000, purpose: str | None = None
-    ) -> dict[str, Any]:
-        """List files, newest first."""
-        return _page(*await (await batches.files()).listing(after, limit, purpose))
-
-    @app.get("/v1/files/{id}")
-    async def retrieve(id: str) -> dict[str, Any]:
-        """Describe one file."""
-        return await (await batches.files()).get(id)
-
-    @app.get("/v1/files/{id}/content")
-    async def content(id: str) -> Response:
-        """Return what is in a file."""
-        files = await batches.files()
-        found = await files.get(id)
-        return FileResponse(files.path(found["id"]), media_type="application/jsonl")
-
-    @app.delete("/v1/files/{id}")
-    async def delete(id: str) -> dict[str, Any]:
-        """Delete a file, unless a batch still reads it."""
-        await batches.remove_file(id)
-        return {"id": id, "object": "file", "deleted": True}
 
 
 def add_batches(app: FastAPI, batches: BatchService, service: Service) -> None:
@@ -78,18 +18,19 @@ def add_batches(app: FastAPI, batches: BatchService, service: Service) -> None:
 
     @app.post(
         "/v1/batches",
-        openapi_extra=_body("application/json", {"$ref": "#/components/schemas/BatchBody"}),
+        openapi_extra=takes("application/json", {"$ref": "#/components/schemas/BatchBody"}),
     )
     async def create(http: Request) -> dict[str, Any]:
         """Begin to answer a file of requests."""
-        return await batches.create(BatchBody.read(await read_body(http, service)))
+        body = BatchBody.read(await read_body(http, service))
+        return await batches.create(body, caller_of(http))
 
     @app.get("/v1/batches")
     async def listing(
         after: str | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
     ) -> dict[str, Any]:
         """List batches, newest first."""
-        return _page(*await (await batches.records()).listing(after, limit))
+        return page(*await (await batches.records()).listing(after, limit))
 
     @app.get("/v1/batches/{id}")
     async def retrieve(id: str) -> dict[str, Any]:
@@ -100,47 +41,3 @@ def add_batches(app: FastAPI, batches: BatchService, service: Service) -> None:
     async def cancel(id: str) -> dict[str, Any]:
         """Stop a batch; what it has answered can be read."""
         return await batches.cancel(id)
-
-
-def _bounded(http: Request, service: Service) -> Request:
-    """Return a request whose body ends in an error when it is too large or stays away."""
-    limit = int(service.batches.max_file_bytes)
-    size = 0
-    announced = http.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > limit + _OVERHEAD:
-        raise _too_large(limit, int(announced))
-
-    async def receive() -> Message:
-        nonlocal size
-        try:
-            async with asyncio.timeout(service.body_timeout_s):
-                message = await http.receive()
-        except TimeoutError:
-            raise RequestTimeout(
-                f"Nothing more of the file arrived within {service.body_timeout_s:g} s."
-            ) from None
-        size += len(message.get("body", b""))
-        if size > limit + _OVERHEAD:
-            raise _too_large(limit, None)
-        return message
-
-    return Request(http.scope, receive)
-
-
-def _too_large(limit: int, size: int | None) -> RequestTooLarge:
-    return RequestTooLarge(limit=limit, size=size, setting="service.batches.max_file_bytes")
-
-
-def _page(data: list[dict[str, Any]], more: bool) -> dict[str, Any]:
-    return {
-        "object": "list",
-        "data": data,
-        "first_id": data[0]["id"] if data else None,
-        "last_id": data[-1]["id"] if data else None,
-        "has_more": more,
-    }
-
-
-def _body(media: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the OpenAPI part of a route that reads its body itself."""
-    return {"requestBody": {"required": True, "content": {media: {"schema": schema}}}}

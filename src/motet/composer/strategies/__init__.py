@@ -1,1 +1,20 @@
-"""How the experts of a decision become one answer; one strategy a file."""
+"""How the experts of a decision become one answer. One strategy a file."""
+
+from motet.composer.strategies.base import Strategy
+from motet.registry import Registry
+
+_HERE = "motet.composer.strategies"
+
+STRATEGIES: Registry[Strategy] = Registry(
+    "strategy",
+    "motet.strategies",
+    {
+        "aggregate": f"{_HERE}.aggregate:AggregateStrategy",
+        "latent": f"{_HERE}.latent:LatentStrategy",
+        "persona": f"{_HERE}.persona:PersonaStrategy",
+        "single": f"{_HERE}.single:SingleStrategy",
+        "vote": f"{_HERE}.vote:VoteStrategy",
+    },
+)
+
+__all__ = ["STRATEGIES", "Strategy"]

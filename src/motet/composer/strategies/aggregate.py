@@ -16,10 +16,10 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from motet.composer.calls import Calls, Draft
-from motet.composer.strategies.base import Around, Strategy
+from motet.composer.relay import relay, verdict
+from motet.composer.strategies.base import Strategy
 from motet.composer.strategies.panel import drafts, panel_of, seats
-from motet.composer.strategies.single import SingleConfig, SingleStrategy, verdict
-from motet.config import Options
+from motet.config import Options, Setting
 from motet.errors import (
     ArtifactError,
     BudgetExceeded,
@@ -31,7 +31,7 @@ from motet.errors import (
     UnsupportedRequest,
 )
 from motet.routers.skill.profile import Profile
-from motet.types import Choice, Chunk, Decision, Message, Request
+from motet.types import Chunk, Decision, Message, Request
 
 log = logging.getLogger(__name__)
 
@@ -82,15 +82,12 @@ class AggregateStrategy(Strategy):
     Config = AggregateConfig
     options: AggregateConfig
 
-    def __init__(self, options: AggregateConfig, around: Around) -> None:
-        super().__init__(options, around)
-        around.check(options.aggregator, "aggregator")
+    def __init__(self, options: AggregateConfig, setting: Setting) -> None:
+        super().__init__(options, setting)
+        setting.check(options.aggregator, "aggregator")
         self._aggregator = options.aggregator
         if options.profile is not None:
-            self._aggregator = _measured(around.folder / options.profile, around.experts)
-        self._relay = SingleStrategy(
-            SingleConfig(attempts=2, first_chunk_s=options.first_chunk_s), around
-        )
+            self._aggregator = _measured(setting.folder / options.profile, setting.experts)
 
     def stages(self, decision: Decision) -> tuple[tuple[str, ...], ...]:
         """Return the panel once for each layer, then the aggregator."""
@@ -135,26 +132,27 @@ class AggregateStrategy(Strategy):
         # What the answer may be made of is the aggregator's business, not its material's.
         asked = replace(asked, tools=(), tool_choice=None)
         placed = seats(asked, self._panel(decision), self.options.temperature)
-        found: dict[int, Draft] = {}
+        came: dict[int, Draft] = {}
         failures: list[MotetError] = []
         # One share more than there are seats: the aggregator must have its part of the budget.
         async for number, draft in drafts(
             placed, calls, seconds=self.options.draft_s, share=len(placed) + 1
         ):
             if isinstance(draft, Draft):
-                found[number] = draft
+                came[number] = draft
             else:
                 failures.append(draft)
-        if not found:
+        if not came:
             raise verdict(failures)
-        return [found[number] for number in sorted(found)]
+        return [came[number] for number in sorted(came)]
 
     def _aggregate(
         self, request: Request, decision: Decision, calls: Calls, written: Sequence[Draft]
     ) -> AsyncGenerator[Chunk, None]:
+        asked = synthesis(request, [d.text for d in written])
         writers = dict.fromkeys([self._aggregator or decision.primary, written[0].expert])
-        led = replace(decision, choices=tuple(map(Choice, writers)))
-        return self._relay.run(synthesis(request, [d.text for d in written]), led, calls)
+        turns = [(expert, asked) for expert in writers]
+        return relay(turns, calls, first_chunk_s=self.options.first_chunk_s)
 
 
 def synthesis(request: Request, texts: Sequence[str]) -> Request:

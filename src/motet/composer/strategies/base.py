@@ -3,39 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncGenerator
 from typing import Any, ClassVar
 
 from motet.composer.calls import Calls
-from motet.config import ExpertEntry, Options
-from motet.errors import ConfigError, did_you_mean
+from motet.config import Options, Setting
 from motet.types import Chunk, Decision, Request
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What a strategy may refer to while it is built.
-
-    Attributes
-    ----------
-    experts
-        Ids of all configured experts.
-    folder
-        Where relative paths in options start.
-    entries
-        The experts' entries in the config, by id.
-    """
-
-    experts: tuple[str, ...]
-    folder: Path
-    entries: Mapping[str, ExpertEntry] = field(default_factory=dict)
-
-    def check(self, expert: str | None, *at: str) -> None:
-        """Raise `ConfigError` at the option `at` unless `expert` is None or exists."""
-        if expert is not None and expert not in self.experts:
-            raise ConfigError(f"no expert {expert!r}. {did_you_mean(expert, self.experts)}", at=at)
 
 
 class Strategy(ABC):
@@ -49,13 +22,13 @@ class Strategy(ABC):
 
     Config: ClassVar[type[Options]] = Options
 
-    def __init__(self, options: Any, around: Around) -> None:
+    def __init__(self, options: Any, setting: Setting) -> None:
         """Keep the options.
 
         Raises
         ------
         ConfigError
-            They do not fit what is around; `at` names the option.
+            They do not fit the config; `at` names the option.
         """
         self.options = options
 

@@ -10,20 +10,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 
 from motet.composer.calls import Calls
-from motet.composer.strategies.base import Around, Strategy
-from motet.composer.strategies.single import verdict
-from motet.config import Options
-from motet.errors import (
-    ArtifactError,
-    ConfigError,
-    ContextLengthExceeded,
-    ExpertError,
-    MotetError,
-    UnsupportedRequest,
-)
+from motet.composer.relay import relay
+from motet.composer.strategies.base import Strategy
+from motet.config import Options, Setting
+from motet.errors import ArtifactError, ConfigError, UnsupportedRequest
 from motet.fusion.card import read_card
 from motet.types import Chunk, Decision, Request
 
@@ -35,22 +28,25 @@ class LatentConfig(Options):
     """The expert of the engine `latent` that holds the members."""
     peers: PositiveInt | None = None
     """Most peers of an answer; as many as the fusion was trained with when absent."""
+    first_chunk_s: PositiveFloat = 60.0
+    """Seconds the fusion has to begin before the primary answers alone."""
 
 
 class LatentStrategy(Strategy):
     """Fuses the decision's experts: the first that can write is the primary, the next are peers.
 
     A decision that names no primary leaves the choice to the fusion's own router. Where the fusion
-    fails before its first chunk, the primary answers alone, as the expert it is.
+    fails before its first chunk, or does not begin in time, the primary answers alone, as the
+    expert it is.
     """
 
     Config = LatentConfig
     options: LatentConfig
 
-    def __init__(self, options: LatentConfig, around: Around) -> None:
-        super().__init__(options, around)
-        around.check(options.expert, "expert")
-        entry = around.entries[options.expert]
+    def __init__(self, options: LatentConfig, setting: Setting) -> None:
+        super().__init__(options, setting)
+        setting.check(options.expert, "expert")
+        entry = setting.entries[options.expert]
         if entry.engine != "latent":
             raise ConfigError(
                 f"{options.expert!r} runs on the engine {entry.engine!r}, which fuses nothing.",
@@ -58,7 +54,7 @@ class LatentStrategy(Strategy):
                 at=("expert",),
             )
         try:
-            self._card = read_card(around.folder / str(entry.options.get("artifact")))
+            self._card = read_card(setting.folder / str(entry.options.get("artifact")))
         except ArtifactError as error:
             raise ConfigError(str(error), at=("expert",)) from None
 
@@ -73,28 +69,15 @@ class LatentStrategy(Strategy):
         if request.tools:
             raise UnsupportedRequest("A fused answer is in words: ask without tools.")
         primary, peers = self.fused(decision)
-        asked = request
-        if primary is not None:
-            named = {"primary": primary, "peers": list(peers)}
-            asked = replace(request, extra={**request.extra, "fusion": named})
-        failures: list[MotetError] = []
-        for expert, question in ((self.options.expert, asked), (primary, request)):
-            if expert is None:
-                continue
-            async with aclosing(calls.stream(expert, question)) as answer:
-                try:
-                    first = await anext(answer)
-                except (ExpertError, ContextLengthExceeded) as failure:
-                    failures.append(failure)
-                    continue
-                if expert == self.options.expert and primary is not None:
-                    calls.trace[-1].fused = (primary, *peers)
-                calls.lead(expert)
-                yield first
-                async for chunk in answer:
-                    yield chunk
-                return
-        raise verdict(failures)
+        if primary is None:
+            turns = [(self.options.expert, request)]
+        else:
+            fused = replace(request, fused=(primary, *peers))
+            turns = [(self.options.expert, fused), (primary, request)]
+        answer = relay(turns, calls, first_chunk_s=self.options.first_chunk_s)
+        async with aclosing(answer):
+            async for chunk in answer:
+                yield chunk
 
     def fused(self, decision: Decision) -> tuple[str | None, tuple[str, ...]]:
         """Return the primary and the peers of a decision; None where it names no primary."""

@@ -7,15 +7,14 @@ Zheng et al. 2024 on role prompts). So a gate looks at what is asked first.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import replace
 
 from pydantic import model_validator
 
 from motet.composer.calls import Calls
-from motet.composer.strategies.base import Around
 from motet.composer.strategies.single import SingleConfig, SingleStrategy
 from motet.conditions.condition import Condition
+from motet.config import Setting
 from motet.errors import ConfigError
 from motet.types import Choice, Chunk, Decision, Request
 
@@ -43,23 +42,21 @@ class PersonaStrategy(SingleStrategy):
     Config = PersonaConfig
     options: PersonaConfig
 
-    def __init__(self, options: PersonaConfig, around: Around) -> None:
-        super().__init__(options, around)
-        around.check(options.expert, "expert")
+    def __init__(self, options: PersonaConfig, setting: Setting) -> None:
+        super().__init__(options, setting)
+        setting.check(options.expert, "expert")
         try:
             self._gate = Condition(options.when)
         except ConfigError as error:
             raise ConfigError(error.problems, at=("when",)) from None
 
-    async def run(
+    def run(
         self, request: Request, decision: Decision, calls: Calls
     ) -> AsyncGenerator[Chunk, None]:
         """Relay the first expert that begins to answer, in character or not."""
         if self._gate.holds(request):
             request, decision = self._in_character(request), self._led(decision)
-        async with aclosing(super().run(request, decision, calls)) as answer:
-            async for chunk in answer:
-                yield chunk
+        return super().run(request, decision, calls)
 
     def _in_character(self, request: Request) -> Request:
         instructed = any(m.get("role") in ("system", "developer") for m in request.messages)

@@ -12,10 +12,10 @@ from contextlib import aclosing
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from motet.composer.calls import Calls, Draft
+from motet.composer.relay import verdict
 from motet.composer.strategies.ballot import Form, normal
 from motet.composer.strategies.base import Strategy
 from motet.composer.strategies.panel import drafts, panel_of, seats
-from motet.composer.strategies.single import verdict
 from motet.config import Options
 from motet.errors import MotetError, UnsupportedRequest
 from motet.types import Chunk, Decision, Request
@@ -69,35 +69,37 @@ class VoteStrategy(Strategy):
         known = self.options.weighted and all(worth[expert] > 0 for expert in voters)
         weights = [worth[expert] if known else 1.0 for expert in voters]
         placed = seats(request, voters, self.options.temperature)
-        found: dict[int, Draft] = {}
+        drafted: dict[int, Draft] = {}
         failures: list[MotetError] = []
         async with aclosing(drafts(placed, calls, seconds=self.options.draft_s)) as coming:
             async for number, draft in coming:
                 if isinstance(draft, Draft):
-                    found[number] = draft
+                    drafted[number] = draft
                 else:
                     failures.append(draft)
                     weights[number] = 0.0
-                if (winner := _settled(found, weights, self.options.answer)) is not None:
+                if (winner := _settled(drafted, weights, self.options.answer)) is not None:
                     break
             else:
-                if not found:
+                if not drafted:
                     raise verdict(failures)
-                winner = _leader(found, weights, self.options.answer)[0]
-        calls.lead(found[winner].expert)
-        yield Chunk(0, found[winner].text, finish=found[winner].finish)
+                winner = _leader(drafted, weights, self.options.answer)[0]
+        calls.lead(drafted[winner].expert)
+        yield Chunk(0, drafted[winner].text, finish=drafted[winner].finish)
 
     def _voters(self, decision: Decision) -> list[str]:
         panel = panel_of(decision, self.options.experts)
         return [expert for expert in panel for _ in range(self.options.samples)]
 
 
-def _leader(found: dict[int, Draft], weights: list[float], form: Form) -> tuple[int, float, float]:
+def _leader(
+    drafted: dict[int, Draft], weights: list[float], form: Form
+) -> tuple[int, float, float]:
     """Return the seat whose answer leads, its answer's weight, and the next answer's weight."""
     first: dict[str, int] = {}
     sums: dict[str, float] = {}
-    for number in sorted(found):
-        answer = normal(found[number].text, form)
+    for number in sorted(drafted):
+        answer = normal(drafted[number].text, form)
         first.setdefault(answer, number)
         sums[answer] = sums.get(answer, 0.0) + weights[number]
     ranked = sorted(sums, key=lambda answer: (-sums[answer], first[answer]))
@@ -105,10 +107,10 @@ def _leader(found: dict[int, Draft], weights: list[float], form: Form) -> tuple[
     return first[ranked[0]], sums[ranked[0]], behind
 
 
-def _settled(found: dict[int, Draft], weights: list[float], form: Form) -> int | None:
+def _settled(drafted: dict[int, Draft], weights: list[float], form: Form) -> int | None:
     """Return the leader's seat when answers still to come cannot overtake it."""
-    if not found:
+    if not drafted:
         return None
-    seat, lead, behind = _leader(found, weights, form)
-    open_weight = sum(w for number, w in enumerate(weights) if number not in found)
+    seat, lead, behind = _leader(drafted, weights, form)
+    open_weight = sum(w for number, w in enumerate(weights) if number not in drafted)
     return seat if lead > behind + open_weight else None

@@ -10,18 +10,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
-import orjson
-
-from motet.batch.answers import Answer
+from motet import codec
+from motet.batch.answers import Said
 from motet.batch.scheduler import Engine
 from motet.composer.calls import Asked
 from motet.config import Document
 from motet.deploy import cluster
 from motet.deploy.batch.pools import PoolLoader
-from motet.errors import ExpertError, MotetError
+from motet.errors import ExpertError
 from motet.experts import ENGINES, Expert
 from motet.types import Chunk, ExpertCard, Request
 
@@ -81,24 +79,21 @@ class Group(Asked):
         self._document = document
         self._replicas = expert.entry.resources.replicas.max
         self._gpus = expert.entry.resources.gpus
-        self._waiting: list[tuple[Request, asyncio.Future[Answer]]] = []
+        self._waiting: list[tuple[Request, asyncio.Future[Said]]] = []
         self._closing: asyncio.TimerHandle | None = None
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer `request` with its group; see `Expert.stream`."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        future: asyncio.Future[Said] = loop.create_future()
         self._waiting.append((request, future))
         if self._closing is not None:
             self._closing.cancel()
         self._closing = loop.call_later(_QUIET_S, self._begin)
-        answer = await future
-        for chunk in answer.chunks:
+        said = await future
+        async for chunk in said.play():
             yield chunk
-        if answer.error is not None:
-            raise answer.error
-        yield Chunk(usage=answer.usage)
 
     def _begin(self) -> None:
         group, self._waiting = self._waiting, []
@@ -106,12 +101,12 @@ class Group(Asked):
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
 
-    async def _answer(self, group: list[tuple[Request, asyncio.Future[Answer]]]) -> None:
+    async def _answer(self, group: list[tuple[Request, asyncio.Future[Said]]]) -> None:
         """Run the dataset in a thread, and hand out its rows as they come."""
         loop = asyncio.get_running_loop()
         futures = [future for _, future in group]
 
-        def settle(number: int, answer: Answer) -> None:
+        def settle(number: int, answer: Said) -> None:
             if not futures[number].done():
                 futures[number].set_result(answer)
 
@@ -127,15 +122,15 @@ class Group(Asked):
             fault = f"its Ray Data job failed: {said[-1]}"
         await asyncio.sleep(0)  # rows that the thread has just handed over come first
         for number in range(len(group)):
-            settle(number, Answer(error=ExpertError(self.card.id, fault)))
+            settle(number, Said(error=ExpertError(self.card.id, fault)))
 
-    def _rows(self, requests: list[Request]) -> Iterator[tuple[int, Answer]]:
+    def _rows(self, requests: list[Request]) -> Iterator[tuple[int, Said]]:
         import ray.data
 
         from motet.deploy.graph import pool_arguments
 
         ray.data.DataContext.get_current().enable_progress_bars = False
-        rows = [{"number": n, "request": dump(request)} for n, request in enumerate(requests)]
+        rows = [{"number": n, "request": codec.dump(request)} for n, request in enumerate(requests)]
         blocks = max(1, -(-len(rows) // _ROWS))
         answered = ray.data.from_items(rows, override_num_blocks=blocks).map_batches(
             Answerer,
@@ -146,7 +141,7 @@ class Group(Asked):
             num_gpus=self._gpus or None,
         )
         for row in answered.iter_rows():
-            yield int(row["number"]), Answer.load(row["answer"])
+            yield int(row["number"]), Said.load(row["answer"])
 
 
 class Answerer:
@@ -169,33 +164,17 @@ class Answerer:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Answer a batch of rows."""
-        answers = self._on_loop(self._all([load(content) for content in batch["request"]]))
+        answers = self._on_loop(
+            self._all([codec.load(Request, content) for content in batch["request"]])
+        )
         return {"number": batch["number"], "answer": answers}
 
     async def _all(self, requests: list[Request]) -> list[bytes]:
         return await asyncio.gather(*(self._one(request) for request in requests))
 
     async def _one(self, request: Request) -> bytes:
-        chunks, error = [], None
-        try:
-            async for chunk in self._expert.stream(request):
-                chunks.append(chunk)
-        except MotetError as failure:
-            error = failure
-        return Answer.of(chunks, error).dump()
+        said = await Said.of(request.model, self._expert.stream(request))
+        return said.dump()
 
     def _on_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-
-def dump(request: Request) -> bytes:
-    """Return a request as JSON."""
-    return orjson.dumps(asdict(request))
-
-
-def load(content: bytes) -> Request:
-    """Return the request that `dump` wrote."""
-    values = orjson.loads(content)
-    for name in ("messages", "stop", "tools"):
-        values[name] = tuple(values[name])
-    return Request(**values)

@@ -20,13 +20,13 @@ from prometheus_client import CollectorRegistry
 from ray import serve
 from ray.serve.deployment import Application
 
-from motet.api.metrics import SwapMetrics
 from motet.config import Document
 from motet.deploy.names import SWAPPER, pool_of
 from motet.deploy.pools.client import running_pools
 from motet.deploy.residency.engines import Pool, PoolEngines
 from motet.errors import ExpertUnavailable, MotetError
 from motet.experts import ENGINES
+from motet.operations.metrics import SwapMetrics
 from motet.residency.actions import Rules
 from motet.residency.expert import slots_of
 from motet.residency.swapper import Swapper

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from motet.config import Document
 from motet.errors import MotetError, TableError, first_of
 from motet.experts import Expert
+from motet.experts.asking import whole_answer
 from motet.files import replacing
 from motet.grading import GRADERS
 from motet.lab.tabulation.answers import Answer, AnswerLog
@@ -286,12 +287,8 @@ async def ask(expert: Expert, messages: Sequence[Message], max_tokens: int) -> t
     request = Request(
         model=expert.card.id, messages=tuple(messages), max_tokens=max_tokens, temperature=0.0
     )
-    text, usage = "", Usage()
-    async with aclosing(expert.stream(request)) as chunks:
-        async for chunk in chunks:
-            text += chunk.text
-            usage = chunk.usage or usage
-    return text, usage
+    answer = await whole_answer(expert, request)
+    return answer.text, answer.usage
 
 
 async def _judged(judge: Expert, question: str) -> str:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from motet.config import Options
+from motet.config import Options, Setting
 from motet.encoders.encoder import Backend
 from motet.encoders.text import TextConfig, text_form
 from motet.errors import ArtifactError, ConfigError, did_you_mean
-from motet.routers.base import Router, Surroundings
+from motet.routers.base import Router
 from motet.routers.learned.store import Manifest, read_manifest
 from motet.routers.loading import Loading, fall_back
-from motet.types import Choice, Decision, Fleet, Request
+from motet.types import Asks, Choice, Decision, Fleet, Request
 
 if TYPE_CHECKING:
-    from motet.encoders.live import Batcher
+    from motet.encoders.live import Batcher, Encoders
     from motet.routers.learned.artifact import Artifact
     from motet.routers.learned.base import Queries
     from motet.routers.learned.decide import Ranking, Terms
@@ -63,25 +63,25 @@ class LearnedRouter(Router):
     Config: ClassVar[type[Options]] = LearnedConfig
     options: LearnedConfig
 
-    def __init__(self, name: str, options: LearnedConfig, around: Surroundings) -> None:
-        super().__init__(name, options, around)
+    def __init__(self, name: str, options: LearnedConfig, setting: Setting) -> None:
+        super().__init__(name, options, setting)
         if options.fallback is not None:
-            around.check([options.fallback], "fallback")
-        self._around = around
-        self._folder = Path(around.folder, options.artifact).expanduser()
+            setting.check(options.fallback, "fallback")
+        self._setting = setting
+        self._folder = Path(setting.folder, options.artifact).expanduser()
         try:
             manifest = read_manifest(self._folder)
         except ArtifactError as error:
             raise ConfigError(str(error), at=("artifact",)) from error
-        self._check(manifest, around.kind)
-        self._unknown = tuple(e for e in around.experts if e not in manifest.names)
-        absent = [e for e in manifest.names if e not in around.experts]
+        self._check(manifest, setting.kind)
+        self._unknown = tuple(e for e in setting.experts if e not in manifest.names)
+        absent = [e for e in manifest.names if e not in setting.experts]
         if absent:
             log.info("router %s: %s are not in the config", name, ", ".join(absent))
         self._loading = Loading(lambda: asyncio.to_thread(self._load))
 
     def _check(self, manifest: Manifest, kind: str | None) -> None:
-        known = self._around.experts
+        known = self._setting.experts
         if kind is not None and manifest.kind != kind:
             raise ConfigError(
                 f"the artifact is of kind {manifest.kind!r}, and the config says {kind!r}.",
@@ -113,12 +113,13 @@ class LearnedRouter(Router):
         record = artifact.manifest.encoder
         if record is None:
             return artifact, None
-        assert self._around.encoders is not None
-        live = self._around.encoders.live(self.options.encoder or record.name, self.options.backend)
+        encoders: Encoders | None = self._setting.encoders
+        assert encoders is not None
+        live = encoders.live(self.options.encoder or record.name, self.options.backend)
         artifact.check_encoder(live.encoder)
         return artifact, live.batcher
 
-    async def route(self, request: Request, fleet: Fleet) -> Decision | None:
+    async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Return the fleet's experts by utility; None when none of them may be chosen."""
         from motet.routers.learned.base import Queries
 

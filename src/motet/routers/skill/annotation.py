@@ -11,16 +11,13 @@ import asyncio
 import hashlib
 import json
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from motet.routers.skill import lexical
 from motet.routers.skill.keywords import FEWEST, MOST, MOST_CHARS, usable
-from motet.types import Request
-
-Ask = Callable[[str, Request], Awaitable[str]]
-"""Asks an expert by its id and returns the whole text of its answer."""
+from motet.types import Asks, Request
 
 SAMPLES = 5
 TEMPERATURE = 0.7
@@ -77,18 +74,15 @@ class ExpertAnnotator:
     ----------
     expert
         Its id.
-    ask
-        How it is asked.
     able
         Whether it can be bound to a JSON schema.
     kept
         Annotations that are remembered; the least recently used leave first.
     """
 
-    def __init__(self, expert: str, ask: Ask, *, able: bool = True, kept: int = 4096) -> None:
+    def __init__(self, expert: str, *, able: bool = True, kept: int = 4096) -> None:
         self.expert = expert
         self.able = able
-        self._ask = ask
         self._kept = kept
         self._memory: OrderedDict[str, Annotation] = OrderedDict()
 
@@ -98,7 +92,7 @@ class ExpertAnnotator:
         asked = (self.expert, _PROMPT, _SCHEMA, SAMPLES, TEMPERATURE, _AGREE, _MOST_TEXT)
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
-    async def annotate(self, text: str) -> Annotation:
+    async def annotate(self, text: str, calls: Asks) -> Annotation:
         """Return the keywords that more than one sample names.
 
         Raises
@@ -110,15 +104,15 @@ class ExpertAnnotator:
             self._memory.move_to_end(text)
             return known
         async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(self._sample(text, number)) for number in range(SAMPLES)]
-        found = self._agreed(text, [task.result() for task in asked])
-        self._memory[text] = found
+            samples = [
+                group.create_task(calls.ask(self.expert, self._question(text, number)))
+                for number in range(SAMPLES)
+            ]
+        said = [keywords_of(sample.result()) for sample in samples]
+        annotation = self._memory[text] = self._agreed(text, said)
         while len(self._memory) > self._kept:
             self._memory.popitem(last=False)
-        return found
-
-    async def _sample(self, text: str, number: int) -> tuple[str, ...]:
-        return keywords_of(await self._ask(self.expert, self._question(text, number)))
+        return annotation
 
     def _agreed(self, text: str, samples: Iterable[tuple[str, ...]]) -> Annotation:
         named = Counter(keyword for sample in samples for keyword in sample)
@@ -145,10 +139,10 @@ def keywords_of(answer: str) -> tuple[str, ...]:
     """Return the usable keywords in an expert's answer; none when it holds no such JSON."""
     start, end = answer.find("{"), answer.rfind("}")
     try:
-        found: Any = json.loads(answer[start : end + 1])
+        said: Any = json.loads(answer[start : end + 1])
     except (ValueError, RecursionError):
         return ()
-    skills = found.get("skills") if isinstance(found, dict) else None
+    skills = said.get("skills") if isinstance(said, dict) else None
     if not isinstance(skills, list):
         return ()
     return usable(skill for skill in skills if isinstance(skill, str))

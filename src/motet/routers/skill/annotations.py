@@ -11,11 +11,12 @@ from typing import Self
 
 from motet.errors import ArtifactError, MotetError, first_of
 from motet.experts import Expert
+from motet.experts.asking import Lone
 from motet.progress import Progress, silent
 from motet.routers.skill import lexical
 from motet.routers.skill.annotation import Annotation, ExpertAnnotator, by_lexicon
 from motet.routers.skill.profile import AnnotatorRecord
-from motet.types import Request
+from motet.types import Asks
 
 
 class AnnotationLog:
@@ -109,18 +110,15 @@ async def annotate_by_expert(
     MotetError
         The expert cannot be asked.
     """
-
-    async def ask(_: str, request: Request) -> str:
-        chunks = [chunk async for chunk in expert.stream(request)]
-        return "".join(chunk.text for chunk in chunks if chunk.index == 0)
-
     name = expert.entry.id
-    annotator = ExpertAnnotator(name, ask, able=able)
+    annotator = ExpertAnnotator(name, able=able)
     record = AnnotatorRecord(kind="expert", expert=name, digest=annotator.digest)
     await expert.start()
     try:
         with AnnotationLog(kept, annotator.digest) as log:
-            return record, await annotate_all(texts, annotator, log, progress, concurrency)
+            calls = Lone(expert)
+            annotations = await annotate_all(texts, annotator, calls, log, progress, concurrency)
+            return record, annotations
     finally:
         await expert.close()
 
@@ -128,6 +126,7 @@ async def annotate_by_expert(
 async def annotate_all(
     texts: Sequence[str],
     annotator: ExpertAnnotator,
+    calls: Asks,
     log: AnnotationLog,
     report: Progress,
     concurrency: int = 4,
@@ -147,7 +146,7 @@ async def annotate_all(
     async def work() -> None:
         nonlocal done
         for text in left:
-            log.add(text, await annotator.annotate(text))
+            log.add(text, await annotator.annotate(text, calls))
             done += 1
             report("annotating", done, total)
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from motet.config import Options
+from motet.config import Options, Setting
 from motet.encoders.encoder import Backend
 from motet.encoders.text import TextConfig, text_form
 from motet.errors import ArtifactError, ConfigError, MotetError, did_you_mean
-from motet.routers.base import Router, Surroundings
+from motet.routers.base import Router
 from motet.routers.loading import Loading, fall_back
 from motet.routers.skill import lexical
 from motet.routers.skill.annotation import Annotation, ExpertAnnotator, by_lexicon
@@ -30,10 +30,10 @@ from motet.routers.skill.recruit import (
     standings,
     trimmed,
 )
-from motet.types import Capability, Choice, Decision, Fleet, Request
+from motet.types import Asks, Capability, Choice, Decision, Fleet, Request
 
 if TYPE_CHECKING:
-    from motet.encoders.live import Live
+    from motet.encoders.live import Encoders, Live
 
 log = logging.getLogger(__name__)
 
@@ -82,24 +82,24 @@ class SkillRouter(Router):
     Config: ClassVar[type[Options]] = SkillConfig
     options: SkillConfig
 
-    def __init__(self, name: str, options: SkillConfig, around: Surroundings) -> None:
-        super().__init__(name, options, around)
+    def __init__(self, name: str, options: SkillConfig, setting: Setting) -> None:
+        super().__init__(name, options, setting)
         if options.fallback is not None:
-            around.check([options.fallback], "fallback")
-        self._around = around
+            setting.check(options.fallback, "fallback")
+        self._setting = setting
         try:
-            self.profile = Profile.load(Path(around.folder, options.profile).expanduser())
+            self.profile = Profile.load(Path(setting.folder, options.profile).expanduser())
         except ArtifactError as error:
             raise ConfigError(str(error), at=("profile",)) from error
         self._check_experts()
         self._annotator = self._make_annotator()
-        self._unknown = tuple(e for e in around.experts if e not in self.profile.experts)
+        self._unknown = tuple(e for e in setting.experts if e not in self.profile.experts)
         self._trimmed = trimmed(self.profile, options.trim)
         self._overall = self.profile.global_scores("published")
         self._loading = Loading(self._start_matcher)
 
     def _check_experts(self) -> None:
-        known, profiled = self._around.experts, self.profile.experts
+        known, profiled = self._setting.experts, self.profile.experts
         if not set(profiled) & set(known):
             raise ConfigError(
                 f"the profile knows none of this config's experts ({', '.join(known)}), only "
@@ -123,14 +123,12 @@ class SkillRouter(Router):
                     at=("profile",),
                 )
             return None
-        if wanted not in self._around.experts:
-            known = (LEXICAL, *self._around.experts)
+        if wanted not in self._setting.experts:
+            known = (LEXICAL, *self._setting.experts)
             raise ConfigError(
                 f"no expert {wanted!r} to annotate. {did_you_mean(wanted, known)}", at=(where,)
             )
-        if self._around.ask is None:
-            raise ConfigError("this router asks an expert, and nothing here can.", at=(where,))
-        made = ExpertAnnotator(wanted, self._around.ask)
+        made = ExpertAnnotator(wanted)
         if record.expert == wanted and record.digest != made.digest:
             raise ConfigError(
                 f"the profile is stale: {wanted!r} is asked for skills in other words now. Build "
@@ -161,9 +159,10 @@ class SkillRouter(Router):
 
     def _load(self) -> Live | None:
         record = self.profile.encoder
-        if record is None or self._around.encoders is None:
+        encoders: Encoders | None = self._setting.encoders
+        if record is None or encoders is None:
             return None
-        live = self._around.encoders.live(self.options.encoder or record.name, self.options.backend)
+        live = encoders.live(self.options.encoder or record.name, self.options.backend)
         if live.encoder.digest != record.digest:
             raise ArtifactError(
                 f"Profile {self.options.profile} was built with encoder {record.name!r} "
@@ -173,11 +172,11 @@ class SkillRouter(Router):
             )
         return live
 
-    async def route(self, request: Request, fleet: Fleet) -> Decision | None:
+    async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Return the recruited experts, then others who may do; None when no skill is known."""
         matcher = await self._loading.get()
         text = text_form(request, self.options.text)
-        annotation = await self._annotate(text, fleet)
+        annotation = await self._annotate(text, fleet, calls)
         matches = await matcher.match(annotation.keywords)
         present = [expert for expert in self.profile.experts if expert in fleet]
         if not matches or not present:
@@ -188,7 +187,7 @@ class SkillRouter(Router):
         ranked = standings(self.profile, words, present, self.options.counts, self._overall)
         return self._decide(ranked, matches, annotation, text, fleet)
 
-    async def _annotate(self, text: str, fleet: Fleet) -> Annotation:
+    async def _annotate(self, text: str, fleet: Fleet, calls: Asks) -> Annotation:
         annotator = self._annotator
         if annotator is None:
             return by_lexicon(text)
@@ -196,7 +195,7 @@ class SkillRouter(Router):
         annotator.able = member is None or Capability.JSON_SCHEMA in member.card.capabilities
         try:
             async with asyncio.timeout(self.options.timeout_s):
-                return await annotator.annotate(text)
+                return await annotator.annotate(text, calls)
         except* (TimeoutError, MotetError) as failures:
             why = type(failures.exceptions[0]).__name__
         return by_lexicon(

@@ -17,14 +17,14 @@ from prometheus_client import (
     multiprocess,
 )
 
-from motet.composer.calls import Calls
-from motet.types import Fleet
+from motet.operations.base import Observer
+from motet.types import Call, Fleet, Outcome, Request
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
-class Metrics:
-    """What an operator watches."""
+class Metrics(Observer):
+    """What an operator watches of every request."""
 
     def __init__(self) -> None:
         # Sharing between processes works through files; a registry of its own keeps the values of
@@ -72,17 +72,24 @@ class Metrics:
             registry=registry,
         )
 
-    def finished(self, composition: str, status: str, calls: Calls | None) -> None:
-        """Count one request and its expert calls."""
-        self.requests.labels(composition, status).inc()
-        if calls is None:
-            return
-        self.seconds.labels(composition).observe(calls.elapsed_s)
-        for call in calls.trace:
-            self.calls.labels(call.expert, "error" if call.error else "ok").inc()
-            self.tokens.labels(call.expert, "prompt").inc(call.usage.prompt_tokens)
-            self.tokens.labels(call.expert, "completion").inc(call.usage.completion_tokens)
-            self.cost.labels(call.expert).inc(call.cost_usd)
+    def began(self, request: Request, composition: str) -> None:
+        """Count a request under way."""
+        self.in_progress.inc()
+
+    def called(self, request: Request, composition: str, call: Call) -> None:
+        """Count one expert call."""
+        self.calls.labels(call.expert, "error" if call.error else "ok").inc()
+        self.tokens.labels(call.expert, "prompt").inc(call.usage.prompt_tokens)
+        self.tokens.labels(call.expert, "completion").inc(call.usage.completion_tokens)
+        self.cost.labels(call.expert).inc(call.cost_usd)
+
+    def finished(self, request: Request, composition: str, outcome: Outcome) -> None:
+        """Count one request."""
+        self.in_progress.dec()
+        self.requests.labels(composition, outcome.status).inc()
+        self.seconds.labels(composition).observe(outcome.seconds)
+        if outcome.first_chunk_s is not None:
+            self.first_chunk_seconds.labels(composition).observe(outcome.first_chunk_s)
 
     def render(self, fleet: Fleet) -> bytes:
         """Return the text that Prometheus scrapes."""

@@ -1,21 +1,17 @@
-"""Request bodies as clients send them; message, tool and format types are OpenAI's library's."""
+"""What the bodies of all endpoints share, and how a fault in one is told."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import orjson
-from openai.types.chat import (
-    ChatCompletionMessageParam,
-    ChatCompletionToolChoiceOptionParam,
-    ChatCompletionToolUnionParam,
-)
-from openai.types.chat.completion_create_params import ResponseFormat
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, SchemaValidator
 
 from motet.errors import RequestError
+from motet.protocol.frames import Framer
 from motet.types import Request
 
 T = TypeVar("T")
@@ -63,8 +59,11 @@ class MotetOptions(BaseModel):
     """Add the decision, every expert call, usage and cost to the answer."""
 
 
-class Body(BaseModel):
-    """Fields that chat and completions share; unnamed ones go to the expert untouched."""
+class Body(BaseModel, ABC):
+    """What a client sends: a request, and how its answer is to be framed.
+
+    These fields are shared by chat and completions; unnamed ones go to the expert untouched.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -80,7 +79,39 @@ class Body(BaseModel):
     user: str | None = None
     motet: MotetOptions = MotetOptions()
 
+    prefix: ClassVar[str]
+    """How the ids of its answers begin."""
     _validator: ClassVar[SchemaValidator]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Have an endpoint's body read at once and whole; see `_eager`."""
+        # Not prebuilt: pydantic would put the model's own validator in the place of this schema.
+        cls._validator = SchemaValidator(_eager(cls.__pydantic_core_schema__), _use_prebuilt=False)
+
+    @abstractmethod
+    def request(self) -> Request:
+        """Return the request this body asks for."""
+
+    @abstractmethod
+    def framer(self, id: str | None = None, created: int | None = None) -> Framer:
+        """Return what frames one answer to this body.
+
+        Parameters
+        ----------
+        id, created
+            The answer's id and its Unix time in seconds; new ones when absent.
+        """
+
+    @property
+    def explain(self) -> bool:
+        """Whether the answer is to say who was asked, why, and what it took."""
+        return self.motet.explain
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with the tokens it took."""
+        return bool(self.stream_options and self.stream_options.include_usage)
 
     @classmethod
     def read(cls, content: bytes) -> Self:
@@ -122,50 +153,6 @@ class Body(BaseModel):
         }
 
 
-class ChatBody(Body):
-    """`POST /v1/chat/completions` and `POST /v1/route`."""
-
-    messages: list[Annotated[ChatCompletionMessageParam, Discriminator("role")]] = Field(
-        min_length=1
-    )
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    tools: Annotated[list[ChatCompletionToolUnionParam], Field(max_length=128)] | None = None
-    tool_choice: ChatCompletionToolChoiceOptionParam | None = None
-    response_format: ResponseFormat | None = None
-    metadata: dict[str, str] | None = None
-
-    def request(self) -> Request:
-        """Return the request this body asks for."""
-        shared = self.shared()
-        if self.max_completion_tokens is not None:
-            shared["max_tokens"] = self.max_completion_tokens
-        return Request(
-            **shared,
-            messages=tuple(self.messages),
-            top_logprobs=(self.top_logprobs or 0) if self.logprobs else None,
-            tools=tuple(self.tools or ()),
-            tool_choice=self.tool_choice,
-            response_format=self.response_format,
-            metadata=self.metadata or {},
-        )
-
-
-class CompletionBody(Body):
-    """`POST /v1/completions`."""
-
-    prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)] = Field(
-        description="One prompt; send a request for each of several."
-    )
-    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-
-    def request(self) -> Request:
-        """Return the request this body asks for."""
-        prompt = self.prompt if isinstance(self.prompt, str) else self.prompt[0]
-        return Request(**self.shared(), prompt=prompt, top_logprobs=self.logprobs)
-
-
 def _eager(schema: Any) -> Any:
     """Return a core schema that reads OpenAI's types at once and whole.
 
@@ -182,11 +169,6 @@ def _eager(schema: Any) -> Any:
     if copied.get("type") == "typed-dict":
         copied["extra_behavior"] = "allow"
     return copied
-
-
-for _body in (ChatBody, CompletionBody):
-    # Not prebuilt: pydantic would put the model's own validator in the place of this schema.
-    _body._validator = SchemaValidator(_eager(_body.__pydantic_core_schema__), _use_prebuilt=False)
 
 
 def _explain(values: Any, details: list[ErrorDetails]) -> RequestError:

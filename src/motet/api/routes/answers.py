@@ -1,0 +1,69 @@
+"""`/v1/chat/completions` and `/v1/completions`, and `/v1/route`, which decides and asks nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi import Request as HttpRequest
+
+from motet.api.answer import AnswerResponse
+from motet.api.guard import caller_of, read_body
+from motet.protocol.body import Body
+from motet.protocol.chat import ChatBody
+from motet.protocol.completions import CompletionBody
+from motet.service.motet import Motet
+from motet.types import Request, decision_json
+
+
+def add_answers(app: FastAPI, service: Motet, keep_alive_s: float) -> None:
+    """Add the endpoints that answer or decide."""
+
+    async def answer(kind: type[Body], http: HttpRequest) -> Response:
+        body, request = await _read(kind, http, service)
+        return AnswerResponse(service, body, request, keep_alive_s=keep_alive_s)
+
+    @app.post("/v1/chat/completions", **_takes(ChatBody))
+    async def chat_completions(http: HttpRequest) -> Response:
+        """Answer a chat, as a stream of events or as one body."""
+        return await answer(ChatBody, http)
+
+    @app.post("/v1/completions", **_takes(CompletionBody))
+    async def completions(http: HttpRequest) -> Response:
+        """Continue a prompt, as a stream of events or as one body."""
+        return await answer(CompletionBody, http)
+
+    @app.post("/v1/route", **_takes(ChatBody))
+    async def route(http: HttpRequest) -> dict[str, Any]:
+        """Decide which experts would answer, and say why, without asking them."""
+        _, request = await _read(ChatBody, http, service)
+        return decision_json(request.model, await service.route(request))
+
+
+async def _read(kind: type[Body], http: HttpRequest, service: Motet) -> tuple[Body, Request]:
+    """Return what a client sent, and the request it means; the caller is the guard's word."""
+    body = kind.read(await read_body(http, service.config.service))
+    return body, replace(body.request(), caller=caller_of(http))
+
+
+def _takes(body: type[Body]) -> dict[str, Any]:
+    """Return the OpenAPI part of a route that reads `body` itself, for speed and our errors."""
+    schema = {"$ref": f"#/components/schemas/{body.__name__}"}
+    return {
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}
+        },
+        "responses": {
+            code: {"description": text, "content": {"application/json": {}}}
+            for code, text in {
+                400: "The request must be changed.",
+                404: "Unknown model.",
+                413: "The body is too large.",
+                429: "The expert's limit is reached.",
+                502: "An expert failed.",
+                503: "No expert can answer now; see Retry-After.",
+                504: "The deadline is over.",
+            }.items()
+        },
+    }

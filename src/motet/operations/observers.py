@@ -1,0 +1,139 @@
+"""Telling observers without waiting for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from motet.operations.base import Observer
+from motet.types import Call, Decision, Outcome, Request
+
+log = logging.getLogger(__name__)
+
+_GATHER_S = 0.02
+"""Seconds that events gather: a thread woken for each of them would fight the event loop for the
+interpreter."""
+_LAST_S = 2.0
+"""Seconds that observers have to hear the rest when the service closes."""
+
+
+class Observers(Observer):
+    """Tells any number of observers, each through an outbox of its own.
+
+    Parameters
+    ----------
+    bound
+        Events that may wait for one observer; more are dropped, counted and logged.
+    """
+
+    def __init__(self, observers: Iterable[Observer] = (), *, bound: int = 65_536) -> None:
+        self._bound = bound
+        self._outboxes = [_Outbox(observer, bound) for observer in observers]
+
+    def add(self, observer: Observer) -> None:
+        """Tell another one, from now on."""
+        self._outboxes.append(_Outbox(observer, self._bound))
+
+    @property
+    def dropped(self) -> int:
+        """Events that observers were too slow to hear."""
+        return sum(outbox.dropped for outbox in self._outboxes)
+
+    def began(self, request: Request, composition: str) -> None:
+        """Tell everybody; see `Observer`."""
+        for outbox in self._outboxes:
+            outbox.put(outbox.observer.began, request, composition)
+
+    def decided(self, request: Request, composition: str, decision: Decision) -> None:
+        """Tell everybody; see `Observer`."""
+        for outbox in self._outboxes:
+            outbox.put(outbox.observer.decided, request, composition, decision)
+
+    def called(self, request: Request, composition: str, call: Call) -> None:
+        """Tell everybody; see `Observer`."""
+        for outbox in self._outboxes:
+            outbox.put(outbox.observer.called, request, composition, call)
+
+    def finished(self, request: Request, composition: str, outcome: Outcome) -> None:
+        """Tell everybody; see `Observer`."""
+        for outbox in self._outboxes:
+            outbox.put(outbox.observer.finished, request, composition, outcome)
+
+    async def flush(self, seconds: float = _LAST_S) -> None:
+        """Wait until everything so far is heard, or the time is over."""
+        heard = [outbox.send() for outbox in self._outboxes]
+        if heard:
+            await asyncio.to_thread(_wait, heard, seconds)
+
+    def close(self) -> None:
+        """Let the observers hear the rest, for a moment, and end their threads."""
+        _wait([outbox.send(end=True) for outbox in self._outboxes], _LAST_S)
+
+
+def _wait(heard: list[threading.Event], seconds: float) -> None:
+    for each in heard:
+        each.wait(seconds)
+
+
+class _Outbox:
+    """What one observer has not heard yet, and the thread that tells it."""
+
+    def __init__(self, observer: Observer, bound: int) -> None:
+        self.observer = observer
+        self.dropped = 0
+        self._bound = bound
+        self._events: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._wake = threading.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._ending = False
+
+    def put(self, tell: Callable[..., None], *told: Any) -> None:
+        """Have the observer told soon; call it on the event loop."""
+        if len(self._events) >= self._bound:
+            if not self.dropped % self._bound:
+                log.error("%s is too slow; it misses events", type(self.observer).__name__)
+            self.dropped += 1
+            return
+        self._events.append((tell, told))
+        loop = asyncio.get_running_loop()
+        if self._timer is None or self._loop is not loop:
+            self._loop, self._timer = loop, loop.call_later(_GATHER_S, self._due)
+
+    def send(self, *, end: bool = False) -> threading.Event:
+        """Have everything told now; return what is set once it is heard."""
+        heard = threading.Event()
+        self._events.append((heard.set, ()))
+        self._ending = end
+        self._due()
+        return heard
+
+    def _due(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._thread is None:
+            # A daemon: an observer that blocks for ever must not keep the process alive.
+            self._thread = threading.Thread(target=self._tell, name="observer", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def _tell(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._events:
+                tell, told = self._events.popleft()
+                try:
+                    tell(*told)
+                except Exception:
+                    # The edge to code that is not ours: the others, and the next event, go on.
+                    log.exception("observer %s failed", type(self.observer).__name__)
+            if self._ending and not self._events:
+                self._thread = None
+                return
