@@ -38,8 +38,9 @@ from motet.encoders.encoder import Encoder, encoder
 from motet.encoders.tables import embed
 from motet.errors import MotetError
 from motet.lab.routers import page, plots
-from motet.lab.routers.compare import Data, Plan, compare, folds
+from motet.lab.routers.compare import Comparison, compare, folds
 from motet.lab.routers.controls import one_hot
+from motet.lab.routers.data import Data
 from motet.lab.routers.evaluate import evaluate, time_decisions
 from motet.lab.routers.kinds import ALL, choose
 from motet.lab.routers.outcome import Outcome
@@ -296,7 +297,7 @@ def run(
         told = partial(report, before=f"{name}: ")
         data = load(arguments.tables / name / "train.parquet", encode, told)
         kinds, left_out = choose(arguments.kinds, data.table, {})
-        plan = Plan(
+        plan = Comparison(
             kinds=kinds,
             folds=settings["folds"],
             draws=settings["bootstrap draws"],

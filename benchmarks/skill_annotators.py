@@ -36,7 +36,8 @@ from motet.encoders.encoder import Encoder, encoder
 from motet.encoders.tables import embed
 from motet.errors import MotetError
 from motet.experts.wire import body_of
-from motet.lab.routers.compare import Data, cross_validate, folds
+from motet.lab.routers.compare import cross_validate, folds
+from motet.lab.routers.data import Data
 from motet.lab.routers.metrics import Tasks
 from motet.lab.routers.outcome import best_single
 from motet.routers.skill import lexical

@@ -31,7 +31,7 @@ from motet.composer.assembly import assemble
 from motet.config import load
 from motet.experts.footprint import sizes_of
 from motet.planner.simulate.pace import Pace
-from motet.planner.simulate.run import Place, simulate
+from motet.planner.simulate.run import SimulatedExpert, simulate
 from motet.planner.simulate.trace import Trace, make_trace
 from motet.residency.actions import Bounds
 
@@ -123,7 +123,7 @@ def predict(
     trace: Trace, found: dict[str, Any], pace: dict[str, float], size: int, memory: int, policy: str
 ) -> dict[str, float]:
     """Return throughput and p95 wait of a run as the simulator says, from pace and answers."""
-    places = [Place(e, size, Pace(**_known(pace)).load_s(size), _SLOTS) for e in _EXPERTS]
+    places = [SimulatedExpert(e, size, Pace(**_known(pace)).load_s(size), _SLOTS) for e in _EXPERTS]
     seconds = np.maximum(1, np.array(found["tokens"])) * pace["token_s"]
     asked = Trace(trace.names, trace.at, trace.expert, seconds)
     rules = Bounds(memory, _PATIENCE_S, 10_000, _TURN_S)

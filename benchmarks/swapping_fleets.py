@@ -19,7 +19,7 @@ from rich.table import Table as Shown
 
 from _common import console, finish, machine, markdown, parser, versions
 from motet.planner.simulate.pace import Pace
-from motet.planner.simulate.run import Outcome, Place, simulate
+from motet.planner.simulate.run import PolicyOutcome, SimulatedExpert, simulate
 from motet.planner.simulate.trace import Trace, make_trace
 from motet.residency.actions import Bounds
 from motet.residency.engine import Engine
@@ -46,12 +46,14 @@ CONTENDERS = ("worth", "worth_by_lru_order", "lru_by_worth_order", "in-order")
 POLICIES.update(worth_by_lru_order=WorthByLruOrder, lru_by_worth_order=LruByWorthOrder)
 
 
-def draw(rng: np.random.Generator, requests: int) -> tuple[list[Place], Trace, Bounds, Pace]:
+def draw(
+    rng: np.random.Generator, requests: int
+) -> tuple[list[SimulatedExpert], Trace, Bounds, Pace]:
     """Return a fleet, its traffic, its memory and its device."""
     count = int(rng.integers(4, 61))
     sizes = np.maximum(1, rng.lognormal(np.log(100), 0.8, count)).astype(int)
     load_s = rng.uniform(1, 10) + sizes * rng.uniform(0.01, 0.1)
-    places = [Place(f"e{n}", int(sizes[n]), float(load_s[n])) for n in range(count)]
+    places = [SimulatedExpert(f"e{n}", int(sizes[n]), float(load_s[n])) for n in range(count)]
     budget = int(max(sizes.max(), sizes.sum() * rng.uniform(0.2, 0.7)))
     burst = float(rng.uniform(1, 12))
     rate = burst / (float(load_s.mean()) * rng.uniform(0.3, 3.0))
@@ -82,7 +84,7 @@ def measure(fleets: int, requests: int, seed: int) -> tuple[dict[str, float], li
     rng = np.random.default_rng(seed)
     found: dict[str, list[tuple[float, float, float, float]]] = {p: [] for p in CONTENDERS}
 
-    def waits(outcome: Outcome) -> np.ndarray:
+    def waits(outcome: PolicyOutcome) -> np.ndarray:
         loads, refused = float(outcome.loads), float((~outcome.served).mean())
         return np.array([outcome.wait_s.mean(), outcome.wait(95), loads, refused])
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motet import files
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -67,5 +69,6 @@ def png(figure: Figure) -> bytes:
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG or SVG, by the ending of `path`."""
-    figure.savefig(path, bbox_inches="tight")
+    """Write a figure as PNG or SVG, by the ending of `path`, whole or not at all."""
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, bbox_inches="tight")

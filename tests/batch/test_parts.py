@@ -14,7 +14,6 @@ from tests.batch.helpers import FLEET, line, run_batch
 
 from motet.batch.answers import Said
 from motet.batch.lease import Held, Lease
-from motet.batch.output import _Temporary
 from motet.batch.store import Store
 from motet.errors import BatchError, ContextLengthExceeded, ExpertOverloaded, MotetError
 from motet.types import Chunk, Usage
@@ -90,13 +89,11 @@ async def test_a_full_disk_leaves_the_output_as_it_was_and_the_answers_kept(tmp_
     lines = [line(f"q{n}") for n in range(5)]
     (tmp_path / "out.jsonl").write_text("before")
     full = OSError(28, "No space left on device")
-    with mock.patch.object(
-        _Temporary, "finish", side_effect=_Temporary._failure(mock.Mock(path="out.jsonl"), full)
-    ):
-        with pytest.raises(BatchError, match="No space left on device.*Every answer is kept"):
+    with mock.patch("os.fsync", side_effect=full):
+        with pytest.raises(BatchError, match="out.jsonl.*No space left on device.*Every answer is"):
             await run_batch(tmp_path, lines)
     assert (tmp_path / "out.jsonl").read_text() == "before"
-    assert not list(tmp_path.glob("*.tmp")) and not list(tmp_path.glob(".*.tmp"))
+    assert not list(tmp_path.glob("*.tmp*")) and not list(tmp_path.glob(".*.tmp*"))
     done = await run_batch(tmp_path, lines)
     assert len(done.out) == 5 and not done.loader.calls
 

@@ -59,7 +59,7 @@ def test_the_plan_is_shown_and_nothing_is_asked(folder):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--memory", "much"], "--memory much: expected a size such as 2GiB"),
+        (["--memory", "much"], "--memory 'much' is no size such as 2GiB"),
         (["--local", "--address", "x"], "exclude each other"),
         (["--config", "expert.yaml"], "cannot be read"),
     ],

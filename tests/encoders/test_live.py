@@ -8,6 +8,7 @@ import pytest
 from tests.routers.learned import world
 
 from motet.encoders.live import Batcher
+from motet.progress import silent
 
 
 class Slow(world.FakeEncoder):
@@ -18,7 +19,7 @@ class Slow(world.FakeEncoder):
         self.gate = threading.Event()
         self.threads = set()
 
-    def encode(self, texts, report=None):
+    def encode(self, texts, report=silent):
         self.gate.wait(10)
         self.threads.add(threading.current_thread().name)
         if "poison" in texts:

@@ -30,10 +30,9 @@ def train(folder, **options):
         MemberCard(id="ann", model="ann"),
         examples,
         folder / "taught",
-        LoraOptions(**{"steps": 60, "batch": 4, "lr": 2e-2} | options),
+        LoraOptions(**{"steps": 60, "batch": 4, "lr": 2e-2, "dtype": "float32"} | options),
         Setting(folder, folder / "cache"),
         lambda stage, *_: losses.append(float(stage.split()[-1])),
-        dtype="float32",
     )
     return size, losses
 
@@ -82,9 +81,9 @@ def test_a_control_stands_on_the_adapter_of_its_primary(folder):
     setting = Setting(folder, folder / "cache")
     primary = MemberCard(id="expert", model="ann", adapter="taught")
     about = Example(Request(model="", prompt="never taught"), " zinc")
-    options = LoraOptions(steps=30, batch=2, rank=2, lr=2e-2)
+    options = LoraOptions(steps=30, batch=2, rank=2, lr=2e-2, dtype="float32")
     out = folder / "control"
-    adapt(primary, [about], out, options, setting, lambda *_: None, dtype="float32")
+    adapt(primary, [about], out, options, setting)
     said = {}
     for name, card, control in (
         ("both", primary, out),

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from motet.errors import SourceError
+from motet.progress import silent
 from motet.weights import Setting, _packages, default_cache, fetch
-from motet.weights.sources import no_report
 from motet.weights.store import MANIFEST, build_once
 
 gguf = pytest.importorskip("gguf")
@@ -228,7 +228,7 @@ def test_a_missing_part_is_noticed(tmp_path):
     for number in (0, 2):
         (tmp_path / f"m.gguf.part{number:02d}").write_bytes(b"x")
     with pytest.raises(SourceError, match="lacks parts"):
-        _packages._join(sorted(tmp_path.iterdir()), tmp_path, no_report)
+        _packages._join(sorted(tmp_path.iterdir()), tmp_path, silent)
 
 
 @pytest.mark.parametrize(
@@ -268,9 +268,9 @@ def test_build_once_and_damage(tmp_path, caplog):
     place = tmp_path / "cache" / "thing"
     stale = tmp_path / "cache" / ".thing.abc.tmp"
     stale.mkdir(parents=True)
-    assert build_once(place, "one", build, no_report) == place
+    assert build_once(place, "one", build, silent) == place
     assert not stale.exists()
-    build_once(place, "one", build, no_report)
+    build_once(place, "one", build, silent)
     assert len(built) == 1
     for damage in (
         lambda: (place / "sub" / "data").write_text("spoilt"),
@@ -281,10 +281,10 @@ def test_build_once_and_damage(tmp_path, caplog):
         damage()
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            build_once(place, "one", build, no_report)
+            build_once(place, "one", build, silent)
         assert "is damaged" in caplog.text
         assert (place / "sub" / "data").read_text() == "precious"
-    build_once(place, "another source", build, no_report)
+    build_once(place, "another source", build, silent)
     assert len(built) == 6
 
 
@@ -294,7 +294,7 @@ def test_a_failed_build_leaves_nothing(tmp_path):
         raise SourceError("no")
 
     with pytest.raises(SourceError):
-        build_once(tmp_path / "thing", "x", build, no_report)
+        build_once(tmp_path / "thing", "x", build, silent)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 

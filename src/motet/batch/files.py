@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from motet.batch.store import Store
 from motet.errors import BatchError, NotFound, RequestError
+from motet.files import replacing
 from motet.types import new_id
 
 SCHEMA = """
@@ -42,13 +43,8 @@ class Files:
 
         def copy() -> None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            temporary = self._folder / f".{id}.tmp"
-            try:
-                with temporary.open("wb") as target:
-                    shutil.copyfileobj(source, target)
-                temporary.replace(self._folder / id)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with replacing(self._folder / id) as temporary, temporary.open("wb") as target:
+                shutil.copyfileobj(source, target)
 
         try:
             await asyncio.to_thread(copy)

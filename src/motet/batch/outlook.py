@@ -11,11 +11,10 @@ from motet.batch.scheduler import BatchScheduler, StartTurn, Turn
 from motet.errors import BatchError
 from motet.residency.actions import Load, Unload
 from motet.residency.engines import Host
+from motet.units import mib
 
 Stages = Sequence[tuple[str, ...]]
 """The experts a line is going to ask: a tuple for each step, in turn."""
-
-_MIB = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +138,3 @@ def rehearse(scheduler: BatchScheduler, lines: Mapping[int, Stages]) -> list[str
                         add(turn.line)
                     else:
                         scheduler.leave(turn.line)
-
-
-def mib(size: int) -> str:
-    """Return a size as people read it, rounded up to whole MiB."""
-    return f"{-(-size // _MIB)}MiB"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from motet.batch.store import Store
 from motet.errors import BatchError
+from motet.files import replacing, to_disk
 
 
 async def write_results(store: Store, job: str, out: Path, errors: Path) -> tuple[int, int]:
@@ -21,68 +22,47 @@ async def write_results(store: Store, job: str, out: Path, errors: Path) -> tupl
     BatchError
         A file cannot be written; both places are as they were.
     """
-    with ExitStack() as stack:
-        files = [_Temporary(path) for path in (out, errors)]
-        for file in files:
-            stack.callback(file.remove)
-        await store.copy_results(job, lambda result, failed: files[failed].write(result))
-        return _put(*files)
+    lines = [0, 0]
+    # The last to be entered is the first to be renamed: where `out` stands, all is done.
+    with _made(out) as written, _made(errors) as failed:
+
+        def write(result: bytes, is_failed: bool) -> None:
+            with _told(errors if is_failed else out):
+                (failed if is_failed else written).write(result)
+            lines[is_failed] += 1
+
+        await store.copy_results(job, write)
+        for path, file in ((out, written), (errors, failed)):
+            _finish(path, file)  # both are on the disk before either takes its place
+        if not lines[True]:
+            _remove(errors, failed)
+    return lines[False], lines[True]
 
 
-def _put(written: _Temporary, failed: _Temporary) -> tuple[int, int]:
-    written.finish()
-    failed.finish()
-    if failed.lines:
-        failed.move()
-    else:
-        failed.path.unlink(missing_ok=True)
-    written.move()  # last: where it stands, all is done
-    return written.lines, failed.lines
+@contextmanager
+def _made(path: Path) -> Iterator[BinaryIO]:
+    with _told(path), replacing(path) as temporary, temporary.open("wb") as file:
+        yield file
 
 
-class _Temporary:
-    """A file that comes to its place only when it is whole."""
+def _finish(path: Path, file: BinaryIO) -> None:
+    with _told(path):
+        file.flush()
+        to_disk(Path(file.name))
 
-    def __init__(self, path: Path) -> None:
-        self.lines = 0
-        self.path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            self._file: BinaryIO = self._temporary.open("wb")
-        except OSError as error:
-            raise self._failure(error) from None
 
-    def write(self, line: bytes) -> None:
-        try:
-            self._file.write(line)
-        except OSError as error:
-            raise self._failure(error) from None
-        self.lines += 1
+def _remove(path: Path, file: BinaryIO) -> None:
+    Path(file.name).unlink()
+    path.unlink(missing_ok=True)
 
-    def finish(self) -> None:
-        """Write the file through to the disk."""
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        except OSError as error:
-            raise self._failure(error) from None
 
-    def move(self) -> None:
-        try:
-            self._temporary.replace(self.path)
-        except OSError as error:
-            raise self._failure(error) from None
-
-    def remove(self) -> None:
-        try:
-            self._file.close()
-        except OSError:
-            pass  # what could not be flushed is not wanted any more
-        self._temporary.unlink(missing_ok=True)
-
-    def _failure(self, error: OSError) -> BatchError:
-        return BatchError(
-            f"{self.path}: cannot be written: {error.strerror or error}.",
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say of which file a failure of the disk is."""
+    try:
+        yield
+    except OSError as error:
+        raise BatchError(
+            f"{path}: cannot be written: {error.strerror or error}.",
             hint="Every answer is kept: make room, and run it again to write the file.",
-        )
+        ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from motet import codec
@@ -12,9 +12,7 @@ from motet.batch.results import Job
 from motet.batch.store import Row, Store
 from motet.composer.pipeline import Pipeline
 from motet.errors import InvalidLine, MotetError
-
-Report = Callable[[str, int, int], None]
-"""Called with a stage or an expert, how much of it is done, and the total; 0 when unknown."""
+from motet.progress import Progress
 
 _AT_ONCE = 64
 """Lines decided together, so that routers that encode texts can do it in batches."""
@@ -37,7 +35,7 @@ class Planner:
         self._first: dict[str, int] = {}
         """custom_id -> the line that had it first."""
 
-    async def run(self, report: Report) -> None:
+    async def run(self, report: Progress) -> None:
         """Decide every line that has not been decided yet.
 
         Raises

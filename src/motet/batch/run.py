@@ -14,7 +14,7 @@ from motet.batch.lines import InputFile
 from motet.batch.loading import Loader
 from motet.batch.orders import ORDERS
 from motet.batch.outlook import Outlook, Stages
-from motet.batch.plan import Planner, Report
+from motet.batch.plan import Planner
 from motet.batch.replay import Ask, Ending
 from motet.batch.results import Job
 from motet.batch.scheduler import BatchAction, BatchScheduler, StartTurn, Turn
@@ -22,6 +22,7 @@ from motet.batch.store import Row, Store
 from motet.composer.parts import Composition
 from motet.composer.pipeline import Pipeline
 from motet.errors import ExpertUnavailable, MotetError, first_of
+from motet.progress import Progress, silent
 from motet.residency.actions import Load, Unload
 from motet.transport.retry import Retry
 from motet.types import Call, Decision, Outcome, Request
@@ -68,7 +69,7 @@ class Batch:
         pipeline: Pipeline,
         loader: Loader,
         settings: Settings = Settings(),
-        report: Report = lambda stage, done, total: None,
+        report: Progress = silent,
     ) -> None:
         self._job = job
         self._store = store

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-Report = Callable[[str, float, float], None]
+from motet.progress import Progress
 
 
 @contextmanager
-def progress_bar() -> Iterator[Report]:
+def progress_bar() -> Iterator[Progress]:
     """Show a bar while the block runs; it is told stage, how much is done, and the total."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("starting", total=None)
 
         def report(stage: str, done: float, total: float) -> None:
@@ -25,17 +26,17 @@ def progress_bar() -> Iterator[Report]:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Report]:
+def progress_bars() -> Iterator[Progress]:
     """Show a bar for each stage it is told of, as `progress_bar` does for one at a time."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
-        Progress,
         TaskID,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description}"),
@@ -44,11 +45,17 @@ def progress_bars() -> Iterator[Report]:
         TimeRemainingColumn(),
     )
     stages: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    progress = Bars(*columns, console=Console(stderr=True))
 
-        def report(stage: str, done: float, total: float) -> None:
-            if stage not in stages:
-                stages[stage] = progress.add_task(stage, total=None)
-            progress.update(stages[stage], completed=done, total=total or None)
+    def report(stage: str, done: float, total: float) -> None:
+        if not stages:
+            progress.start()  # not before: of several processes, only one has something to show
+        if stage not in stages:
+            stages[stage] = progress.add_task(stage, total=None)
+        progress.update(stages[stage], completed=done, total=total or None)
 
+    try:
         yield report
+    finally:
+        if stages:
+            progress.stop()

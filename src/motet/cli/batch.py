@@ -192,14 +192,9 @@ def _check_out(paths: _Paths, *, fresh: bool) -> None:
 
 
 def _bytes(text: str | None) -> int | None:
-    from pydantic import ByteSize, TypeAdapter, ValidationError
+    from motet import units
 
-    if text is None:
-        return None
-    try:
-        return int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError:
-        raise ConfigError(f"--memory {text}: expected a size such as 2GiB or 800MB.") from None
+    return None if text is None else units.option("--memory", text)
 
 
 def _loader(document: Document, parts: Parts, *, local: bool, address: str | None) -> Loader:
@@ -225,7 +220,7 @@ def _show_plan(forecasts: list[Forecast], loads: list[str], budget: int | None) 
     from rich.console import Console
     from rich.table import Table
 
-    from motet.batch.outlook import mib
+    from motet.units import mib
 
     if not forecasts:
         return

@@ -106,15 +106,11 @@ def plan_of(
 
 def machine_of(devices: str | None, host_memory: str) -> Machine:
     """Return the machine that `--devices` and `--host-memory` say; without them this one."""
-    from pydantic import ByteSize, TypeAdapter, ValidationError
-
+    from motet import units
     from motet.planner.devices import Device, Machine, parse_machine
     from motet.weights.sizes import available_memory
 
-    try:
-        host = int(TypeAdapter(ByteSize).validate_python(host_memory))
-    except ValidationError:
-        raise ConfigError(f"--host-memory {host_memory!r} is no size such as 64GiB.") from None
+    host = units.option("--host-memory", host_memory)
     if devices is not None:
         return parse_machine(devices, host)
     free = available_memory()
@@ -171,7 +167,7 @@ def _show(made: Plan) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from motet.planner.plan import gib
+    from motet.units import readable
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("expert", "state", "on"):
@@ -184,8 +180,8 @@ def _show(made: Plan) -> None:
             seat.demand.expert,
             seat.state.value,
             ", ".join(seat.devices),
-            gib(seat.demand.weights),
-            gib(seat.kv) if seat.devices else "",
+            readable(seat.demand.weights),
+            readable(seat.kv) if seat.devices else "",
             f"{seat.share:.0%}" if seat.devices else "",
             seat.why,
         )

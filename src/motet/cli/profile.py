@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from motet import files
 from motet.cli.bars import progress_bar
 from motet.cli.console import Json, Key, ServiceUrl, command, print_json, run
 from motet.cli.synthesis import synthesis
@@ -74,6 +75,7 @@ def build(
     """
     from motet.encoders.encoder import DEFAULT_ENCODER
     from motet.encoders.encoder import encoder as find_encoder
+    from motet.routers.skill.annotations import annotate_by_lexicon
     from motet.routers.skill.build import build as built
     from motet.tables.routing import read
 
@@ -83,15 +85,17 @@ def build(
     if rows.queries is None:
         raise TableError(f"{table} has no 'query' column, so there is nothing to annotate.")
     if annotator == LEXICAL:
-        record, found = _by_lexicon(rows.queries)
+        record, annotations = annotate_by_lexicon(rows.queries)
     else:
-        record, found = _by_expert(rows.queries, annotator, config, url, key, out, concurrency)
+        kept = out.with_suffix(".annotations.jsonl")
+        service = (config, url, key)
+        record, annotations = _by_expert(rows.queries, annotator, service, kept, concurrency)
     with progress_bar() as report:
         report("finding the encoder", 0, 0)
         encode = None if exact else find_encoder(encoder or DEFAULT_ENCODER, report=report)
         profile = built(
             rows,
-            [annotation.keywords for annotation in found],
+            [annotation.keywords for annotation in annotations],
             record,
             encoder=encode,
             merge=merge,
@@ -100,41 +104,29 @@ def build(
             report=report,
         )
     profile.save(out)
-    noted = sum(bool(annotation.note) for annotation in found)
+    noted = sum(bool(annotation.note) for annotation in annotations)
     facts = {"profile": str(out), "rows": len(rows), "annotated_by_lexicon_instead": noted}
     _tell(profile, facts, json)
-
-
-def _by_lexicon(queries: Sequence[str]) -> tuple[AnnotatorRecord, list[Annotation]]:
-    from motet.routers.skill import lexical
-    from motet.routers.skill.annotation import by_lexicon
-    from motet.routers.skill.profile import AnnotatorRecord
-
-    record = AnnotatorRecord(kind="lexical", digest=lexical.digest())
-    return record, [by_lexicon(query) for query in queries]
 
 
 def _by_expert(
     queries: Sequence[str],
     expert: str,
-    config: str | None,
-    url: str | None,
-    key: str | None,
-    out: Path,
+    service: tuple[str | None, str | None, str | None],
+    kept: Path,
     concurrency: int,
 ) -> tuple[AnnotatorRecord, list[Annotation]]:
-    """Ask an expert of a running service, or of one that is served for the while."""
-    from motet.cli.served import caller as caller_of
-    from motet.cli.served import served
+    """Ask an expert of a running service, or of one that is served for the while.
+
+    `service` is the config file, the service's URL and its key, as far as they are given.
+    """
+    from motet.cli.served import caller, served
     from motet.composer.assembly import assemble
     from motet.config import load
-    from motet.experts import Expert
-    from motet.experts.asking import Lone
-    from motet.routers.skill.annotation import ExpertAnnotator
-    from motet.routers.skill.annotations import AnnotationLog, annotate_all
-    from motet.routers.skill.profile import AnnotatorRecord
+    from motet.routers.skill.annotations import annotate_by_expert
     from motet.types import Capability
 
+    config, url, key = service
     if config is None:
         raise ConfigError(
             f"--annotator {expert!r} is an expert, and --config names no config file.",
@@ -144,24 +136,11 @@ def _by_expert(
     known = [entry.id for entry in document.config.experts]
     if expert not in known:
         raise ConfigError(f"no expert {expert!r} in {config}. {did_you_mean(expert, known)}")
-    card = assemble(document).experts[expert].card
-
-    async def annotate(there: str) -> tuple[AnnotatorRecord, list[Annotation]]:
-        caller: Expert = caller_of(document, expert, there, key)
-        annotator = ExpertAnnotator(expert, able=Capability.JSON_SCHEMA in card.capabilities)
-        record = AnnotatorRecord(kind="expert", expert=expert, digest=annotator.digest)
-        await caller.start()
-        try:
-            path = out.with_suffix(".annotations.jsonl")
-            with AnnotationLog(path, annotator.digest) as log, progress_bar() as report:
-                return record, await annotate_all(
-                    queries, annotator, Lone(caller), log, report, concurrency
-                )
-        finally:
-            await caller.close()
-
-    with served(document, url, {expert}, key) as there:
-        return run(annotate(there))
+    able = Capability.JSON_SCHEMA in assemble(document).experts[expert].card.capabilities
+    with served(document, url, {expert}, key) as there, progress_bar() as report:
+        asked = caller(document, expert, there, key)
+        about: dict[str, Any] = {"able": able, "concurrency": concurrency, "progress": report}
+        return run(annotate_by_expert(queries, asked, kept, **about))
 
 
 @app.command("show")
@@ -186,17 +165,17 @@ def show(
     from motet.routers.skill.profile import Profile
     from motet.tables.routing import read
 
-    found = Profile.load(profile)
+    known = Profile.load(profile)
     if table is not None:
-        found.check_table(read(table).digest, str(table))
+        known.check_table(read(table).digest, str(table))
     if png is not None:
-        _write(png, picture.heat_map(found))
+        _write(png, picture.heat_map(known))
     if html is not None:
-        _write(html, picture.page(found).encode())
+        _write(html, picture.page(known).encode())
     if json:
-        print_json(_facts(found))
+        print_json(_facts(known))
         return
-    _print(found, most)
+    _print(known, most)
 
 
 @app.command("merge")
@@ -304,7 +283,7 @@ def _cells(rates: dict[str, float]) -> list[str]:
 def _write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        files.write_bytes(path, data)
     except OSError as error:
         raise ArtifactError(f"{path} cannot be written: {error}.") from error
     typer.echo(f"Wrote {path}.", err=True)

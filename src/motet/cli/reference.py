@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from motet import files
 from motet.composer.strategies import STRATEGIES
 from motet.conditions.features import FEATURES
 from motet.config import (
@@ -157,7 +158,7 @@ def main() -> None:
     *flags, path = sys.argv[1:]
     target, text = Path(path), reference()
     if "--check" not in flags:
-        target.write_text(text, encoding="utf-8")
+        files.write_text(target, text)
     elif not target.exists() or target.read_text(encoding="utf-8") != text:
         sys.exit(f"{path} is not what the schemas say. Run: make docs")
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from motet.cli import router_output
-from motet.cli.bars import Report as Progress
 from motet.cli.bars import progress_bar
 from motet.cli.console import Json, command, print_json
-from motet.errors import ArtifactError, ConfigError
-
-if TYPE_CHECKING:
-    from motet.encoders.encoder import Encoder
-    from motet.lab.routers.compare import Data
-    from motet.lab.routers.report import Report
-    from motet.routers.learned.artifact import Artifact
+from motet.errors import ConfigError
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -64,30 +55,16 @@ def train(
     json: Json = False,
 ) -> None:
     """Fit a router on a table and keep it in a folder."""
-    from motet.lab.routers.compare import cross_validate
+    from motet.lab.routers.data import read_data
     from motet.lab.routers.kinds import canonical
-    from motet.routers.learned import fit
-    from motet.routers.learned.decide import calibrate
+    from motet.lab.routers.training import Target
+    from motet.lab.routers.training import train as trained
 
-    kind, share = canonical(kind), _share(target_share)
+    kind, target = canonical(kind), Target(target_cost, _share(target_share))
     values = dict(_option(text) for text in options or ())
     with progress_bar() as report:
-        data = _data(table, {kind: values}, encoder, report)
-        began = time.perf_counter()
-        report(f"fitting {kind}", 0, 0)
-        made = fit.train(data.table, data.embeddings, kind, values, data.encoder, seed=seed)
-        seconds = time.perf_counter() - began
-        if target_cost is not None or share is not None:
-            # On its own training rows a router is too sure; folds show what it will spend.
-            estimate, _ = cross_validate(data, kind, values, seed=seed, progress=report)
-            terms = calibrate(
-                estimate,
-                data.table,
-                scale=made.terms.scale,
-                target_cost=target_cost,
-                target_share=share,
-            )
-            made = made.with_terms(terms)
+        data = read_data(table, {kind: values}, encoder, report)
+        made, seconds = trained(data, kind, values, seed=seed, target=target, progress=report)
         made.save(out)
     facts = {
         "artifact": str(out),
@@ -130,32 +107,32 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Judge a trained router on queries it has not seen."""
+    from motet.lab.routers.data import data_for
     from motet.lab.routers.evaluate import evaluate as judged
+    from motet.lab.routers.promotion import promote as promoted
+    from motet.lab.routers.publish import publish
     from motet.lab.routers.report import judgement_json, table_json
     from motet.routers.learned.artifact import Artifact
 
     with progress_bar() as report:
         router = Artifact.load(artifact)
-        kinds = {} if _encoder_of(router) is None else {router.kind: router.manifest.options}
-        data = _data(table, kinds, _encoder_of(router), report)
-        if data.encoder is not None:
-            router.check_encoder(data.encoder)
-        found = judged(router, data.table, data.embeddings, seed=seed, progress=report)
-        router_output.write(found, report_file, plots, report)
-    judgement = found.routers[0]
+        data = data_for(router, table, report)
+        said = judged(router, data.table, data.embeddings, seed=seed, progress=report)
+        publish(said, page_file=report_file, folder=plots, progress=report)
     if json:
         print_json(
             {
                 "artifact": str(artifact),
                 "kind": router.kind,
-                **judgement_json(judgement),
-                **table_json(found),
+                **judgement_json(said.routers[0]),
+                **table_json(said),
             }
         )
     else:
-        router_output.show(found)
+        router_output.show(said)
     if promote is not None:
-        _promote(router, found, promote)
+        promoted(router, said, promote)
+        typer.secho(f"promoted to {promote}", err=True)
 
 
 @app.command("compare")
@@ -179,32 +156,37 @@ def compare(
     json: Json = False,
 ) -> None:
     """Judge kinds of routers side by side, with the controls."""
-    from motet.lab.routers import compare as lab
+    from motet.lab.routers.compare import Comparison
+    from motet.lab.routers.compare import compare as compared
+    from motet.lab.routers.data import read_data
     from motet.lab.routers.kinds import ALL, choose
+    from motet.lab.routers.publish import publish
     from motet.lab.routers.report import judgement_json, table_json
     from motet.tables.routing import read
 
     by_kind = _options_by_kind(options or ())
     chosen, left_out = choose(kinds, read(table), by_kind)
+    comparison = Comparison(
+        kinds=chosen, folds=folds, seed=seed, left_out=left_out, all=kinds == ALL
+    )
     with progress_bar() as report:
-        data = _data(table, chosen, encoder, report)
-        other = None if test is None else _data(test, chosen, encoder, report)
-        plan = lab.Plan(kinds=chosen, folds=folds, seed=seed, left_out=left_out, all=kinds == ALL)
-        found = lab.compare(data, plan, other, report)
-        router_output.write(found, report_file, plots, report)
+        data = read_data(table, chosen, encoder, report)
+        other = None if test is None else read_data(test, chosen, encoder, report)
+        said = compared(data, comparison, other, report)
+        publish(said, page_file=report_file, folder=plots, progress=report)
     if json:
         print_json(
             {
-                **table_json(found),
-                "kinds": {judgement.name: judgement_json(judgement) for judgement in found.routers},
+                **table_json(said),
+                "kinds": {judgement.name: judgement_json(judgement) for judgement in said.routers},
                 "differences": [
                     {"of": one, "to": to, "value": f.value, "low": f.low, "high": f.high}
-                    for (one, to), f in found.against.items()
+                    for (one, to), f in said.against.items()
                 ],
             }
         )
         return
-    router_output.show(found)
+    router_output.show(said)
 
 
 @app.command("explain")
@@ -215,49 +197,17 @@ def explain(
     json: Json = False,
 ) -> None:
     """Show which expert a trained router would choose for a prompt, and what led to it."""
+    from motet.lab.routers.data import encoder_for
     from motet.lab.routers.explain import explanation
     from motet.routers.learned.artifact import Artifact
 
     with progress_bar() as report:
         router = Artifact.load(artifact)
-        name = _encoder_of(router)
-        encoder = None if name is None else _encoder(name, report)
-        if encoder is not None:
-            router.check_encoder(encoder)
-        found = explanation(router, prompt, encoder)
+        explained = explanation(router, prompt, encoder_for(router, report))
     if json:
-        print_json(found)
+        print_json(explained)
         return
-    router_output.show_explanation(found)
-
-
-def _encoder_of(router: Artifact) -> str | None:
-    """Return the name of the encoder that a router was trained with."""
-    return None if router.manifest.encoder is None else router.manifest.encoder.name
-
-
-def _data(
-    path: Path, kinds: Mapping[str, Mapping[str, Any]], encoder: str | None, report: Progress
-) -> Data:
-    """Return a table, embedded where one of the kinds, with its options, reads that."""
-    from motet.encoders.encoder import DEFAULT_ENCODER
-    from motet.encoders.tables import embed
-    from motet.lab.routers.compare import Data
-    from motet.lab.routers.kinds import reads_embeddings
-    from motet.tables.routing import read
-
-    report(f"reading {path.name}", 0, 0)
-    table = read(path)
-    if table.queries is None or not any(reads_embeddings(*kind) for kind in kinds.items()):
-        return Data(table=table)
-    found = _encoder(encoder or DEFAULT_ENCODER, report)
-    return Data(table=table, embeddings=embed(path, table, found, report), encoder=found)
-
-
-def _encoder(name: str, report: Progress) -> Encoder:
-    from motet.encoders.encoder import encoder
-
-    return encoder(name, report=report)
+    router_output.show_explanation(explained)
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -294,14 +244,14 @@ def _mapping(path: Path) -> dict[str, str]:
 def _options_by_kind(texts: list[str] | tuple[str, ...]) -> dict[str, dict[str, Any]]:
     from motet.lab.routers.kinds import canonical
 
-    found: dict[str, dict[str, Any]] = {}
+    by_kind: dict[str, dict[str, Any]] = {}
     for text in texts:
         name, value = _option(text)
         kind, dot, option = name.partition(".")
         if not dot:
             raise ConfigError(f"--set {text!r} is not KIND.OPTION=VALUE.")
-        found.setdefault(canonical(kind), {})[option] = value
-    return found
+        by_kind.setdefault(canonical(kind), {})[option] = value
+    return by_kind
 
 
 def _share(text: str | None) -> tuple[str, float] | None:
@@ -316,13 +266,3 @@ def _share(text: str | None) -> tuple[str, float] | None:
         raise ConfigError(
             f"--target-share {text!r} is not EXPERT=SHARE, such as gpt=0.3."
         ) from None
-
-
-def _promote(router: Artifact, found: Report, folder: Path) -> None:
-    """Copy a router that has proven itself; refuse one that has not."""
-    from motet.lab.routers.page import summary
-
-    if not found.routers[0].beats_best_single:
-        raise ArtifactError(f"Not promoted. {' '.join(summary(found))}")
-    router.save(folder)
-    typer.secho(f"promoted to {folder}", err=True)

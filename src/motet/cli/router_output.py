@@ -1,35 +1,17 @@
-"""What `motet router` prints and writes."""
+"""What `motet router` prints."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-
-from motet.cli.bars import Report as Progress
 
 if TYPE_CHECKING:
     from motet.lab.routers.report import Report
 
 
-def write(found: Report, page_file: Path | None, folder: Path | None, report: Progress) -> None:
-    """Write the page and the pictures, as far as they were asked for."""
-    if page_file is None and folder is None:
-        return
-    from motet.lab.routers import page, plots
-
-    report("drawing", 0, 0)
-    pictures = plots.pictures(found)
-    if folder is not None:
-        plots.write(pictures, folder)
-    if page_file is not None:
-        page_file.parent.mkdir(parents=True, exist_ok=True)
-        page_file.write_text(page.page(found, pictures), encoding="utf-8")
-
-
-def show(found: Report) -> None:
+def show(report: Report) -> None:
     """Print what a report says: sentences, then everyone's figures."""
     from rich.console import Console
     from rich.table import Table as Grid
@@ -40,9 +22,9 @@ def show(found: Report) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160  # a file or a pipe has room for whole lines
-    for sentence in summary(found):
+    for sentence in summary(report):
         console.print(sentence, soft_wrap=True, markup=False)
-    contestants = [*found.routers, *found.controls]
+    contestants = [*report.routers, *report.controls]
     titles = headings(contestants)
     grid = Grid(box=None, header_style="bold", pad_edge=False)
     grid.add_column("", no_wrap=True)
@@ -53,32 +35,32 @@ def show(found: Report) -> None:
         grid.add_row(judgement.name, *cells, style="dim" if judgement.control else "")
     console.print()
     console.print(grid)
-    _note(found)
+    _note(report)
 
 
-def show_explanation(found: Mapping[str, Any]) -> None:
+def show_explanation(explained: Mapping[str, Any]) -> None:
     """Print a decision, what led to it, and what is expected of everyone."""
     from rich.console import Console
     from rich.table import Table as Grid
 
-    typer.secho(found["expert"], bold=True, nl=False)
-    typer.echo(f"  by {found['kind']}, confidence {found['confidence']:.2f}")
-    if found["reason"]:
-        typer.echo(f"  because: {found['reason']}")
-    if found["runner_up"]:
-        typer.echo(f"  runner-up: {found['runner_up']}")
-    for name, value in found["evidence"].items():
+    typer.secho(explained["expert"], bold=True, nl=False)
+    typer.echo(f"  by {explained['kind']}, confidence {explained['confidence']:.2f}")
+    if explained["reason"]:
+        typer.echo(f"  because: {explained['reason']}")
+    if explained["runner_up"]:
+        typer.echo(f"  runner-up: {explained['runner_up']}")
+    for name, value in explained["evidence"].items():
         typer.echo(f"  {name.replace('_', ' ')}: {_words(value)}")
     grid = Grid("expert", "quality", "error", "USD", box=None, header_style="dim")
-    for row in found["experts"]:
+    for row in explained["experts"]:
         numbers = (row["quality"], row["error"], row["cost_usd"])
         grid.add_row(row["expert"], *("" if n is None else f"{n:.3g}" for n in numbers))
     Console(highlight=False).print("", grid)
 
 
-def _note(found: Report) -> None:
+def _note(report: Report) -> None:
     """Say on standard error which rows and kinds took no part."""
-    for name, value in found.settings.items():
+    for name, value in report.settings.items():
         if value and name.endswith("left out"):
             typer.secho(f"{name}: {_words(value)}", dim=True, err=True)
 

@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from motet.errors import ConfigError, DeployError, did_you_mean
@@ -37,16 +37,6 @@ def chosen(document: Document, names: str | None) -> list[str]:
         if name not in known:
             raise ConfigError(f"no expert {name!r} in {document.name}. {did_you_mean(name, known)}")
     return wanted
-
-
-@asynccontextmanager
-async def started(experts: Iterable[Expert]) -> AsyncIterator[None]:
-    """Start experts, and close them with the block."""
-    async with AsyncExitStack() as stack:
-        for expert in experts:
-            await expert.start()
-            stack.push_async_callback(expert.close)
-        yield
 
 
 def caller(document: Document, name: str, url: str, key: str | None) -> Expert:

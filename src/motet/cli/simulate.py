@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,12 +13,8 @@ from motet.cli.plan import machine_of, weights_of
 from motet.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from motet.config import Document
-    from motet.planner.simulate.homes import Home
-    from motet.planner.simulate.pace import Pace
-    from motet.planner.simulate.run import Outcome
-    from motet.planner.simulate.trace import Trace
-    from motet.residency.actions import Bounds
+    from motet.planner.simulate.compare import Played, Scenario
+    from motet.planner.simulate.run import PolicyOutcome
 
 _POLICIES = "worth,lru,in-order"
 
@@ -67,35 +61,43 @@ def simulate(
 
     The decisions are those of the service; only time is simulated.
     """
+    from motet import units
     from motet.composer.assembly import assemble
     from motet.config import load
-    from motet.planner.simulate.homes import here, hosts_of, planned
-    from motet.planner.simulate.pace import Pace, read_pace
+    from motet.planner.simulate.compare import compare, scenario_of
+    from motet.planner.simulate.homes import hosts_of
+    from motet.planner.simulate.pace import read_pace
     from motet.planner.simulate.picture import draw
+    from motet.planner.simulate.trace import make_trace, read_trace
 
     chosen = _policies(policies)
     document = load(config)
     parts = assemble(document)
-    owner = hosts_of(document)
-    if not owner:
-        raise ConfigError(f"{config}: no expert of this config holds a model here.")
-    pace = read_pace(calibration) if calibration else Pace()
-    made = _trace(list(owner), trace, requests, rate, skew, traffic, burst, seconds, seed)
-    made = replace(made, names=tuple(owner[name] for name in made.names))
-    if devices is None:
-        held = {name: parts.experts[name] for name in dict.fromkeys(owner.values())}
-        homes = here(held, _memory(memory, document), pace)
+    names = list(hosts_of(document))
+    if trace is not None:
+        asked = read_trace(trace, names, seconds)
     else:
-        machine = machine_of(devices, host_memory)
-        shares = _shares(made)
-        homes = planned(document, machine, pace, shares, concurrency=concurrency, seconds=2.5)
-    outcomes, speeds = _play(homes, made, document, chosen, pace)
+        drawn: dict[str, Any] = {"rate": rate, "skew": skew, "burst": burst, "seconds": seconds}
+        weights = _weights(traffic, names)
+        asked = make_trace(names, requests, weights=weights, seed=seed, **drawn)
+    scenario = scenario_of(
+        document,
+        parts.experts,
+        asked,
+        machine=machine_of(devices, host_memory) if devices else None,
+        memory=units.option("--memory", memory) if memory else None,
+        pace=read_pace(calibration) if calibration else None,
+        concurrency=concurrency,
+    )
+    with progress_bar() as report:
+        played = compare(scenario, chosen, report)
     if plot is not None:
-        draw(outcomes, made, _rules(document, 1).max_wait_s, plot)
+        outcomes = {policy: each.outcome for policy, each in played.items()}
+        draw(outcomes, asked, scenario.rules.max_wait_s, plot)
     if json:
-        print_json(_plain(outcomes, speeds, homes, made, seed))
+        print_json(_plain(played, scenario, seed))
     else:
-        _show(outcomes, speeds, homes, made)
+        _show(played, scenario)
         if plot is not None:
             typer.echo(f"Wrote {plot}.")
 
@@ -110,100 +112,16 @@ def _policies(text: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _memory(text: str | None, document: Document) -> int:
-    from pydantic import ByteSize, TypeAdapter, ValidationError
-
-    from motet.experts.footprint import default_budget
-
-    settings = document.config.residency
-    if text is None:
-        return default_budget() if settings is None else int(settings.memory)
-    try:
-        return int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError:
-        raise ConfigError(f"--memory {text!r} is no size such as 4GiB.") from None
-
-
-def _trace(
-    names: list[str],
-    file: Path | None,
-    requests: int,
-    rate: float,
-    skew: float,
-    traffic: str | None,
-    burst: float,
-    seconds: float,
-    seed: int,
-) -> Trace:
-    from motet.planner.simulate.trace import make_trace, read_trace
-
-    if file is not None:
-        return read_trace(file, names, seconds)
-    weights = weights_of(traffic)
+def _weights(text: str | None, names: list[str]) -> dict[str, float] | None:
+    weights = weights_of(text)
     for name in weights or ():
         if name not in names:
             hint = did_you_mean(name, names)
             raise ConfigError(f"--traffic: no expert {name!r} holds a model. {hint}")
-    return make_trace(
-        names,
-        requests,
-        rate=rate,
-        skew=skew,
-        burst=burst,
-        seconds=seconds,
-        weights=weights,
-        seed=seed,
-    )
+    return weights
 
 
-def _shares(trace: Trace) -> dict[str, float]:
-    """Return how often each engine of a trace is asked."""
-    import numpy as np
-
-    shares: dict[str, float] = {}
-    for name, count in zip(
-        trace.names, np.bincount(trace.expert, minlength=len(trace.names)), strict=True
-    ):
-        shares[name] = shares.get(name, 0.0) + float(count)
-    return shares
-
-
-def _rules(document: Document, memory: int) -> Bounds:
-    from motet.residency.actions import Bounds
-
-    settings = document.config.residency
-    if settings is None:
-        return Bounds(memory)
-    return Bounds(memory, settings.max_wait_s, settings.max_waiting, settings.turn_s)
-
-
-def _play(
-    homes: list[Home], trace: Trace, document: Document, policies: list[str], pace: Pace
-) -> tuple[dict[str, Outcome], dict[str, float]]:
-    """Return each policy's outcome, and how many requests a second were simulated."""
-    from motet.planner.simulate.run import simulate, together
-
-    outcomes: dict[str, Outcome] = {}
-    speeds: dict[str, float] = {}
-    with progress_bar() as report:
-        for policy in policies:
-            began, parts, done = time.perf_counter(), [], 0
-            for home in homes:
-                part, rows = trace.of([place.expert for place in home.places])
-
-                def say(count: float, done: int = done, policy: str = policy) -> None:
-                    report(policy, done + count, len(trace))
-
-                rules = _rules(document, home.memory)
-                outcome = simulate(home.places, part, rules, policy, pace, say)
-                parts.append((outcome, rows))
-                done += len(part)
-            outcomes[policy] = together(parts, len(trace))
-            speeds[policy] = len(trace) / (time.perf_counter() - began)
-    return outcomes, speeds
-
-
-def _figures(outcome: Outcome) -> dict[str, float]:
+def _figures(outcome: PolicyOutcome) -> dict[str, float]:
     return {
         "throughput": outcome.throughput,
         "wait_p50_s": outcome.wait(50),
@@ -217,32 +135,26 @@ def _figures(outcome: Outcome) -> dict[str, float]:
     }
 
 
-def _plain(
-    outcomes: dict[str, Outcome],
-    speeds: dict[str, float],
-    homes: list[Home],
-    trace: Trace,
-    seed: int,
-) -> dict[str, Any]:
+def _plain(played: dict[str, Played], scenario: Scenario, seed: int) -> dict[str, Any]:
     return {
-        "requests": len(trace),
+        "requests": len(scenario.trace),
         "seed": seed,
         "devices": [
             {
                 "name": home.name,
                 "memory": home.memory,
-                "experts": {place.expert: place.size for place in home.places},
+                "experts": {engine.expert: engine.size for engine in home.experts},
             }
-            for home in homes
+            for home in scenario.homes
         ],
-        "policies": {name: _figures(outcome) for name, outcome in outcomes.items()},
-        "simulated_requests_per_second": speeds,
+        "policies": {policy: _figures(each.outcome) for policy, each in played.items()},
+        "simulated_requests_per_second": {
+            policy: each.requests_per_second for policy, each in played.items()
+        },
     }
 
 
-def _show(
-    outcomes: dict[str, Outcome], speeds: dict[str, float], homes: list[Home], trace: Trace
-) -> None:
+def _show(played: dict[str, Played], scenario: Scenario) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -251,15 +163,17 @@ def _show(
     titles = ("answers/s", "wait p50", "p95", "p99", "there", "loads", "refused")
     for title in titles:
         table.add_column(title, justify="right")
-    for name, outcome in outcomes.items():
+    for name, each in played.items():
+        outcome = each.outcome
         waits = (f"{outcome.wait(p):.3g} s" for p in (50, 95, 99))
         there, refused = outcome.hit.mean(), (~outcome.served).mean()
         cells = (f"{there:.1%}", f"{outcome.loads:,}", f"{refused:.2%}")
         table.add_row(name, f"{outcome.throughput:.3g}", *waits, *cells)
     console = Console()
     console.print(table)
-    experts = sum(len(home.places) for home in homes)
-    slowest = min(speeds.values())
+    homes, trace = scenario.homes, scenario.trace
+    experts = sum(len(home.experts) for home in homes)
+    slowest = min(each.requests_per_second for each in played.values())
     console.print(
         f"{len(trace):,} requests to {experts} experts on {len(homes)} device(s), over "
         f"{trace.at[-1] / 3600:.3g} h. Simulated at {slowest:,.0f} requests a second or more."

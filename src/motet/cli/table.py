@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,9 +14,7 @@ from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, command, print_
 from motet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from motet.config import Document
-    from motet.experts import Expert
-    from motet.lab.tabulation import Prompt, Totals
+    from motet.lab.tabulation import Totals
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -56,7 +54,7 @@ def build(
     from motet.cli.served import caller, chosen, served
     from motet.composer.assembly import assemble
     from motet.config import load
-    from motet.lab.tabulation import read_prompts
+    from motet.lab.tabulation import read_prompts, tabulate
 
     document = load(config)
     assemble(document)  # every problem is told before anything starts
@@ -68,39 +66,21 @@ def build(
     rows = read_prompts(prompts, grader=grader, max_tokens=max_tokens, judge=judge is not None)
     with served(document, url, asked, key) as there:
         remote = {name: caller(document, name, there, key) for name in asked}
-        totals = run(_build(document, rows, names, remote, judge, out, concurrency))
+        with progress_bars() as report:
+            work = tabulate(
+                document,
+                rows,
+                {name: remote[name] for name in names},
+                out,
+                judge=remote[judge] if judge else None,
+                concurrency=concurrency,
+                progress=report,
+            )
+            totals = run(work)
     if json:
         print_json({"table": str(out), "totals": [asdict(total) for total in totals]})
     else:
         _show(totals, out)
-
-
-async def _build(
-    document: Document,
-    prompts: Sequence[Prompt],
-    names: Sequence[str],
-    remote: Mapping[str, Expert],
-    judge: str | None,
-    out: Path,
-    concurrency: int,
-) -> list[Totals]:
-    """Ask, grade and write, with progress on standard error."""
-    from motet.cli.served import started
-    from motet.lab.tabulation import AnswerLog, Tabulation, state_of
-
-    entries = {entry.id: entry for entry in document.config.experts}
-    async with started(remote.values()):
-        with AnswerLog(out.with_suffix(".answers.jsonl")) as log, progress_bars() as report:
-            tabulation = Tabulation(
-                prompts,
-                {name: remote[name] for name in names},
-                {name: state_of(entries[name], document.folder) for name in names},
-                log,
-                concurrency=concurrency,
-                judge=remote[judge] if judge else None,
-            )
-            await tabulation.run(report)
-            return tabulation.write(out, await tabulation.grade(report))
 
 
 def _show(totals: Sequence[Totals], out: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from motet.errors import SourceError
+from motet.progress import Progress, silent
 from motet.weights import Setting, fetch
-from motet.weights.sources import no_report
-from motet.weights.store import Report, digest
+from motet.weights.store import digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +66,7 @@ class Encoder:
         """Numbers in a vector."""
         return int(self._model.get_embedding_dimension())
 
-    def encode(self, texts: Sequence[str], report: Report | None = None) -> Floats:
+    def encode(self, texts: Sequence[str], report: Progress = silent) -> Floats:
         """Return `[texts, width]` float32 vectors of length one.
 
         Blocks; call it off the event loop. Long texts are cut where the model's context ends.
@@ -80,7 +80,6 @@ class Encoder:
         """
         import numpy as np
 
-        report = report or no_report
         vectors = np.empty((len(texts), self.width), np.float32)
         # Texts of one length together: a batch takes as long as its longest.
         order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
@@ -152,7 +151,7 @@ def encoder(
     setting: Setting | None = None,
     *,
     backend: Backend = "torch",
-    report: Report = no_report,
+    report: Progress = silent,
 ) -> Encoder:
     """Return the encoder called `name`, its files fetched (blocks; see `motet.weights.fetch`).
 
@@ -177,7 +176,7 @@ def encoder(
     return Encoder(name, place if place.is_dir() else _from_hub(name, report), backend)
 
 
-def _from_hub(name: str, report: Report) -> Path:
+def _from_hub(name: str, report: Progress) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

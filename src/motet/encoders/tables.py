@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motet.errors import TableError
+from motet.progress import Progress, silent
 from motet.tables.routing import Table
 from motet.weights import default_cache
-from motet.weights.sources import no_report
-from motet.weights.store import Report, build_once
+from motet.weights.store import build_once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ def embed(
     path: str | Path | None,
     table: Table,
     encoder: Encoder,
-    report: Report = no_report,
+    report: Progress = silent,
     *,
     cache: Path | None = None,
 ) -> Floats:
@@ -67,19 +67,19 @@ def embed(
         (cache or default_cache()) / "embeddings" / f"{table.digest[:16]}-{encoder.digest[:16]}"
     )
     build = partial(_encode, queries=table.queries, encoder=encoder, report=report)
-    build_once(folder, source, build, no_report)
+    build_once(folder, source, build, silent)
     vectors: Floats = np.load(folder / "embeddings.npy", allow_pickle=False)
     return vectors
 
 
-def _encode(folder: Path, *, queries: tuple[str, ...], encoder: Encoder, report: Report) -> None:
+def _encode(folder: Path, *, queries: tuple[str, ...], encoder: Encoder, report: Progress) -> None:
     import numpy as np
 
     np.save(folder / "embeddings.npy", encoder.encode(queries, report), allow_pickle=False)
 
 
 def _sidecar(
-    path: Path, queries: tuple[str, ...], encoder: Encoder, report: Report
+    path: Path, queries: tuple[str, ...], encoder: Encoder, report: Progress
 ) -> Floats | None:
     """Return the embeddings stored beside a table; None when they are not this encoder's."""
     import numpy as np

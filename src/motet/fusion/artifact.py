@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from motet.errors import ArtifactError, SourceError
+from motet.files import replacing
 from motet.fusion.card import WEIGHTS, FusionCard, MemberCard, write_card
 from motet.fusion.layers import FusionLayers
 from motet.fusion.members import Member, load_member, revision_of
@@ -29,9 +30,9 @@ def save(folder: Path, card: FusionCard, layers: FusionLayers) -> None:
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{WEIGHTS}.part"
-    save_file({name: tensor.contiguous() for name, tensor in layers.state_dict().items()}, part)
-    part.replace(folder / WEIGHTS)
+    tensors = {name: tensor.contiguous() for name, tensor in layers.state_dict().items()}
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file(tensors, temporary)
     write_card(folder, card)  # last: a folder without a card is no artifact
 
 

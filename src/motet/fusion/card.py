@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import orjson
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
+from motet import files
 from motet.config import ExpertEntry, Options
 from motet.errors import ArtifactError, did_you_mean
 
@@ -102,9 +103,9 @@ def read_card(folder: Path) -> FusionCard:
 
 
 def write_card(folder: Path, card: FusionCard) -> None:
-    """Write the card into `folder`."""
+    """Write the card into `folder`, whole or not at all."""
     text = orjson.dumps(card.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
-    (folder / CARD).write_bytes(text + b"\n")
+    files.write_bytes(folder / CARD, text + b"\n")
 
 
 def check_members(card: FusionCard, experts: Mapping[str, ExpertEntry]) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from motet.errors import ArtifactError
+from motet.files import replacing_folder
 from motet.fusion.card import FusionCard
 from motet.fusion.layers import FusionLayers
 
@@ -37,13 +38,11 @@ class Checkpoint:
         tensors = {f"layers.{name}": t for name, t in layers.state_dict().items()}
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": t for name, t in state.items()}
-        part = self._folder.with_name(f"{self._folder.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part / _STATE)
-        (part / _ABOUT).write_bytes(orjson.dumps({"step": step, "card": self._card}))
-        self.remove()
-        part.rename(self._folder)
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        with replacing_folder(self._folder) as folder:
+            save_file(tensors, folder / _STATE)
+            (folder / _ABOUT).write_bytes(orjson.dumps({"step": step, "card": self._card}))
 
     def restore(self, layers: FusionLayers, optimizer: torch.optim.Optimizer) -> int:
         """Load the state, if there is one; return how many updates it has seen.

@@ -16,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 from motet.fusion.answering import Answer, Fused, alone
 from motet.fusion.card import FusionCard
@@ -26,10 +27,12 @@ from motet.fusion.layers import FusionLayers
 from motet.fusion.members import Member
 from motet.generation.decoding import Sampling
 from motet.grading import GRADERS
+from motet.progress import Progress
 from motet.types import Request
-from motet.weights.store import Report
 
 DRAWS = 10_000
+_OTHERS = {"P": "deranged", "G": "alone", "over_text": "text", "over_lora": "lora"}
+"""What the fused answers are compared with, by the name of the difference."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class Evaluation:
         max_tokens: int = 16,
         seed: int = 0,
     ) -> None:
-        self._ids = card.ids
+        self.ids = card.ids
+        """Ids of the members."""
         self._members = [member(id) for id in card.ids]
         layers.to(self._members[0].device)
         self._own = member(primary)
@@ -83,7 +87,7 @@ class Evaluation:
         self._sampling = Sampling(max_tokens, temperature=0.0, stop=("\n",))
         self._seed = seed
 
-    def answers(self, examples: Sequence[Example], report: Report) -> dict[str, list[Answer]]:
+    def answers(self, examples: Sequence[Example], report: Progress) -> dict[str, list[Answer]]:
         """Return the answers of every way, question by question, with all that each way ran."""
         requests = [example.request for example in examples]
         found: dict[str, list[Answer]] = {}
@@ -98,11 +102,11 @@ class Evaluation:
 
         ask("alone", self._own, requests)
         for e in self._fused.peers:
-            ask(self._ids[e], self._members[e], requests)
+            ask(self.ids[e], self._members[e], requests)
         fuse("fused", requests)
         fuse("deranged", deranged(examples, self._seed))
         ask("text", self._own, self._hinted(examples, found))
-        drafts = zip(*(found[self._ids[e]] for e in self._fused.peers), strict=True)
+        drafts = zip(*(found[self.ids[e]] for e in self._fused.peers), strict=True)
         found["text"] = [
             replace(answer, reading=answer.reading + sum(draft.flops for draft in own))
             for answer, own in zip(found["text"], drafts, strict=True)
@@ -111,7 +115,36 @@ class Evaluation:
             ask("lora", self._adapted, requests)
         return found
 
-    def added_tokens(
+    def judged(
+        self, examples: Sequence[Example], said: Mapping[str, Sequence[Answer]]
+    ) -> dict[str, Any]:
+        """Return, as plain JSON values, what the answers of `answers` are worth.
+
+        By task: accuracies in percent and billions of operations by way, and the differences that
+        matter. Beside them, how many tokens text and fusion add to a prompt.
+        """
+        right = {way: grades(examples, [a.text for a in own]) for way, own in said.items()}
+        tasks: dict[str, Any] = {}
+        for task in dict.fromkeys(example.task for example in examples):
+            own = [n for n, example in enumerate(examples) if example.task == task]
+            of = {way: [scores[n] for n in own] for way, scores in right.items()}
+            tasks[task or "all"] = {
+                "questions": len(own),
+                "accuracy": {way: 100 * sum(s) / len(s) for way, s in of.items()},
+                "gflops": {
+                    way: sum(answers[n].flops for n in own) / len(own) / 1e9
+                    for way, answers in said.items()
+                },
+                "differences": {
+                    name: asdict(difference(of["fused"], of[other], seed=self._seed))
+                    for name, other in _OTHERS.items()
+                    if other in of
+                },
+            }
+        added = self._added_tokens(examples, said)
+        return {"tasks": tasks, "text_adds_tokens": added, "fused_adds_tokens": 0.0}
+
+    def _added_tokens(
         self, examples: Sequence[Example], found: Mapping[str, Sequence[Answer]]
     ) -> float:
         """Return how many tokens the peers' answers add to the primary's prompt, on average."""
@@ -124,14 +157,14 @@ class Evaluation:
     def _hinted(
         self, examples: Sequence[Example], found: Mapping[str, Sequence[Answer]]
     ) -> list[Request]:
-        drafts = zip(*(found[self._ids[e]] for e in self._fused.peers), strict=True)
+        drafts = zip(*(found[self.ids[e]] for e in self._fused.peers), strict=True)
         return [
             hint(example.request, [answer.text for answer in own])
             for example, own in zip(examples, drafts, strict=True)
         ]
 
 
-def _tell(report: Report, way: str, total: int, done: int) -> None:
+def _tell(report: Progress, way: str, total: int, done: int) -> None:
     report(way, done, total)
 
 

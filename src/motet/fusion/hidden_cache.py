@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import orjson
 import torch
 from torch import Tensor
 
+from motet.files import replacing
 from motet.fusion.card import FusionCard, MemberCard
 from motet.fusion.data import asked
 from motet.fusion.members import Member
@@ -47,10 +47,9 @@ class HiddenCache:
         if not file.exists():
             latents = read_latents(self._members(member), request, self._card.draft_tokens)
             file.parent.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(f".{os.getpid()}.part")
             tensors = {str(level): h.contiguous() for level, h in enumerate(latents.hidden)}
-            save_file({"ends": latents.ends, **tensors}, part)
-            part.replace(file)
+            with replacing(file) as temporary:
+                save_file({"ends": latents.ends, **tensors}, temporary)
         tensors = load_file(file)
         hidden: Sequence[Tensor] = [tensors[str(level)] for level in range(self._card.levels)]
         return Latents(tensors["ends"], hidden)

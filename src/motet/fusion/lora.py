@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -17,12 +17,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from motet.config import Options
+from motet.files import replacing_folder
 from motet.fusion.batches import drawn, padded, rate
 from motet.fusion.card import MemberCard
 from motet.fusion.data import Example
 from motet.fusion.members import Member, load_member
+from motet.progress import Progress, silent
 from motet.weights import Setting
-from motet.weights.store import Report
 
 _TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _WARMUP = 20
@@ -43,6 +44,10 @@ class LoraOptions(Options):
     """Highest learning rate; it falls to 0 as a cosine."""
     seed: int = 0
     """Of every random choice."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the member."""
+    device: str = "auto"
+    """Torch device; `auto` takes a GPU where there is one."""
 
 
 def adapt(
@@ -51,13 +56,13 @@ def adapt(
     out: Path,
     options: LoraOptions,
     setting: Setting,
-    report: Report,
+    report: Progress = silent,
     *,
-    dtype: str = "auto",
-    device: str = "auto",
     stage: str = "adapter",
 ) -> int:
-    """Train an adapter on a member, its own adapter merged, and write it to `out` as peft does.
+    """Train an adapter on a member, its own adapter merged.
+
+    It is written to the folder `out` as peft does, whole or not at all.
 
     Returns
     -------
@@ -72,7 +77,7 @@ def adapt(
     from peft import get_peft_model
 
     torch.manual_seed(options.seed)
-    member = load_member(card, setting, levels=1, dtype=dtype, device=device)
+    member = load_member(card, setting, levels=1, dtype=options.dtype, device=options.device)
     config = _config(member.model, options)
     adapted = get_peft_model(member.model, config, autocast_adapter_dtype=False)
     trained = [p for p in adapted.parameters() if p.requires_grad]
@@ -85,8 +90,10 @@ def adapt(
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         report(f"{stage}, loss {float(loss.detach()):.3f}", step + 1, options.steps)
-    adapted.save_pretrained(out)
-    _name_base(out, card.model)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing_folder(out) as folder:
+        adapted.save_pretrained(folder)
+        _name_base(folder, card.model)
     return sum(p.numel() for p in trained)
 
 

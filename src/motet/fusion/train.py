@@ -30,7 +30,7 @@ from motet.fusion.layers import FusionLayers
 from motet.fusion.losses import FACTORS
 from motet.fusion.members import Member
 from motet.fusion.objective import Batches, Objective, Share
-from motet.weights.store import Report
+from motet.progress import Progress
 
 _FITTED = 256
 """Prompts that standards are fitted on."""
@@ -142,7 +142,7 @@ class Training:
         except ArtifactError:
             return False
 
-    def run(self, out: Path, report: Report) -> FusionLayers:
+    def run(self, out: Path, report: Progress) -> FusionLayers:
         """Train into the artifact folder `out`; goes on from a checkpoint of the same training.
 
         A training that is finished is not made again.
@@ -170,7 +170,7 @@ class Training:
         self._accelerator.wait_for_everyone()
         return layers
 
-    def _read_all(self, report: Report) -> None:
+    def _read_all(self, report: Progress) -> None:
         """Let whoever may be a peer read every question, as far as the cache lacks it."""
         own = self.examples[self._share.index :: self._share.count]
         for e, member in enumerate(self.card.ids):
@@ -198,7 +198,7 @@ class Training:
         if self.card.bridge:
             build_bridge(layers, [self._members(id) for id in self.card.ids])
 
-    def _learn(self, layers: FusionLayers, checkpoint: Checkpoint, report: Report) -> None:
+    def _learn(self, layers: FusionLayers, checkpoint: Checkpoint, report: Progress) -> None:
         """Make all updates that the checkpoint has not seen."""
         options, accelerator = self.options, self._accelerator
         layers.to(accelerator.device)

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from motet.config import Document
-from motet.planner.plan import Plan, gib
+from motet.planner.plan import Plan
+from motet.units import readable
 
 SHARED = 0.69
 SPLIT = 0.31
@@ -78,7 +79,7 @@ def advise(document: Document, plan: Plan, traffic: Mapping[str, float] | None) 
         else:
             why = (
                 f"{part:.0%} of the engine's requests, but no idle device has "
-                f"{gib(demand.part)}: engines that take turns make {SPLIT} of the tokens"
+                f"{readable(demand.part)}: engines that take turns make {SPLIT} of the tokens"
             )
         found.append(Advice(adapter, base, part, merge, device, why))
     return found

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pydantic import ByteSize, TypeAdapter, ValidationError
-
+from motet import units
 from motet.errors import ConfigError, did_you_mean
 
-_MIB = 2**20
 GPUS = {
     "t4": 15_360,
     "v100-16g": 16_384,
@@ -101,7 +99,7 @@ def parse_machine(spec: str, host: int = 0) -> Machine:
         if found is None:
             raise ConfigError(f"--devices: {item!r} is no device. {_EXAMPLES}")
         name = found["what"]
-        total = GPUS[name.lower()] * _MIB if name.lower() in GPUS else _size(name)
+        total = GPUS[name.lower()] * units.MIB if name.lower() in GPUS else _size(name)
         for _ in range(int(found["count"] or 1)):
             label = f"{name.lower() if name.lower() in GPUS else 'gpu'}-{len(devices)}"
             devices.append(Device(label, int(total * USABLE), total))
@@ -114,12 +112,11 @@ _EXAMPLES = "Say for example 2xh100, or a100-40g,24GiB, or cpu:8GiB."
 
 
 def _size(text: str) -> int:
-    try:
-        size = int(TypeAdapter(ByteSize).validate_python(text))
-    except ValidationError:
+    size = units.parse(text)
+    if size is None:
         raise ConfigError(
             f"--devices: no device {text!r}. {did_you_mean(text.lower(), GPUS)} {_EXAMPLES}"
-        ) from None
-    if size < _MIB:
+        )
+    if size < units.MIB:
         raise ConfigError(f"--devices: {text!r} is under 1 MiB; give a unit, such as 24GiB.")
     return size

@@ -6,15 +6,20 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motet.planner.plan import Plan, Seat, State, gib
+from motet.pictures import GREY, INK, PALE, SOFT, new_figure, style, write
+from motet.planner.plan import Plan, Seat
+from motet.units import GIB, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_COLOURS = ("#3b6fb6", "#d9822b", "#3f9d6d", "#a5508f", "#b8473d", "#6c63b5", "#2f9aa0", "#8a7340")
-_FREE = "#e8e8e8"
 _HEIGHT = 0.62
-_GIB = 2**30
+_WEIGHTS: dict[str, Any] = {}
+_KEYS_VALUES: dict[str, Any] = {"alpha": 0.45}
+_ENGINE: dict[str, Any] = {"alpha": 0.45, "hatch": "////"}
+_FREE: dict[str, Any] = {"color": "#eeeeee"}
+_POINTS_BELOW = 46  # to clear the ticks and the axis' name
 
 
 def draw(plan: Plan, path: Path) -> None:
@@ -23,75 +28,90 @@ def draw(plan: Plan, path: Path) -> None:
     Each bar is a device: weights in full colour, keys and values in the same one lighter, the
     engine's own part hatched, in grey what is kept for the driver or left.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with style():
+        write(_drawn(plan), path)
 
+
+def _drawn(plan: Plan) -> Figure:
     devices = plan.machine.devices
-    waiting = [seat for seat in plan.seats if seat.state is not State.RESIDENT]
-    figure = Figure(figsize=(10, 1.4 + 0.62 * len(devices) + 0.22 * len(waiting)))
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    colours = dict(zip((s.demand.expert for s in plan.seats), cycle(_COLOURS), strict=False))
+    figure = new_figure(9, 0.9 + 0.55 * len(devices))
+    axes = figure.subplots()
+    # Only who is drawn takes a colour, device by device, so that neighbours differ.
+    residents = (seat for device in devices for seat in _stacked(plan, device.name))
+    names = dict.fromkeys(seat.demand.expert for seat in residents)
+    colours = dict(zip(names, cycle(PALE), strict=False))
     # Names are written where there is room for them.
-    least = 0.07 * max(device.total for device in devices) / _GIB
+    least = 0.07 * max(device.total for device in devices) / GIB
     for row, device in enumerate(devices):
-        axes.barh(row, device.total / _GIB, color=_FREE, height=_HEIGHT)
-        left = 0.0
-        for seat in sorted(plan.on(device.name), key=lambda s: -s.demand.traffic):
-            start, left = left, _stack(axes, row, left, seat, colours[seat.demand.expert])
-            if left - start > least:
-                _name(axes, row, (start + left) / 2, seat.demand.expert)
+        axes.barh(row, device.total / GIB, height=_HEIGHT, **_FREE)
+        end = 0.0
+        for seat in _stacked(plan, device.name):
+            expert, start = seat.demand.expert, end
+            end = _stack(axes, row, start, seat, colours[expert])
+            if end - start > least:
+                middle = (start + end) / 2
+                axes.text(middle, row, expert, ha="center", va="center", fontsize=9, color=INK)
     _furnish(axes, plan)
-    if waiting:
-        figure.text(0.08, 0.02, "\n".join(map(_line, waiting)), fontsize=8, va="bottom")
-    figure.subplots_adjust(
-        left=0.1,
-        right=0.97,
-        top=1 - 0.45 / figure.get_figheight(),
-        bottom=(0.65 + 0.19 * len(waiting)) / figure.get_figheight(),
-    )
-    figure.savefig(path, dpi=130)
+    return figure
 
 
-def _stack(axes: Axes, row: int, left: float, seat: Seat, colour: str) -> float:
-    """Draw what an expert takes of a device, from `left` on; return where it ends."""
+def _stacked(plan: Plan, device: str) -> list[Seat]:
+    """Return who lives on a device, the most asked first."""
+    return sorted(plan.on(device), key=lambda seat: -seat.demand.traffic)
+
+
+def _stack(axes: Axes, row: int, start: float, seat: Seat, colour: str) -> float:
+    """Draw what an expert takes of a device, from `start` on; return where it ends."""
     demand = seat.demand
-    pieces = (
-        (demand.weights / demand.parts, 1.0, ""),
-        (seat.kv / demand.parts, 0.45, ""),
-        (demand.engine, 0.45, "////"),
+    parts = (
+        (demand.weights / demand.parts, _WEIGHTS),
+        (seat.kv / demand.parts, _KEYS_VALUES),
+        (demand.engine, _ENGINE),
     )
-    look: dict[str, Any] = {"color": colour, "height": _HEIGHT, "edgecolor": "white", "lw": 0.5}
-    for size, alpha, hatch in pieces:
-        axes.barh(row, size / _GIB, left=left, alpha=alpha, hatch=hatch, **look)
-        left += size / _GIB
-    return left
-
-
-def _name(axes: Axes, row: int, middle: float, expert: str) -> None:
-    box = {"facecolor": "white", "alpha": 0.75, "lw": 0, "pad": 1.5}
-    axes.text(middle, row, expert, ha="center", va="center", fontsize=8, color="black", bbox=box)
+    edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.8}
+    for size, look in parts:
+        axes.barh(row, size / GIB, _HEIGHT, left=start, facecolor=colour, **edge, **look)
+        start += size / GIB
+    return start
 
 
 def _furnish(axes: Axes, plan: Plan) -> None:
-    """Name the devices and the axis, and say how good the plan is."""
+    """Name the devices, the axis and the parts, say how good the plan is, and who waits."""
+    from matplotlib.patches import Patch
+
     devices = plan.machine.devices
     axes.set_yticks(range(len(devices)), [device.name for device in devices])
+    axes.tick_params(length=0)
     axes.invert_yaxis()
-    axes.set_xlabel("GiB: weights full, keys and values light, engine hatched, grey is free")
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    proof = "proven best" if plan.gap == 0 else f"at most {plan.gap:.1%} above the best"
-    axes.set_title(
-        f"A request waits {plan.wait_s:.3g} s for its expert on average ({proof})",
-        loc="left",
-        fontsize=10,
+    axes.grid(False, axis="y")
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("GiB", loc="left")
+    parts = {"weights": _WEIGHTS, "keys and values": _KEYS_VALUES, "engine": _ENGINE}
+    handles = [
+        Patch(facecolor=GREY, edgecolor="white", label=n, **look) for n, look in parts.items()
+    ]
+    axes.legend(
+        handles=[*handles, Patch(label="free, or the driver's", **_FREE)],
+        loc="upper right",
+        bbox_to_anchor=(1, 0),
+        borderaxespad=2,
+        ncols=4,
+        fontsize=9,
     )
+    proof = "proven best" if plan.gap == 0 else f"at most {plan.gap:.1%} above the best"
+    axes.set_title(f"A request waits {plan.wait_s:.3g} s for its expert on average ({proof})")
+    waiting = "\n".join(_line(seat) for seat in plan.seats if not seat.devices)
+    below: dict[str, Any] = {
+        "xytext": (0, -_POINTS_BELOW),
+        "textcoords": "offset points",
+        "va": "top",
+    }
+    axes.annotate(waiting, (0, 0), xycoords="axes fraction", fontsize=9, color=SOFT, **below)
 
 
 def _line(seat: Seat) -> str:
     demand = seat.demand
     return (
-        f"{seat.state.value}: {demand.expert} ({gib(demand.weights)}, "
+        f"{seat.state.value}: {demand.expert} ({readable(demand.weights)}, "
         f"{demand.traffic:.1%} of requests, ready in {seat.wait_s:.2g} s)"
     )

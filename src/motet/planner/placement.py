@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from motet.planner.demand import Demand
 from motet.planner.devices import Machine
 from motet.planner.first_fit import Homes, first_fit
+from motet.units import MIB
 
 Floats = NDArray[np.float64]
 _LEVELLING_S = 0.8
@@ -96,8 +97,8 @@ def _solve(demands: Sequence[Demand], machine: Machine, seconds: float) -> Place
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     experts, devices = len(demands), len(machine.devices)
-    part = np.array([d.part for d in demands], float) / 2**20
-    weights = np.array([d.weights for d in demands], float) / 2**20
+    part = np.array([d.part for d in demands], float) / MIB
+    weights = np.array([d.weights for d in demands], float) / MIB
     traffic = np.array([d.traffic for d in demands])
     wake = np.array([machine.wake_s(d.weights) for d in demands])
     load = np.array([machine.load_s(d.weights) for d in demands])
@@ -117,7 +118,7 @@ def _solve(demands: Sequence[Demand], machine: Machine, seconds: float) -> Place
     for number, device in enumerate(machine.devices):
         row = np.zeros(size)
         row[number:pairs:devices] = part
-        bound(row, 0, device.memory / 2**20)
+        bound(row, 0, device.memory / MIB)
     for number, demand in enumerate(demands):
         row = np.zeros(size)
         row[number * devices : (number + 1) * devices] = 1
@@ -128,7 +129,7 @@ def _solve(demands: Sequence[Demand], machine: Machine, seconds: float) -> Place
         bound(row, 1.0 if demand.pinned else 0.0, 1)
     row = np.zeros(size)
     row[pairs + experts :] = weights
-    bound(row, 0, machine.host / 2**20)
+    bound(row, 0, machine.host / MIB)
     highest = np.ones(size)
     highest[pairs + experts :] = [0.0 if d.pinned else 1.0 for d in demands]
     found = milp(
@@ -171,10 +172,10 @@ def _level(demands: Sequence[Demand], machine: Machine, homes: Homes) -> Homes:
     high: list[float] = []
     for number, device in enumerate(machine.devices):
         row = np.zeros(size)
-        row[number:pairs:devices] = [d.part / 2**20 for d in residents]
+        row[number:pairs:devices] = [d.part / MIB for d in residents]
         rows.append(row)
         low.append(0)
-        high.append(device.memory / 2**20)
+        high.append(device.memory / MIB)
         row = np.zeros(size)
         row[number:pairs:devices] = [d.traffic / d.parts for d in residents]
         row[-1] = -1

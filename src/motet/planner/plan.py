@@ -12,6 +12,7 @@ from motet.errors import ConfigError
 from motet.planner.demand import Demand
 from motet.planner.devices import Device, Machine
 from motet.planner.placement import Placement, place
+from motet.units import readable
 
 
 class State(StrEnum):
@@ -149,19 +150,20 @@ def _too_large(demand: Demand, machine: Machine) -> str | None:
     shrunk = (room - demand.engine) * demand.parts - demand.weights
     if shrunk > 0 and demand.parts <= len(largest):
         ways.append(
-            f"keys and values of {gib(shrunk)} instead of {gib(demand.kv)} (a lower context, "
-            "--concurrency or resources.memory)"
+            f"keys and values of {readable(shrunk)} instead of {readable(demand.kv)} (a lower "
+            "context, --concurrency or resources.memory)"
         )
     for parts in range(demand.parts + 1, len(largest) + 1):
         if _fits(replace(demand, parts=parts), machine.devices):
             ways.append(f"{parts} devices instead of {demand.parts} (resources.gpus: {parts})")
             break
-    ways.append(f"a device with {gib(demand.part)} to give")
+    ways.append(f"a device with {readable(demand.part)} to give")
     spread = "" if demand.parts == 1 else f" on each of {demand.parts} devices"
     return (
-        f"expert {demand.expert!r} needs {gib(demand.part)}{spread} (weights "
-        f"{gib(demand.weights)}, keys and values {gib(demand.kv)} for {demand.about}), and "
-        f"the largest has {gib(largest[0])} to give. It would fit with " + ", or ".join(ways) + "."
+        f"expert {demand.expert!r} needs {readable(demand.part)}{spread} (weights "
+        f"{readable(demand.weights)}, keys and values {readable(demand.kv)} for "
+        f"{demand.about}), and the largest has {readable(largest[0])} to give. It would fit with "
+        f"{', or '.join(ways)}."
     )
 
 
@@ -171,16 +173,11 @@ def _fits(demand: Demand, devices: Sequence[Device]) -> bool:
 
 def _too_many_pinned(demands: Sequence[Demand], machine: Machine) -> str:
     pinned = [d for d in demands if d.pinned]
-    needed = gib(sum(d.size for d in pinned))
-    has = gib(sum(device.memory for device in machine.devices))
+    needed = readable(sum(d.size for d in pinned))
+    has = readable(sum(device.memory for device in machine.devices))
     text = f"the pinned experts need {needed} together, and the devices have {has} to give."
     for least in sorted(pinned, key=lambda d: (d.traffic, d.size)):
         others = [d for d in pinned if d is not least]
         if place(others, machine, 1.0) is not None:
             return f"{text} Without pinning {least.expert!r} the others fit."
     return f"{text} No single one less is enough."
-
-
-def gib(size: float) -> str:
-    """Return bytes for people."""
-    return f"{size / 2**30:.3g} GiB" if size >= 0.1 * 2**30 else f"{size / 2**20:.3g} MiB"

@@ -9,6 +9,7 @@ from motet.residency.actions import Bounds, Load, Unload
 from motet.residency.engine import Engine
 from motet.residency.ledger import EngineState, Ledger
 from motet.residency.policy import Policy
+from motet.units import mib
 
 RECHECK_S = 1.0
 """Seconds until memory that others hold is looked at again."""
@@ -203,8 +204,3 @@ def _describe(engine: Engine) -> str:
         return f"{engine.id!r} ({engine.state.name.lower()})"
     what = [f"{engine.running} under way"] if engine.running else []
     return f"{engine.id!r} ({', '.join(what + ['pinned'] * engine.pinned) or 'idle'})"
-
-
-def mib(size: int) -> str:
-    """Return bytes as people read them, rounded up to whole MiB."""
-    return f"{-(-size // 2**20)}MiB"

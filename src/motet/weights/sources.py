@@ -7,17 +7,13 @@ from pathlib import Path
 
 from motet.config.setting import Setting
 from motet.errors import SourceError, nearest
-from motet.weights.store import Report
+from motet.progress import Progress, silent
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SCHEME = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
 
 
-def no_report(stage: str, done: float, total: float) -> None:
-    """Report progress to nobody."""
-
-
-def fetch(model: str, setting: Setting, report: Report = no_report) -> str:
+def fetch(model: str, setting: Setting, report: Progress = silent) -> str:
     """Return what transformers and vLLM can load for a model named in a config.
 
     Blocks while it downloads and converts (seconds to minutes on first use), so call it off the
@@ -66,7 +62,7 @@ def _local(model: str, setting: Setting) -> Path:
     return setting.folder / Path(model).expanduser()
 
 
-def _loadable(place: Path, cache: Path, report: Report) -> Path:
+def _loadable(place: Path, cache: Path, report: Progress) -> Path:
     """Return the folder to load for weights that stand at `place`."""
     if place.is_dir():
         if (place / "config.json").is_file():

@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-log = logging.getLogger(__name__)
+from motet.files import files_below, replacing_folder
+from motet.progress import Progress
 
-Report = Callable[[str, float, float], None]
-"""Called with a stage in words, how much of it is done, and the total; 0 when that is unknown."""
+log = logging.getLogger(__name__)
 
 MANIFEST = "motet-manifest.json"
 
 
-def build_once(folder: Path, source: str, build: Callable[[Path], None], report: Report) -> Path:
+def build_once(folder: Path, source: str, build: Callable[[Path], None], report: Progress) -> Path:
     """Return `folder`, filled by `build` unless it is there and undamaged.
 
     `build` fills a temporary sibling, which is renamed when it is done: an interrupted run leaves
@@ -62,7 +60,9 @@ def build_once(folder: Path, source: str, build: Callable[[Path], None], report:
         for stale in folder.parent.glob(f".{folder.name}.*.tmp"):
             log.info("removing %s, left by an interrupted run", stale)
             shutil.rmtree(stale, ignore_errors=True)
-        _build(folder, source, build)
+        with replacing_folder(folder) as temporary:
+            build(temporary)
+            _state(temporary, source)
     finally:
         lock.release()
     return folder
@@ -74,25 +74,14 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _build(folder: Path, source: str, build: Callable[[Path], None]) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
-    try:
-        build(temporary)
-        manifest = {
-            "source": source,
-            "files": {str(path.relative_to(temporary)): digest(path) for path in _files(temporary)},
-        }
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        for path in _files(temporary):
-            path.chmod(0o644)  # some writers give 0600, mkdtemp 0700; a cache may be shared
-            _to_disk(path)
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def _state(folder: Path, source: str) -> None:
+    """Write the manifest: what the folder was made of, and each file's digest."""
+    digests = {str(path.relative_to(folder)): digest(path) for path in files_below(folder)}
+    manifest = {"source": source, "files": digests}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
 
-def _fault(folder: Path, source: str, report: Report) -> str | None:
+def _fault(folder: Path, source: str, report: Progress) -> str | None:
     """Return what is wrong with `folder`, or None when it holds what its manifest says."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -110,13 +99,3 @@ def _fault(folder: Path, source: str, report: Report) -> str | None:
             return f"{name} has changed"
     report("checking the cache", len(files), len(files))
     return None
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _to_disk(path: Path) -> None:
-    """Write the file through, so that a power cut cannot leave a renamed folder of empty files."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -9,7 +9,8 @@ import pytest
 from tests.lab.routers.synthetic import ENCODER, EXPERTS, synthetic, vectors
 
 from motet.errors import ConfigError, TableError
-from motet.lab.routers.compare import Data, Plan, compare, cross_validate, folds
+from motet.lab.routers.compare import Comparison, compare, cross_validate, folds
+from motet.lab.routers.data import Data
 from motet.lab.routers.evaluate import evaluate
 from motet.lab.routers.explain import explanation
 from motet.lab.routers.kinds import choose
@@ -56,7 +57,7 @@ def _unit(rows, width):
 
 
 def test_compare_by_cross_validation_finds_what_there_is_to_find():
-    plan = Plan(kinds={"best-single": {}, "ridge": {}, "knn": {"k": [10]}}, draws=200)
+    plan = Comparison(kinds={"best-single": {}, "ridge": {}, "knn": {"k": [10]}}, draws=200)
     seen = []
     report = compare(data(), plan, progress=lambda *stage: seen.append(stage))
     assert report.rows == 240 and report.routers[0].name in ("ridge", "knn")
@@ -70,7 +71,7 @@ def test_compare_by_cross_validation_finds_what_there_is_to_find():
 def test_compare_on_a_table_of_its_own_in_another_order():
     train_data, test_data = data(seed=0), data(seed=1)
     turned = replace(test_data, table=test_data.table.of(EXPERTS[::-1]))
-    plan = Plan(kinds={"ridge": {}}, draws=50)
+    plan = Comparison(kinds={"ridge": {}}, draws=50)
     one = compare(train_data, plan, test_data).of("ridge")
     other = compare(train_data, plan, turned).of("ridge")
     assert one.figures["apgr"].value == pytest.approx(other.figures["apgr"].value)
@@ -99,11 +100,11 @@ def test_kinds_are_chosen_by_what_the_table_has():
 def test_of_all_kinds_those_that_lack_something_are_left_out():
     without = data(costs=False)
     kinds = {"best-single": {}, "cost-quality": {}}
-    report = compare(without, Plan(kinds=kinds, folds=2, draws=10, all=True))
+    report = compare(without, Comparison(kinds=kinds, folds=2, draws=10, all=True))
     assert [judgement.name for judgement in report.routers] == ["best-single"]
     assert "'cost:' columns" in report.settings["kinds left out"]["cost-quality"]
     with pytest.raises(TableError, match="'cost:' columns"):
-        compare(without, Plan(kinds=kinds, folds=2, draws=10))
+        compare(without, Comparison(kinds=kinds, folds=2, draws=10))
 
 
 def test_evaluate_a_saved_router(tmp_path):

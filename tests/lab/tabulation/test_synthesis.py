@@ -4,8 +4,11 @@ import pyarrow as pa
 import pytest
 from pyarrow.parquet import write_table
 
+from motet.config import parse
 from motet.errors import TableError
-from motet.lab.tabulation import Prompt, synthesis_prompts
+from motet.experts import ENGINES
+from motet.lab.tabulation import Prompt, synthesis_prompts, synthesis_results
+from motet.weights import Setting
 
 
 def prompt(name):
@@ -63,3 +66,22 @@ def test_bad_input(table, tmp_path):
     write_table(pa.table({"query": ["x"], "score:a": [1.0]}), tmp_path / "bare.parquet")
     with pytest.raises(TableError, match="holds no answers"):
         synthesis_prompts([prompt("1")], tmp_path / "bare.parquet")
+
+
+async def test_who_writes_the_right_answer_is_counted_and_kept(table, tmp_path):
+    document = parse(
+        "version: 1\nexperts:\n"
+        '  - {id: knows, engine: fake, tokens: ["yes"]}\n  - {id: echo, engine: fake}\n'
+    )
+    setting = Setting(tmp_path, tmp_path)
+    asked = synthesis_prompts([prompt(n) for n in "14"], table)
+    experts = {}
+    for entry in document.config.experts:
+        engine = ENGINES.load(entry.engine)
+        experts[entry.id] = engine(entry, engine.Config.model_validate(entry.options), setting)
+    kept = tmp_path / "answers.jsonl"
+    results = await synthesis_results(document, asked, experts, kept)
+    assert results == {"knows": (2, 2), "echo": (0, 2)}
+    before = kept.read_bytes()
+    assert await synthesis_results(document, asked, experts, kept) == results
+    assert kept.read_bytes() == before

@@ -9,7 +9,7 @@ from motet import tables
 from motet.config import parse
 from motet.errors import ExpertUnavailable, TableError
 from motet.experts import ENGINES
-from motet.lab.tabulation import AnswerLog, Tabulation, read_prompts, state_of
+from motet.lab.tabulation import AnswerLog, Tabulation, read_prompts, state_of, tabulate
 from motet.weights import Setting
 
 FLEET = """
@@ -182,3 +182,25 @@ def test_a_damaged_log_is_not_guessed_at(tmp_path):
     (tmp_path / "t.answers.jsonl").write_text('{"expert": "a"}\n')
     with pytest.raises(TableError, match=r"t\.answers\.jsonl:1: this line is no answer"):
         AnswerLog(tmp_path / "t.answers.jsonl")
+
+
+async def test_a_table_in_one_call_asks_only_what_is_missing(tmp_path):
+    prompts = read_prompts(write(tmp_path / "p.jsonl", PROMPTS))
+    out = tmp_path / "new" / "table.parquet"
+    told = []
+    for names in (("seven",), ("seven", "echo")):
+        found, _ = experts(*names)
+        totals = await tabulate(
+            parse(FLEET), prompts, found, out, progress=lambda *it: told.append(it)
+        )
+        assert {total.expert for total in totals} == set(names)
+    assert tables.read(out).experts == ("echo", "seven")
+    log = (tmp_path / "new" / "table.answers.jsonl").read_text().splitlines()
+    assert len(log) == 2 * len(PROMPTS)
+    assert ("seven", 3, 3) in told and ("grading", 3, 3) in told
+
+
+async def test_a_table_has_one_form(tmp_path):
+    with pytest.raises(TableError, match="in a .parquet file"):
+        await tabulate(parse(FLEET), [], {}, tmp_path / "table.csv")
+    assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ from tests.residency.helpers import Scripted, virtually
 from motet.errors import ConfigError, TableError
 from motet.planner.simulate import run as simulation
 from motet.planner.simulate.pace import Pace, read_pace
-from motet.planner.simulate.run import Place, simulate, together
+from motet.planner.simulate.run import SimulatedExpert, simulate, together
 from motet.planner.simulate.trace import Trace, make_trace, read_trace
 from motet.residency.actions import Bounds
 from motet.residency.engine import Engine
@@ -66,7 +66,9 @@ async def serve(places, trace, rules, policy):
 def test_the_simulator_says_what_the_swapper_does(policy, seed):
     rng = np.random.default_rng(seed)
     places = [
-        Place(f"e{n}", int(rng.integers(1, 4)), float(rng.uniform(0.5, 4)), slots=2, pinned=n == 5)
+        SimulatedExpert(
+            f"e{n}", int(rng.integers(1, 4)), float(rng.uniform(0.5, 4)), slots=2, pinned=n == 5
+        )
         for n in range(6)
     ]
     names = [place.expert for place in places]
@@ -89,7 +91,7 @@ def test_the_simulator_says_what_the_swapper_does(policy, seed):
     row=st.floats(0, 1),
 )
 def test_every_request_ends_within_its_bound(policy, rate, budget, seed, row):
-    places = [Place(f"e{n}", 1 + n % 3, 0.5 + n, slots=1 + n) for n in range(5)]
+    places = [SimulatedExpert(f"e{n}", 1 + n % 3, 0.5 + n, slots=1 + n) for n in range(5)]
     trace = make_trace([p.expert for p in places], 80, rate=rate, seconds=2.0, seed=seed)
     rules = Bounds(budget, max_wait_s=15.0, max_waiting=20)
     pace = Pace(row_share=row, beside_load=2.0, beside_answers=1.5)
@@ -101,7 +103,7 @@ def test_every_request_ends_within_its_bound(policy, rate, budget, seed, row):
 
 def test_work_is_shared_by_those_who_run():
     """Two requests of a second on one engine take 1 + row_share seconds, on two engines two."""
-    places = [Place("a", 1, 0.0), Place("b", 1, 0.0)]
+    places = [SimulatedExpert("a", 1, 0.0), SimulatedExpert("b", 1, 0.0)]
     for experts, row_share, takes in (([0, 0], 0.25, 1.25), ([0, 1], 0.25, 2.0), ([0], 0.25, 1.0)):
         count = len(experts)
         trace = Trace(("a", "b"), np.full(count, 10.0), np.array(experts), np.ones(count))
@@ -110,7 +112,7 @@ def test_work_is_shared_by_those_who_run():
 
 
 def test_loading_and_answering_slow_each_other():
-    places = [Place(name, 1, 4.0) for name in "abc"]
+    places = [SimulatedExpert(name, 1, 4.0) for name in "abc"]
     trace = Trace(("a", "b", "c"), np.array([5.0, 5.0]), np.array([1, 2]), np.array([2.0, 1.0]))
     pace = Pace(beside_load=2.0, beside_answers=2.0, unload_s=0.0, row_share=0.0)
     outcome = simulate(places, trace, Bounds(2), "lru", pace)
@@ -121,7 +123,7 @@ def test_loading_and_answering_slow_each_other():
 
 
 def test_parts_of_a_trace_come_together():
-    places = [Place("a", 1, 1.0), Place("b", 1, 1.0)]
+    places = [SimulatedExpert("a", 1, 1.0), SimulatedExpert("b", 1, 1.0)]
     trace = make_trace(["a", "b"], 50, rate=2.0, seed=1)
     parts = []
     for number, place in enumerate(places):

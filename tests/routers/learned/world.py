@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 
+from motet.progress import silent
 from motet.routers.learned.base import Queries
 from motet.tables.routing import Table
 
@@ -48,7 +49,7 @@ class FakeEncoder:
         self.digest = hashlib.sha256(salt.encode()).hexdigest()
         self.calls = []
 
-    def encode(self, texts, report=None):
+    def encode(self, texts, report=silent):
         self.calls.append(list(texts))
         return np.stack([self._one(text) for text in texts])
 

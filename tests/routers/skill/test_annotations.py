@@ -4,10 +4,18 @@ import json
 
 import pytest
 
+from motet.config import ExpertEntry
 from motet.errors import ArtifactError, ExpertUnavailable
+from motet.experts.fake import FakeConfig, FakeExpert
+from motet.progress import silent
 from motet.routers.skill.annotation import SAMPLES, Annotation, ExpertAnnotator, keywords_of
-from motet.routers.skill.annotations import AnnotationLog, annotate_all
-from motet.weights.sources import no_report
+from motet.routers.skill.annotations import (
+    AnnotationLog,
+    annotate_all,
+    annotate_by_expert,
+    annotate_by_lexicon,
+)
+from motet.weights import Setting
 
 
 class Expert:
@@ -27,7 +35,7 @@ class Expert:
 async def annotate(path, expert, texts):
     annotator = ExpertAnnotator("coder")
     with AnnotationLog(path, annotator.digest) as log:
-        return await annotate_all(texts, annotator, expert, log, no_report, concurrency=1)
+        return await annotate_all(texts, annotator, expert, log, silent, concurrency=1)
 
 
 TEXTS = ["one", "two", "one", "three"]
@@ -94,3 +102,18 @@ async def test_memory_is_bounded():
 )
 def test_answers_are_read_or_left(answer, keywords):
     assert keywords_of(answer) == keywords
+
+
+async def test_texts_are_annotated_in_one_call(tmp_path):
+    def fake(said):
+        entry = ExpertEntry(id="namer", engine="fake")
+        return FakeExpert(entry, FakeConfig(tokens=(said,)), Setting(tmp_path, tmp_path))
+
+    kept = tmp_path / "p.annotations.jsonl"
+    record, said = await annotate_by_expert(TEXTS, fake('{"skills": ["torts", "law"]}'), kept)
+    assert record.kind == "expert" and record.expert == "namer"
+    assert [each.keywords for each in said] == [("torts", "law")] * 4
+    again, same = await annotate_by_expert(TEXTS, fake("nothing"), kept)
+    assert (again, same) == (record, said)  # what it said before is not asked again
+    lexical, words = annotate_by_lexicon(["prove the lemma", ""])
+    assert lexical.kind == "lexical" and words[0].keywords and not words[1].keywords

@@ -7,6 +7,7 @@ import numpy as np
 from tests.asks import setting_of
 
 from motet.encoders.live import Batcher
+from motet.progress import silent
 from motet.routers.learned.store import EncoderRecord, TableRecord
 from motet.routers.skill import lexical
 from motet.routers.skill.profile import AnnotatorRecord, Profile
@@ -35,7 +36,7 @@ class FakeEncoder:
         self.digest = hashlib.sha256(salt.encode()).hexdigest()
         self.asked = []
 
-    def encode(self, texts, report=None):
+    def encode(self, texts, report=silent):
         self.asked.extend(texts)
         return np.stack([self._one(NEAR.get(text, text)) for text in texts]).astype(np.float32)
 

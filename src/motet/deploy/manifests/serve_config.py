@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from motet import files
 from motet.config import Document
 from motet.deploy import cluster, graph
 from motet.deploy.names import INGRESS, SWAPPER, pool_of
@@ -56,14 +56,10 @@ def text(content: dict[str, Any]) -> str:
 def write(content: dict[str, Any], path: str) -> Path:
     """Write a Serve config to `path`, whole or not at all."""
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text(content), encoding="utf-8")
-        temporary.replace(target)
+        files.write_text(target, text(content))
     except OSError as error:
         raise DeployError(f"Cannot write {target}: {error.strerror}.") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return target
 
 

@@ -11,7 +11,7 @@ import logging
 from typing import Any
 
 from motet.errors import ExpertUnavailable
-from motet.residency.exchange import mib
+from motet.units import mib
 
 log = logging.getLogger(__name__)
 

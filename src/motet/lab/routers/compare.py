@@ -8,42 +8,25 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from motet.errors import TableError
+from motet.lab.routers.data import Data
 from motet.lab.routers.evaluate import outcome_of, queries_of, time_decisions
 from motet.lab.routers.metrics import Tasks
 from motet.lab.routers.outcome import Outcome
 from motet.lab.routers.report import DRAWS, Report, Timing, judge
+from motet.progress import Progress, silent
 from motet.routers.learned.base import Estimate
 from motet.routers.learned.fit import train
 from motet.tables.routing import Table, fingerprints, plain, unseen
-from motet.weights.sources import no_report
-from motet.weights.store import Report as Progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from motet.encoders.encoder import Encoder
-
-    Floats = NDArray[np.float32]
     Ints = NDArray[np.integer]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Data:
-    """A table with the embeddings of its queries, and what made them."""
-
-    table: Table
-    embeddings: Floats | None = None
-    encoder: Encoder | None = None
-
-    def take(self, rows: Ints) -> Data:
-        """Return these rows."""
-        vectors = None if self.embeddings is None else self.embeddings[rows]
-        return Data(table=self.table.take(rows), embeddings=vectors, encoder=self.encoder)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Comparison:
     """What to compare, and how.
 
     Attributes
@@ -105,7 +88,7 @@ def cross_validate(
     *,
     count: int = 5,
     seed: int = 0,
-    progress: Progress = no_report,
+    progress: Progress = silent,
 ) -> tuple[Estimate, Timing]:
     """Return estimates of every row by a router that was fitted without its fold.
 
@@ -136,9 +119,9 @@ def cross_validate(
 
 def compare(
     data: Data,
-    plan: Plan,
+    comparison: Comparison,
     test: Data | None = None,
-    progress: Progress = no_report,
+    progress: Progress = silent,
     others: Sequence[tuple[Outcome, Timing]] = (),
 ) -> Report:
     """Return the report of kinds of routers, with the controls beside them.
@@ -162,13 +145,13 @@ def compare(
         rows = unseen(test.table, fingerprints(data.table), data.table.name)
         shared = len(test.table) - len(rows)
         test = replace(test, table=test.table.of(data.table.experts)).take(rows)
-    outcomes, timings, left_out = [], {}, dict(plan.left_out)
-    for done, (kind, options) in enumerate(plan.kinds.items()):
-        report = _inside(progress, done, len(plan.kinds))
+    outcomes, timings, left_out = [], {}, dict(comparison.left_out)
+    for done, (kind, options) in enumerate(comparison.kinds.items()):
+        report = _inside(progress, done, len(comparison.kinds))
         try:
-            estimate, timing = _estimates(data, test, kind, options, plan, report)
+            estimate, timing = _estimates(data, test, kind, options, comparison, report)
         except TableError as error:
-            if not plan.all:
+            if not comparison.all:
                 raise
             left_out[kind] = str(error)
             continue
@@ -177,26 +160,33 @@ def compare(
     for outcome, timing in others:
         outcomes.append(outcome)
         timings[outcome.name] = timing
-    how = f"{plan.folds}-fold cross-validation on {data.table.name}, stratified by task"
     settings = {
-        "method": how if test is None else f"fitted on {data.table.name}",
-        "rows learned from": len(data.table),
-        "rows without a score, left out": (test or data).table.left_out,
+        **_settings(data, test, comparison),
         "rows also learned from, left out": shared,
-        "encoder": data.encoder.name if data.encoder else None,
-        "options": {kind: dict(options) for kind, options in plan.kinds.items() if options},
         "kinds left out": left_out,
     }
-    judged = (test or data).table
     return judge(
-        judged,
+        (test or data).table,
         outcomes,
         timings=timings,
         settings=settings,
-        draws=plan.draws,
-        seed=plan.seed,
+        draws=comparison.draws,
+        seed=comparison.seed,
         progress=progress,
     )
+
+
+def _settings(data: Data, test: Data | None, comparison: Comparison) -> dict[str, Any]:
+    """Return what a reader of the report should know of how it came about."""
+    how = f"{comparison.folds}-fold cross-validation on {data.table.name}, stratified by task"
+    kinds = comparison.kinds.items()
+    return {
+        "method": how if test is None else f"fitted on {data.table.name}",
+        "rows learned from": len(data.table),
+        "rows without a score, left out": (test or data).table.left_out,
+        "encoder": data.encoder.name if data.encoder else None,
+        "options": {kind: dict(options) for kind, options in kinds if options},
+    }
 
 
 def _estimates(
@@ -204,16 +194,16 @@ def _estimates(
     test: Data | None,
     kind: str,
     options: Mapping[str, Any],
-    plan: Plan,
+    comparison: Comparison,
     report: Progress,
 ) -> tuple[Estimate, Timing]:
     """Return a kind's estimates of the rows that are judged."""
     if test is None:
         return cross_validate(
-            data, kind, options, count=plan.folds, seed=plan.seed, progress=report
+            data, kind, options, count=comparison.folds, seed=comparison.seed, progress=report
         )
     report(f"{kind}: fitting", 0, 1)
-    return _fit_and_ask(data, test, kind, options, plan.seed)
+    return _fit_and_ask(data, test, kind, options, comparison.seed)
 
 
 def _fit_and_ask(

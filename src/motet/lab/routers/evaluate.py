@@ -9,12 +9,11 @@ from motet.lab.routers.controls import one_hot
 from motet.lab.routers.outcome import Outcome
 from motet.lab.routers.report import DRAWS, Report, Timing, judge
 from motet.lab.routers.sweep import sweep
+from motet.progress import Progress, silent
 from motet.routers.learned.artifact import Artifact
 from motet.routers.learned.base import Estimate, Queries
 from motet.routers.learned.decide import Terms, rank
 from motet.tables.routing import Table, unseen
-from motet.weights.sources import no_report
-from motet.weights.store import Report as Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +58,7 @@ def evaluate(
     *,
     draws: int = DRAWS,
     seed: int = 0,
-    progress: Progress = no_report,
+    progress: Progress = silent,
 ) -> Report:
     """Return the report of a trained router on queries it has not seen.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motet import files
 from motet.lab.routers.controls import BEST_SINGLE, LENGTH, ORACLE, PER_TASK
 from motet.lab.routers.curves import hull
 from motet.lab.routers.report import Judgement, Report
@@ -42,7 +43,7 @@ def write(pictures: Mapping[str, bytes], folder: Path) -> None:
     """Write pictures to a folder, `<name>.png` each."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in pictures.items():
-        (folder / f"{name}.png").write_bytes(data)
+        files.write_bytes(folder / f"{name}.png", data)
 
 
 def accuracy(report: Report) -> Figure:

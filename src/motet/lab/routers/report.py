@@ -11,9 +11,8 @@ from motet.lab.routers import metrics
 from motet.lab.routers.bootstrap import Figure, Resamples
 from motet.lab.routers.controls import BEST_SINGLE, ORACLE, controls
 from motet.lab.routers.outcome import Judge, Outcome
+from motet.progress import Progress, silent
 from motet.tables.routing import Table
-from motet.weights.sources import no_report
-from motet.weights.store import Report as Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,7 +139,7 @@ def judge(
     settings: Mapping[str, Any] | None = None,
     draws: int = DRAWS,
     seed: int = 0,
-    progress: Progress = no_report,
+    progress: Progress = silent,
 ) -> Report:
     """Return the report of routers on a table, the controls beside them.
 

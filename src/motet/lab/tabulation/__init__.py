@@ -1,10 +1,10 @@
 """Routing tables from real runs: every expert answers every prompt, and graders judge."""
 
 from motet.lab.tabulation.answers import Answer, AnswerLog
-from motet.lab.tabulation.build import Tabulation, Totals, ask
+from motet.lab.tabulation.build import Tabulation, Totals, ask, tabulate
 from motet.lab.tabulation.prompts import Prompt, read_prompts
 from motet.lab.tabulation.state import state_of
-from motet.lab.tabulation.synthesis import synthesis_prompts
+from motet.lab.tabulation.synthesis import synthesis_prompts, synthesis_results
 
 __all__ = [
     "Answer",
@@ -16,4 +16,6 @@ __all__ = [
     "read_prompts",
     "state_of",
     "synthesis_prompts",
+    "synthesis_results",
+    "tabulate",
 ]

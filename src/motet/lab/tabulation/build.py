@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from motet.config import Document
 from motet.errors import MotetError, TableError, first_of
 from motet.experts import Expert
 from motet.experts.asking import whole_answer
+from motet.files import replacing
 from motet.grading import GRADERS
 from motet.lab.tabulation.answers import Answer, AnswerLog
 from motet.lab.tabulation.prompts import Prompt
+from motet.lab.tabulation.state import states_of
+from motet.progress import Progress, silent
 from motet.types import Message, Request, Usage
-
-Progress = Callable[[str, int, int], None]
-"""Called with an expert, or `grading`, with how many prompts are done and how many there are."""
 
 _VERDICT_TOKENS = 16
 
@@ -37,6 +38,54 @@ class Totals:
     tokens: float
     latency_s: float
     refused: int
+
+
+async def tabulate(
+    document: Document,
+    prompts: Sequence[Prompt],
+    experts: Mapping[str, Expert],
+    out: Path,
+    *,
+    judge: Expert | None = None,
+    concurrency: int = 16,
+    progress: Progress = silent,
+) -> list[Totals]:
+    """Ask every expert every prompt, grade the answers, and write a routing table.
+
+    Answers are kept beside the table as they come, so that after an interruption, with a new
+    expert or a changed one, only what is missing is asked.
+
+    Parameters
+    ----------
+    document
+        The config of the experts: what they are, by which one that has changed is seen.
+    experts
+        Who is asked, by the config's ids; started here, and closed at the end.
+    out
+        A Parquet file; `<stem>.answers.jsonl` beside it holds the answers.
+    judge
+        The expert behind the grader `judge`.
+    concurrency
+        Questions under way at once, over all experts.
+
+    Raises
+    ------
+    TableError
+        `out` is no `.parquet` file, or what is kept beside it is no log of answers.
+    MotetError
+        An expert cannot be reached.
+    """
+    if out.suffix != ".parquet":
+        raise TableError(f"{out}: a table is written as Parquet, in a .parquet file.")
+    everyone = dict.fromkeys([*experts.values(), *([] if judge is None else [judge])])
+    async with started(everyone):
+        with AnswerLog(out.with_suffix(".answers.jsonl")) as log:
+            states = states_of(document, experts)
+            tabulation = Tabulation(
+                prompts, experts, states, log, concurrency=concurrency, judge=judge
+            )
+            await tabulation.run(progress)
+            return tabulation.write(out, await tabulation.grade(progress))
 
 
 class Tabulation:
@@ -147,12 +196,8 @@ class Tabulation:
             columns[f"answer:{expert}"] = [answer.text for answer in answers]
             totals += self._totals(expert, scores[expert], costs, answers)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with replacing(path) as temporary:
             write_table(pa.table(columns), temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
         return totals
 
     def _totals(
@@ -219,6 +264,16 @@ class Tabulation:
         if answer is None:
             raise TableError(f"expert {expert!r} has no answer to prompt {prompt.id!r} yet.")
         return answer
+
+
+@asynccontextmanager
+async def started(experts: Iterable[Expert]) -> AsyncIterator[None]:
+    """Start experts, and close them with the block."""
+    async with AsyncExitStack() as stack:
+        for expert in experts:
+            await expert.start()
+            stack.push_async_callback(expert.close)
+        yield
 
 
 async def ask(expert: Expert, messages: Sequence[Message], max_tokens: int) -> tuple[str, Usage]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
 
-from motet.config import ExpertEntry
+from motet.config import Document, ExpertEntry
 from motet.weights.store import digest
 
 _KEPT = {".safetensors", ".json", ".jinja", ".gguf"}
@@ -30,6 +31,12 @@ def state_of(entry: ExpertEntry, folder: Path) -> str:
             for path in _files(folder / Path(value)):
                 state.update(f"{path.name}:{digest(path)}".encode())
     return state.hexdigest()
+
+
+def states_of(document: Document, names: Iterable[str]) -> dict[str, str]:
+    """Return the digest of each of some experts of a config."""
+    entries = {entry.id: entry for entry in document.config.experts}
+    return {name: state_of(entries[name], document.folder) for name in names}
 
 
 def _files(place: Path) -> list[Path]:

@@ -7,13 +7,19 @@ two wrong drafts, in random order.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from motet.composer.strategies.aggregate import synthesis
+from motet.config import Document
 from motet.errors import TableError
+from motet.experts import Expert
+from motet.lab.tabulation.answers import AnswerLog
+from motet.lab.tabulation.build import Tabulation, started
 from motet.lab.tabulation.prompts import Prompt
+from motet.lab.tabulation.state import states_of
+from motet.progress import Progress, silent
 from motet.types import Request
 
 WRONG = 2
@@ -56,6 +62,37 @@ def synthesis_prompts(
             hint="Give the prompts that this table was built from.",
         )
     return found if count is None else rng.sample(found, min(count, len(found)))
+
+
+async def synthesis_results(
+    document: Document,
+    prompts: Sequence[Prompt],
+    experts: Mapping[str, Expert],
+    kept: Path,
+    progress: Progress = silent,
+) -> dict[str, tuple[int, int]]:
+    """Return expert -> how many of `prompts` it answered rightly, of how many.
+
+    Parameters
+    ----------
+    prompts
+        As `synthesis_prompts` returns them.
+    experts
+        Who is asked, by the config's ids; started here, and closed at the end.
+    kept
+        JSON lines of their answers: after an interruption only what is missing is asked.
+
+    Raises
+    ------
+    MotetError
+        An expert cannot be reached.
+    """
+    async with started(experts.values()):
+        with AnswerLog(kept) as log:
+            tabulation = Tabulation(prompts, experts, states_of(document, experts), log)
+            await tabulation.run(progress)
+            scores = await tabulation.grade(progress)
+    return {name: (sum(s >= 1 for s in own), len(own)) for name, own in scores.items()}
 
 
 def _answers(table: Path) -> dict[str, list[tuple[str, float]]]:

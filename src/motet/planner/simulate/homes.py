@@ -12,8 +12,8 @@ from motet.experts.build import engine_of
 from motet.experts.footprint import sizes_of
 from motet.planner import Machine, Plan, State, demands, make_plan
 from motet.planner.simulate.pace import Pace
-from motet.planner.simulate.run import Place
-from motet.residency.exchange import mib
+from motet.planner.simulate.run import SimulatedExpert
+from motet.units import mib
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,25 @@ class Home:
 
     name: str
     memory: int
-    places: tuple[Place, ...]
+    experts: tuple[SimulatedExpert, ...]
 
 
 def hosts_of(document: Document) -> dict[str, str]:
-    """Return the engine of every expert that holds a model: its own, or its base's."""
-    return {
+    """Return the engine of every expert that holds a model: its own, or its base's.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    owners = {
         entry.id: entry.host
         for entry in document.config.experts
         if engine_of(entry).home != "ingress"
     }
+    if not owners:
+        raise ConfigError(f"{document.name}: no expert of this config holds a model here.")
+    return owners
 
 
 def here(experts: Mapping[str, Expert], memory: int, pace: Pace) -> list[Home]:
@@ -60,8 +69,8 @@ def here(experts: Mapping[str, Expert], memory: int, pace: Pace) -> list[Home]:
                 f"expert {name!r} takes {mib(size)}, and the memory is {mib(memory)}.",
                 hint="Give more (--memory, or residency.memory).",
             )
-    places = tuple(
-        Place(
+    held = tuple(
+        SimulatedExpert(
             name,
             size,
             pace.load_s(size),
@@ -71,7 +80,7 @@ def here(experts: Mapping[str, Expert], memory: int, pace: Pace) -> list[Home]:
         for name, size in sizes.items()
         if size is not None
     )
-    return [Home("cpu", memory, places)]
+    return [Home("cpu", memory, held)]
 
 
 def planned(
@@ -104,8 +113,8 @@ def planned(
     owners = _owners(plan)
     homes = []
     for device in machine.devices:
-        places = tuple(
-            Place(
+        experts = tuple(
+            SimulatedExpert(
                 seat.demand.expert,
                 seat.demand.part,
                 machine.wake_s(seat.demand.weights)
@@ -117,7 +126,7 @@ def planned(
             for seat in plan.seats
             if owners[seat.demand.expert] == device.name
         )
-        homes.append(Home(device.name, device.memory, places))
+        homes.append(Home(device.name, device.memory, experts))
     return homes
 
 

@@ -26,7 +26,7 @@ _REPORT_EVERY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SimulatedExpert:
     """An expert as the simulator knows it.
 
     Attributes
@@ -45,7 +45,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PolicyOutcome:
     """What came of a trace; arrays have an entry for each request, in the trace's order.
 
     Attributes
@@ -79,21 +79,23 @@ class Outcome:
 
 
 def simulate(
-    places: Sequence[Place],
+    experts: Sequence[SimulatedExpert],
     trace: Trace,
     rules: Bounds,
     policy: str,
     pace: Pace,
     report: Callable[[float], None] = lambda done: None,
-) -> Outcome:
+) -> PolicyOutcome:
     """Return what `policy` makes of a trace on one device whose memory is `rules.budget`.
 
     What fits is loaded before the trace begins, as it is when a service starts.
     """
-    return _Device(places, trace, rules, policy, pace).run(report)
+    return _Device(experts, trace, rules, policy, pace).run(report)
 
 
-def together(outcomes: Sequence[tuple[Outcome, npt.NDArray[np.int64]]], requests: int) -> Outcome:
+def together(
+    outcomes: Sequence[tuple[PolicyOutcome, npt.NDArray[np.int64]]], requests: int
+) -> PolicyOutcome:
     """Return the outcome of devices that each served a part of a trace.
 
     Parameters
@@ -106,22 +108,27 @@ def together(outcomes: Sequence[tuple[Outcome, npt.NDArray[np.int64]]], requests
     for outcome, rows in outcomes:
         wait_s[rows], served[rows], hit[rows] = outcome.wait_s, outcome.served, outcome.hit
     loads = sum(outcome.loads for outcome, _ in outcomes)
-    return Outcome(wait_s, served, hit, loads, max(o.seconds for o, _ in outcomes))
+    return PolicyOutcome(wait_s, served, hit, loads, max(o.seconds for o, _ in outcomes))
 
 
 class _Device:
     """One run: the clocks, and what the scheduler's actions do to them."""
 
     def __init__(
-        self, places: Sequence[Place], trace: Trace, rules: Bounds, policy: str, pace: Pace
+        self,
+        experts: Sequence[SimulatedExpert],
+        trace: Trace,
+        rules: Bounds,
+        policy: str,
+        pace: Pace,
     ) -> None:
         self._trace, self._pace = trace, pace
         self._scheduler = Scheduler(rules, POLICIES[policy]())
-        self._load_s = {place.expert: place.load_s for place in places}
-        for p in places:
-            self._scheduler.add(Engine(p.expert, p.size, p.load_s, p.slots, p.pinned))
+        self._load_s = {e.expert: e.load_s for e in experts}
+        for e in experts:
+            self._scheduler.add(Engine(e.expert, e.size, e.load_s, e.slots, e.pinned))
         # The service is up before the first request: what fits beside one another is loaded.
-        self._now = -sum(place.load_s + 1.0 for place in places) * pace.beside_answers
+        self._now = -sum(e.load_s + 1.0 for e in experts) * pace.beside_answers
         self._work = 0.0  # the clock of work: seconds of a request that has the device to itself
         self._running: list[tuple[float, int, Ticket]] = []
         self._active = 0
@@ -137,7 +144,7 @@ class _Device:
         self._served = np.zeros(len(trace), bool)
         self._hit = np.zeros(len(trace), bool)
 
-    def run(self, report: Callable[[float], None]) -> Outcome:
+    def run(self, report: Callable[[float], None]) -> PolicyOutcome:
         """Play the trace to its end."""
         trace, scheduler = self._trace, self._scheduler
         arrivals: list[float] = [*trace.at.tolist(), math.inf]
@@ -172,7 +179,7 @@ class _Device:
                     report(arrived)
             self._act()
         seconds = self._ended - float(trace.at[0]) if requests else 0.0
-        return Outcome(self._wait_s, self._served, self._hit, self._loads, seconds)
+        return PolicyOutcome(self._wait_s, self._served, self._hit, self._loads, seconds)
 
     def _speeds(self) -> tuple[float, float]:
         """Return how fast the clock of work and the load advance now."""

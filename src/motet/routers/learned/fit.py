@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from motet.progress import Progress, silent
 from motet.routers.learned.artifact import Artifact
-from motet.routers.learned.base import Queries
+from motet.routers.learned.base import Estimator, Queries
 from motet.routers.learned.costs import CostModel
 from motet.routers.learned.part import empty
 from motet.routers.learned.prepare import check_parts, distinct, record, scale
 from motet.routers.learned.store import EncoderRecord, ExpertRecord, Manifest
 from motet.tables.routing import Table, fingerprints
-from motet.weights.sources import no_report
-from motet.weights.store import Report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +31,7 @@ def train(
     options: Mapping[str, Any] | None = None,
     encoder: Encoder | None = None,
     seed: int = 0,
-    report: Report = no_report,
+    report: Progress = silent,
 ) -> Artifact:
     """Fit a kind of router on a table.
 
@@ -67,8 +66,27 @@ def train(
     report(f"fitting {kind}", 0, 1)
     estimator.fit(queries, unlike, seed)
     report(f"fitting {kind}", 1, 1)
+    learned_with = None
+    if encoder is not None and embeddings is not None and "embeddings" in estimator.needs:
+        learned_with = EncoderRecord(
+            name=encoder.name, digest=encoder.digest, width=embeddings.shape[1]
+        )
+    manifest = _manifest(table, kind, estimator, columns, learned_with, seed)
+    costs = None if table.costs is None else CostModel.fit(unlike)
+    return Artifact(manifest, estimator, costs, fingerprints(table))
+
+
+def _manifest(
+    table: Table,
+    kind: str,
+    estimator: Estimator,
+    columns: Sequence[int],
+    encoder: EncoderRecord | None,
+    seed: int,
+) -> Manifest:
+    """Return what an artifact says of itself; `columns` are the estimator's, by expert."""
     latencies = None if table.latencies is None else table.latencies.mean(axis=0)
-    manifest = Manifest(
+    return Manifest(
         motet=version("motet"),
         kind=kind,
         version=estimator.version,
@@ -82,11 +100,7 @@ def train(
             )
             for number, (name, column) in enumerate(zip(table.experts, columns, strict=True))
         ],
-        encoder=None
-        if encoder is None or embeddings is None or "embeddings" not in estimator.needs
-        else EncoderRecord(name=encoder.name, digest=encoder.digest, width=embeddings.shape[1]),
+        encoder=encoder,
         table=record(table),
         scale=None if table.costs is None else scale(table.costs),
     )
-    costs = None if table.costs is None else CostModel.fit(unlike)
-    return Artifact(manifest, estimator, costs, fingerprints(table))

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from motet.config import Options
 from motet.errors import ArtifactError
+from motet.files import replacing_folder
 from motet.weights.store import digest
 
 if TYPE_CHECKING:
@@ -171,24 +169,10 @@ def write(folder: Path, manifest: Manifest, state: State) -> Manifest:
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            manifest = _fill(scratch, manifest, state)
-            scratch.chmod(0o755)
-            if folder.exists():
-                folder.rename(scratch / "replaced")
-            # The old one goes with the scratch folder's name only after the new one stands.
-            _swap(scratch, folder)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with replacing_folder(folder) as temporary:
+            return _fill(temporary, manifest, state)
     except OSError as error:
         raise ArtifactError(f"Artifact {folder} cannot be written: {error}.") from error
-    return manifest
-
-
-def _swap(scratch: Path, folder: Path) -> None:
-    scratch.rename(folder)
-    shutil.rmtree(folder / "replaced", ignore_errors=True)
 
 
 def _fill(folder: Path, manifest: Manifest, state: State) -> Manifest:
@@ -207,10 +191,6 @@ def _fill(folder: Path, manifest: Manifest, state: State) -> Manifest:
     values = manifest.model_dump(mode="json")
     text = json.dumps({**values, "config_sha256": _sha256(values)}, indent=1, allow_nan=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
-    for path in folder.iterdir():
-        path.chmod(0o644)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
     return manifest
 
 

@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Self
 
 from motet.errors import ArtifactError, MotetError, first_of
-from motet.routers.skill.annotation import Annotation, ExpertAnnotator
+from motet.experts import Expert
+from motet.experts.asking import Lone
+from motet.progress import Progress, silent
+from motet.routers.skill import lexical
+from motet.routers.skill.annotation import Annotation, ExpertAnnotator, by_lexicon
+from motet.routers.skill.profile import AnnotatorRecord
 from motet.types import Asks
-from motet.weights.store import Report
 
 
 class AnnotationLog:
@@ -73,12 +77,58 @@ class AnnotationLog:
         return hashlib.sha256(f"{self._digest} {text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def annotate_by_lexicon(texts: Sequence[str]) -> tuple[AnnotatorRecord, list[Annotation]]:
+    """Return what the texts alone say, and what wrote it."""
+    record = AnnotatorRecord(kind="lexical", digest=lexical.digest())
+    return record, [by_lexicon(text) for text in texts]
+
+
+async def annotate_by_expert(
+    texts: Sequence[str],
+    expert: Expert,
+    kept: Path,
+    *,
+    able: bool = True,
+    concurrency: int = 4,
+    progress: Progress = silent,
+) -> tuple[AnnotatorRecord, list[Annotation]]:
+    """Return the skills that an expert names in each text, and what wrote them.
+
+    Parameters
+    ----------
+    expert
+        Started here, and closed at the end.
+    kept
+        JSON lines of what it said: after an interruption only what is missing is asked.
+    able
+        Whether it can be bound to a JSON schema.
+    concurrency
+        Texts that it reads at once.
+
+    Raises
+    ------
+    MotetError
+        The expert cannot be asked.
+    """
+    name = expert.entry.id
+    annotator = ExpertAnnotator(name, able=able)
+    record = AnnotatorRecord(kind="expert", expert=name, digest=annotator.digest)
+    await expert.start()
+    try:
+        with AnnotationLog(kept, annotator.digest) as log:
+            calls = Lone(expert)
+            annotations = await annotate_all(texts, annotator, calls, log, progress, concurrency)
+            return record, annotations
+    finally:
+        await expert.close()
+
+
 async def annotate_all(
     texts: Sequence[str],
     annotator: ExpertAnnotator,
     calls: Asks,
     log: AnnotationLog,
-    report: Report,
+    report: Progress,
     concurrency: int = 4,
 ) -> list[Annotation]:
     """Return an annotation of every text; those that the log holds are not asked for again.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from motet.errors import TableError
+from motet.progress import Progress, silent
 from motet.routers.learned.store import EncoderRecord, TableRecord
 from motet.routers.skill import taxonomy
 from motet.routers.skill.profile import AnnotatorRecord, Counts, Profile
@@ -15,7 +16,6 @@ from motet.tables.routing import Table
 
 if TYPE_CHECKING:
     from motet.encoders.encoder import Encoder
-    from motet.weights.store import Report
 
 EXPERTS = 3
 """Recruited for a question where nothing else is said."""
@@ -32,7 +32,7 @@ def build(
     least: int | None = None,
     experts: int = EXPERTS,
     counts: Counts = "beta",
-    report: Report | None = None,
+    report: Progress = silent,
 ) -> Profile:
     """Return the profile of a table.
 

@@ -15,14 +15,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from motet import files
 from motet.config import Options
 from motet.errors import ArtifactError, did_you_mean
 from motet.routers.learned.store import EncoderRecord, TableRecord
@@ -142,16 +141,7 @@ class Profile(BaseModel):
         )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(text + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).chmod(0o644)
-                Path(name).replace(path)
-            finally:
-                Path(name).unlink(missing_ok=True)
+            files.write_text(path, text + "\n")
         except OSError as error:
             raise ArtifactError(f"Profile {path} cannot be written: {error}.") from error
 
@@ -204,6 +194,10 @@ class Profile(BaseModel):
     def blank(self) -> Profile:
         """Return one with these experts and no answers, to keep feedback apart until a merge."""
         return Profile(annotator=self.annotator, encoder=self.encoder, experts=self.experts)
+
+    def with_synthesis(self, results: Mapping[str, tuple[int, int]]) -> Profile:
+        """Return this profile with what experts did at synthesis, in the place of older results."""
+        return self.model_copy(update={"synthesis": self.synthesis | dict(results)})
 
     def pick_shares(self) -> dict[str, float]:
         """Return each expert's share of all picks; empty where none were counted."""
