@@ -24,6 +24,7 @@ from motet.errors import (
     ExpertUnavailable,
     UnknownModel,
 )
+from motet.experts.build import holds_model
 from motet.types import Chunk, Request, State
 from motet.weights import Setting
 
@@ -47,12 +48,7 @@ def document():
 def test_pools(document):
     assert [name for name, _ in graph.pools_of(document)] == ["org/base", "here"]
     assert graph.adapters(document, "org/base") == ["lora"]
-    assert [graph.in_ingress(entry) for entry in document.config.experts] == [
-        True,
-        False,
-        False,
-        False,
-    ]
+    assert [holds_model(entry) for entry in document.config.experts] == [False, True, False, True]
 
 
 def test_ray_gets_enough_logical_cpus(document):

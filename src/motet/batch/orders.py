@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from motet.batch.scheduler import BatchScheduler, Order
+from motet.batch.scheduler import BatchScheduler, Ordering
 
 
 class Grouped:
@@ -66,4 +66,4 @@ class Arrival:
         return min(waiting, key=lambda engine: scheduler.queues[engine][0], default=None)
 
 
-ORDERS: dict[str, type[Order]] = {"grouped": Grouped, "arrival": Arrival}
+ORDERS: dict[str, type[Ordering]] = {"grouped": Grouped, "arrival": Arrival}

@@ -36,7 +36,7 @@ class StartTurn:
 BatchAction = StartTurn | Load | Unload
 
 
-class Order(Protocol):
+class Ordering(Protocol):
     """A way to choose."""
 
     def start(self, scheduler: BatchScheduler) -> str | None:
@@ -79,7 +79,7 @@ class BatchScheduler:
         Engine -> lines that will come to it in a later step.
     """
 
-    def __init__(self, hosts: Mapping[str, Host], slots: int, order: Order) -> None:
+    def __init__(self, hosts: Mapping[str, Host], slots: int, order: Ordering) -> None:
         self._engine = {expert: host.id for expert, host in hosts.items()}
         by_id = {host.id: host for host in hosts.values()}
         self.ledger: Ledger[Holding] = Ledger(None)
@@ -157,7 +157,7 @@ class BatchScheduler:
     def loaded(self, engine: str, *, failed: bool = False) -> None:
         """Note that an engine is loaded; one that `failed` takes no memory and stays as it is."""
         held = self._held(engine)
-        if failed:
+        if failed:  # it counts as there, so that whoever wants it comes to be told why
             self._fixed.add(engine)
             self.ledger.resize(held, 0)
         self.ledger.landed(held, loaded=True)
@@ -201,7 +201,10 @@ class BatchScheduler:
         return loaded and bool(self.queues[engine]) and self.running[engine] < self.slots
 
     def _make_room(self, wanted: str) -> Unload | None:
-        """Unload the first victim if all of them together make room; else wait."""
+        """Unload the first victim if all of them together make room; else wait.
+
+        An engine sent away in vain would be loaded again for nothing.
+        """
         victims = [self._held(engine) for engine in self._order.victims(self, wanted)]
         leaving = self.ledger.among(EngineState.UNLOADING)
         short = self.ledger.short(self._held(wanted)) - sum(engine.size for engine in leaving)
@@ -220,7 +223,11 @@ class BatchScheduler:
         self._used_at[engine] = self._tick
 
     def _count(self, line: _OpenLine, sign: int) -> None:
-        """Add or take away what a line contributes to `ahead` and `fed`."""
+        """Add or take away what a line contributes to `ahead` and `fed`.
+
+        Orders read these sums at each step and lines are many, so they are not counted anew: a
+        line's part is taken out before it changes and put back after.
+        """
         for engine in line.ahead:
             self.ahead[engine] += sign
             if any(other != engine for other in line.open):

@@ -104,11 +104,6 @@ def pools_of(document: Document) -> Iterator[tuple[str, ExpertEntry]]:
             yield entry.id, entry
 
 
-def in_ingress(entry: ExpertEntry) -> bool:
-    """Return whether an expert needs no pool: it only waits on a network."""
-    return engine_of(entry).home == "ingress"
-
-
 def adapters(document: Document, base: str) -> list[str]:
     """Return the experts that share the engine of `base`."""
     return [entry.id for entry in document.config.experts if entry.base == base]

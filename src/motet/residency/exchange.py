@@ -49,12 +49,15 @@ class Exchange:
             Returns the absent engines to bring in, best first; asked only when one can be chosen.
         """
         self.look_at = math.inf
+        # Before anything else, and beside a load too: leaving needs neither the disk nor memory.
         for engine in self._leaving:
             if engine.idle:
                 self._ledger.unload(engine)
                 return Unload(engine.id)
         if self._loading is not None:
             return None
+        # A target is kept until it is loaded or nobody wants it. Chosen anew at each step, two
+        # engines that wait would send each other's victims away in turn.
         target, self._target = self._target, None
         if target is not None:
             if not (target.waiting or target.pinned):
@@ -66,7 +69,7 @@ class Exchange:
                 self._target = target
                 return None
         if any(engine.state is EngineState.UNLOADING for engine in self._leaving):
-            return None
+            return None  # it still counts as used: choosing now would send away more than needed
         return self._choose(now, wanted())
 
     def add(self, engine: Engine, *, loaded: bool) -> None:

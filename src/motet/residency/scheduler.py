@@ -147,6 +147,8 @@ class Scheduler:
         ticket = self._startable()
         if ticket is not None:
             return self._start(ticket, now)
+        # Choosing looks at every engine, and `next` is asked with every request: so only when
+        # something has changed, or time alone may change what is chosen.
         if not self._changed and now < min(self.exchange.look_at, self._rest_ends_at):
             return None
         if now >= self._rest_ends_at:
@@ -154,7 +156,7 @@ class Scheduler:
         action: Action | None = self.exchange.next(now, lambda: self._wanted(now))
         if action is None and self._ahead and not self.exchange.busy and not self._wanted(now):
             action = self._load_ahead()
-        if self.exchange.freed:
+        if self.exchange.freed:  # requests may start on them before anything else is done
             for engine in self.exchange.freed:
                 self._offer(engine)
             self.exchange.freed.clear()

@@ -127,6 +127,7 @@ class Swapper:
                 self.watcher.leased(expert, outcome, self._now() - began)
             yield
         finally:
+            # However waiting ended, the ticket leaves: nothing is to be loaded for nobody.
             if self.watcher and outcome in ("left", "refused"):
                 self.watcher.leased(expert, outcome, self._now() - began)
             self._scheduler.leave(ticket, self._now())
@@ -178,7 +179,11 @@ class Swapper:
             del self._granted[ticket]
 
     def _pump(self) -> None:
-        """Do all that can be done now, and come back when time alone changes that."""
+        """Do all that can be done now, and come back when time alone changes that.
+
+        It never waits, since every request comes through here: loads and unloads are tasks, and
+        each pumps again when it ends.
+        """
         while action := self._scheduler.next(self._now()):
             match action:
                 case Start(ticket) | Refuse(ticket):

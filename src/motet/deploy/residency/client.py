@@ -61,6 +61,7 @@ class ClusterLeases:
             It cannot be had within the bound, and why; or the swapper is away for as long.
         """
         lease = uuid.uuid4().hex
+        # Renewed from now on: the swapper may give it before its answer is here.
         self._held.add(lease)
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew_while_held(), name="renew leases")

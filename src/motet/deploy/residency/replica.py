@@ -197,7 +197,7 @@ class Residence(ABC):
         """Put the engine away once its answers have ended; new ones are refused at once."""
         async with self._turning:
             if self._loaded:
-                self._loaded = False
+                self._loaded = False  # no new answer begins, or those under way would never end
                 try:
                     await asyncio.wait_for(self._idle.wait(), _LAST_ANSWERS_S)
                 except TimeoutError:

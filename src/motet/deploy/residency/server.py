@@ -105,7 +105,7 @@ class ClusterSwapper:
 
     async def renew(self, leases: list[str]) -> dict[str, Health]:
         """Hear which leases a process still holds, and tell it how every engine is."""
-        await self._heard.wait()
+        await self._heard.wait()  # until it has looked at the pools it would say that none is up
         now = time.monotonic()
         for lease in leases:
             if (held := self._leases.get(lease)) is not None:
@@ -122,6 +122,7 @@ class ClusterSwapper:
                         log.warning("lease %s is freed: whoever held it is silent", lease)
                         await self.give_back(lease)
             except Exception:
+                # Whatever one look fails of, leases and engines need the next one.
                 log.exception("the swapper goes on after a fault")
             await asyncio.sleep(self._pulse.look_s)
 
