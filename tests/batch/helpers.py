@@ -11,13 +11,13 @@ from motet.batch.facts import begin
 from motet.batch.lines import InputFile, Rules
 from motet.batch.output import write_results
 from motet.batch.run import Batch, Settings
-from motet.batch.store import Store
 from motet.composer.assembly import assemble
 from motet.composer.pipeline import Pipeline
 from motet.config import parse
 from motet.errors import SourceError
 from motet.experts.fleet import ReadyFleet
 from motet.residency.engines import Host, LocalEngines
+from motet.store.jobs import opened
 from motet.transport.retry import Retry
 
 FLEET = """
@@ -127,7 +127,7 @@ async def run_batch(
     pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()), observer)
     settings = Settings(memory, concurrency, order, Retry(first_s=0.0, longest_s=0.0))
     source = write(folder / "in.jsonl", lines)
-    async with Store(folder / "state") as store:
+    async with opened(folder / "state") as store:
         with InputFile(source) as file:
             job = await begin(store, "batch", document, file, Rules(model=model), fresh=fresh)
             batch = Batch(job, store, file, pipeline, made, settings)

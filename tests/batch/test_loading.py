@@ -3,7 +3,7 @@
 import pytest
 
 from motet.batch.loading import LiveLoader, local_engines
-from motet.composer.assembly import Assembly
+from motet.composer.assembly import assemble
 from motet.config import parse
 from motet.errors import BatchError, ExpertUnavailable
 from motet.experts.fleet import LiveFleet
@@ -19,7 +19,7 @@ experts:
 
 
 async def test_what_holds_no_model_is_there_without_a_load():
-    loader = local_engines(Assembly(parse(TEXT)).experts)
+    loader = local_engines(assemble(parse(TEXT)).experts)
     assert [loader.host(name) for name in ("far", "held")] == [Host("far", True), Host("held")]
     await loader.open()
     assert "far" in loader and "held" not in loader and loader.get("held") is None
@@ -30,13 +30,13 @@ async def test_what_holds_no_model_is_there_without_a_load():
 
 
 def test_what_runs_on_ray_alone_is_refused():
-    experts = Assembly(parse("version: 1\nexperts: [{id: v, engine: vllm, model: m}]")).experts
+    experts = assemble(parse("version: 1\nexperts: [{id: v, engine: vllm, model: m}]")).experts
     with pytest.raises(BatchError, match="Expert 'v': the engine 'vllm' runs on Ray"):
         local_engines(experts)
 
 
 async def test_a_live_expert_is_waited_for_and_takes_nothing_more():
-    fleet = LiveFleet(Assembly(parse(TEXT)).experts.values(), health_interval_s=0.01)
+    fleet = LiveFleet(assemble(parse(TEXT)).experts.values(), health_interval_s=0.01)
     loader = LiveLoader(fleet, patience_s=0.2)
     fleet.start()
     try:

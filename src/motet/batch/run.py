@@ -18,12 +18,12 @@ from motet.batch.plan import Planner
 from motet.batch.replay import Ask, Ending
 from motet.batch.results import Job
 from motet.batch.scheduler import BatchAction, BatchScheduler, StartTurn, Turn
-from motet.batch.store import Row, Store
 from motet.composer.parts import Composition
 from motet.composer.pipeline import Pipeline
 from motet.errors import ExpertUnavailable, MotetError, first_of
 from motet.progress import Progress, silent
 from motet.residency.actions import Load, Unload
+from motet.store.jobs import CallRow, Jobs, LineRow
 from motet.transport.retry import Retry
 from motet.types import Call, Decision, Outcome, Request
 
@@ -64,7 +64,7 @@ class Batch:
     def __init__(
         self,
         job: Job,
-        store: Store,
+        jobs: Jobs,
         source: InputFile,
         pipeline: Pipeline,
         loader: Loader,
@@ -72,7 +72,7 @@ class Batch:
         report: Progress = silent,
     ) -> None:
         self._job = job
-        self._store = store
+        self._jobs = jobs
         self._source = source
         self._pipeline = pipeline
         self._loader = loader
@@ -90,7 +90,7 @@ class Batch:
         self._seats: dict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(self.slots)
         )
-        self._cases = Cases(job, store, source, pipeline)
+        self._cases = Cases(job, jobs, source, pipeline)
         self._begun: dict[int, tuple[float, Request]] = {}
 
     async def prepare(self) -> None:
@@ -103,15 +103,15 @@ class Batch:
         SourceError
             The weights of one cannot be had.
         """
-        await Planner(self._job, self._store, self._source, self._pipeline).run(self.report)
+        await Planner(self._job, self._jobs, self._source, self._pipeline).run(self.report)
         after = 0
-        while rows := await self._store.open_lines(self._job.id, after):
+        while rows := await self._jobs.open_lines(self._job.id, after):
             self._left += len(rows)
             for row in rows:
                 stages = await self._advance(row)
                 if stages is not None:
-                    self.outlook.add(row.place.number, stages)
-            after = rows[-1].place.number
+                    self.outlook.add(row.number, stages)
+            after = rows[-1].number
         sizes = await self._loader.sizes(sorted(self.outlook.engines))
         self.outlook.weigh(sizes, self._settings.memory, self._loader.room())
         self._scheduler.weigh(sizes, self.outlook.budget)
@@ -144,7 +144,7 @@ class Batch:
                 self._end(number, Outcome(status="cancelled", seconds=self._elapsed(number)))
             await self._loader.close()
             loads = len(self._scheduler.loads)
-            await self._store.add_effort(self._job.id, loads, time.monotonic() - began)
+            await self._jobs.add_effort(self._job.id, loads, time.monotonic() - began)
 
     async def _do(self, action: BatchAction) -> None:
         """Do one thing, and wake whoever waits for a change."""
@@ -175,7 +175,7 @@ class Batch:
 
     async def _serve(self, turn: Turn) -> None:
         """Ask one expert what one line wants of it."""
-        row = await self._store.row(self._job.id, turn.line)
+        row = await self._jobs.row(self._job.id, turn.line)
         case = await self._cases.of(row)
         self._begin(case)
         asks = [ask for ask in case.step.asks if ask.expert == turn.expert]
@@ -185,7 +185,7 @@ class Batch:
         if self._scheduler.finished(turn):
             await self._advance(row)
 
-    async def _advance(self, row: Row) -> Stages | None:
+    async def _advance(self, row: LineRow) -> Stages | None:
         """Queue a line for the calls it wants next, and return them with those of later steps.
 
         When it wants none its result is kept, and None returned.
@@ -214,7 +214,7 @@ class Batch:
         else:
             result = self._job.refused(number, line.custom_id, ending.error)
             status = ending.error.code or str(ending.error.status)
-        await self._store.finish_line(self._job.id, number, result, ending.error is not None)
+        await self._jobs.finish_line(self._job.id, number, result, ending.error is not None)
         self._scheduler.leave(number)
         self._cases.drop(number)
         self._left -= 1
@@ -253,9 +253,16 @@ class Batch:
         call.finished = self._elapsed(case.number)
         call.usage, call.error = said.usage, None if said.error is None else str(said.error)
         call.cost_usd = self._pipeline.fleet.view[ask.expert].card.price.of(said.usage)
-        await self._store.add_answer(
-            self._job.id, case.number, ask.key, ask.expert, said, call.cost_usd
+        usage = said.usage
+        row = CallRow(
+            ask.key,
+            ask.expert,
+            said.dump(),
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            call.cost_usd,
         )
+        await self._jobs.add_answer(self._job.id, case.number, row)
         case.tell(ask.key, said)
         self._pipeline.observer.called(case.line.request, case.composition.name, call)
         self._asked[ask.expert] += 1
