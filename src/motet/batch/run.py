@@ -21,11 +21,12 @@ from motet.batch.scheduler import BatchAction, BatchScheduler, StartTurn, Turn
 from motet.composer.parts import Composition
 from motet.composer.pipeline import Pipeline
 from motet.errors import ExpertUnavailable, MotetError, first_of
+from motet.operations.base import Outcome
 from motet.progress import Progress, silent
 from motet.residency.actions import Load, Unload
 from motet.store.jobs import CallRow, Jobs, LineRow
 from motet.transport.retry import Retry
-from motet.types import Call, Decision, Outcome, Request
+from motet.types import Call, Decision, Request
 
 log = logging.getLogger(__name__)
 

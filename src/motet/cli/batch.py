@@ -171,9 +171,9 @@ def _show_plan(forecasts: list[Forecast], loads: list[str], budget: int | None) 
     table.add_column("expert", no_wrap=True)
     for title in ("calls", "memory", "loads"):
         table.add_column(title, justify="right")
-    for found in forecasts:
-        memory = "unknown" if found.bytes is None else mib(found.bytes) if found.bytes else "none"
-        table.add_row(found.expert, str(found.calls), memory, str(found.loads))
+    for each in forecasts:
+        memory = "unknown" if each.bytes is None else mib(each.bytes) if each.bytes else "none"
+        table.add_row(each.expert, str(each.calls), memory, str(each.loads))
     console = Console(stderr=True)
     console.print(table)
     within = "" if budget is None else f" within {mib(budget)}"

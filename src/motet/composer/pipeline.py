@@ -6,16 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol, Self
 
 from motet.composer.calls import Calls
 from motet.composer.eligibility import eligible, roomy_first
+from motet.composer.explanation import explanation
 from motet.composer.parts import Composition, Parts
 from motet.errors import MotetError, NoExpertAvailable, RequestError, UnknownModel
-from motet.operations.base import UNKNOWN, Observer
-from motet.types import Choice, Chunk, Decision, Fleet, Outcome, Request, decision_json
+from motet.operations.base import UNKNOWN, Observer, Outcome
+from motet.types import Choice, Chunk, Decision, Fleet, Request
 
 log = logging.getLogger(__name__)
 
@@ -228,31 +228,6 @@ class Answer:
     def explain(self) -> dict[str, Any]:
         """Return who was asked, why, and what it took, as plain JSON values."""
         return explanation(self.composition.name, self.decision, self.calls)
-
-
-_TIMES = ("started", "first_chunk", "finished")
-
-
-def explanation(
-    composition: str, decision: Decision, calls: Calls, *, timed: bool = True
-) -> dict[str, Any]:
-    """Return who was asked, why, and what it took, as plain JSON values.
-
-    Parameters
-    ----------
-    timed
-        Whether it says when; the times of a replay mean nothing.
-    """
-    trace = [asdict(call) for call in calls.trace]
-    if not timed:
-        trace = [{k: v for k, v in call.items() if k not in _TIMES} for call in trace]
-    return {
-        "composition": composition,
-        "decision": decision_json(composition, decision),
-        "experts": trace,
-        "usage": asdict(calls.usage),
-        "cost_usd": calls.cost_usd,
-    }
 
 
 def _status(error: BaseException) -> str:

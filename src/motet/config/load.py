@@ -233,8 +233,8 @@ def _expand(document: Document, env: Mapping[str, str]) -> Any:
         return _ENV.sub(lambda match: expand(match, at), value) if isinstance(value, str) else value
 
     def expand(match: re.Match[str], at: Field) -> str:
-        found = env.get(match["name"], cast("str | None", match["default"]))
-        if found is None:
+        value = env.get(match["name"], cast("str | None", match["default"]))
+        if value is None:
             problems.append(
                 document.problem(
                     at,
@@ -242,7 +242,7 @@ def _expand(document: Document, env: Mapping[str, str]) -> Any:
                     f"${{{match['name']}:-default}}.",
                 )
             )
-        return found or ""
+        return value or ""
 
     values = walk(document.written, ())
     if problems:
@@ -286,8 +286,8 @@ def _model_at(model: type[BaseModel], path: Field) -> type[BaseModel] | None:
 def _first_model(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_first_model(argument) for argument in getattr(annotation, "__args__", ()))
-    return next(filter(None, found), None)
+    inner = (_first_model(argument) for argument in getattr(annotation, "__args__", ()))
+    return next(filter(None, inner), None)
 
 
 def _dotted(at: Field) -> str:

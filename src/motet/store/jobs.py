@@ -114,10 +114,10 @@ class Jobs:
     async def facts(self, job: str) -> tuple[str, int] | None:
         """Return what a job was begun with, and when; None when there is no such job."""
         query = "SELECT facts, created FROM jobs WHERE id = ?"
-        found: tuple[str, int] | None = await self._database.do(
+        row: tuple[str, int] | None = await self._database.do(
             lambda f: f.execute(query, (job,)).fetchone()
         )
-        return found
+        return row
 
     async def add_job(self, job: str, facts: str, created: int) -> None:
         """Keep a new job."""
@@ -176,15 +176,15 @@ class Jobs:
         """Return how many lines there are, how many are completed, and how many have failed."""
         query = """SELECT COUNT(*), COUNT(result) - TOTAL(result IS NOT NULL AND failed),
                    TOTAL(result IS NOT NULL AND failed) FROM lines WHERE job = ?"""
-        found = await self._database.do(lambda f: f.execute(query, (job,)).fetchone())
-        return int(found[0]), int(found[1]), int(found[2])
+        row = await self._database.do(lambda f: f.execute(query, (job,)).fetchone())
+        return int(row[0]), int(row[1]), int(row[2])
 
     async def totals(self, job: str) -> list[ExpertTotal]:
         """Return what each expert has done, the busiest first."""
         query = """SELECT expert, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens),
                    SUM(cost_usd) FROM calls WHERE job = ? GROUP BY expert ORDER BY 2 DESC, 1"""
-        found = await self._database.do(lambda f: f.execute(query, (job,)).fetchall())
-        return [ExpertTotal(*values) for values in found]
+        rows = await self._database.do(lambda f: f.execute(query, (job,)).fetchall())
+        return [ExpertTotal(*values) for values in rows]
 
     async def add_effort(self, job: str, loads: int, seconds: float) -> None:
         """Add loads, and seconds of work, to a job's account."""
@@ -194,10 +194,10 @@ class Jobs:
     async def effort(self, job: str) -> tuple[int, float]:
         """Return the loads and seconds of a job over all its runs."""
         query = "SELECT loads, seconds FROM jobs WHERE id = ?"
-        found: tuple[int, float] = await self._database.do(
+        row: tuple[int, float] = await self._database.do(
             lambda f: f.execute(query, (job,)).fetchone()
         )
-        return found
+        return row
 
     async def take(
         self, job: str, owner: str, until: float, gone: Callable[[str], bool]
@@ -240,8 +240,8 @@ class Jobs:
         )
 
         def copy(file: Connection) -> None:
-            with closing(file.execute(query, (job,))) as found:
-                for result, failed in found:
+            with closing(file.execute(query, (job,))) as rows:
+                for result, failed in rows:
                     write(result, bool(failed))
 
         await self._database.do(copy)
