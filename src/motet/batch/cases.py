@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from motet import codec
 from motet.batch.answers import Said
 from motet.batch.lines import InputFile, Line
+from motet.batch.plan import Planned
 from motet.batch.replay import Step, replay
 from motet.batch.results import Job
 from motet.composer.parts import Composition
 from motet.composer.pipeline import Pipeline
 from motet.store.jobs import Jobs, LineRow
-from motet.types import Decision
 
 _MOST_BYTES = 64 * 2**20
 """Bytes of input whose lines are carried; what is beyond that is read again for each step."""
@@ -37,7 +37,7 @@ class Case:
 
     number: int
     line: Line
-    decision: Decision
+    planned: Planned
     composition: Composition
     answers: dict[str, Said]
     step: Step
@@ -67,7 +67,7 @@ class Cases:
             case = self._carried[number][1]
             if not case.current:
                 case.step, case.current = (
-                    await self._step(case.line, case.decision, case.answers),
+                    await self._step(case.line, case.planned, case.answers),
                     True,
                 )
             return case
@@ -89,14 +89,14 @@ class Cases:
         line = self._job.rules.read(
             self._source.read(row.offset, row.size), self._job.request_id(number)
         )
-        decision = codec.load(Decision, row.decision)
+        planned = codec.load(Planned, row.decision)
         kept = await self._jobs.answers(self._job.id, number)
         answers = {key: Said.load(content) for key, content in kept.items()}
         composition = self._pipeline.compositions[line.request.model]
-        step = await self._step(line, decision, answers)
-        return Case(number, line, decision, composition, answers, step)
+        step = await self._step(line, planned, answers)
+        return Case(number, line, planned, composition, answers, step)
 
-    async def _step(self, line: Line, decision: Decision, answers: dict[str, Said]) -> Step:
+    async def _step(self, line: Line, planned: Planned, answers: dict[str, Said]) -> Step:
         composition = self._pipeline.compositions[line.request.model]
         view = self._pipeline.fleet.view
-        return await replay(composition, line.request, decision, view, answers)
+        return await replay(composition, line.request, planned, view, answers)

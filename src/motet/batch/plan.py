@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from motet import codec
@@ -14,9 +14,18 @@ from motet.composer.pipeline import Pipeline
 from motet.errors import InvalidLine, MotetError
 from motet.progress import Progress
 from motet.store.jobs import Jobs, LineRow
+from motet.types import Call, Decision
 
 _AT_ONCE = 64
 """Lines decided together, so that routers that encode texts can do it in batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A line's decision, and the calls that its router made: they are part of its cost."""
+
+    decision: Decision
+    asked: tuple[Call, ...] = ()
 
 
 class Planner:
@@ -66,7 +75,7 @@ class Planner:
 
     async def _decide(self, place: Place, raw: bytes) -> LineRow:
         """Return the line with its decision, or with the error that it has earned."""
-        custom_id = custom_id_of(raw)
+        custom_id, line = custom_id_of(raw), None
         try:
             line = self._job.rules.read(raw, self._job.request_id(place.number))
             # Before the first wait, so that lines of one page meet here in their order.
@@ -75,12 +84,14 @@ class Planner:
                 raise InvalidLine(
                     f"custom_id: {line.custom_id!r} is taken by line {first}.", param="custom_id"
                 )
-            decision = await self._pipeline.decide(line.request)
+            decision, asked = await self._pipeline.decide_asking(line.request)
         except MotetError as error:
+            if line is not None:
+                self._pipeline.refused(line.request, error)
             result = self._job.refused(place.number, custom_id, error)
             return self._row(place, custom_id, result=result, failed=True)
         decision = replace(decision, id=self._job.made_id("dec-", place.number))
-        return self._row(place, custom_id, decision=codec.dump(decision))
+        return self._row(place, custom_id, decision=codec.dump(Planned(decision, asked)))
 
     @staticmethod
     def _row(place: Place, custom_id: str | None, **rest: Any) -> LineRow:

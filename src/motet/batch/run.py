@@ -202,7 +202,7 @@ class Batch:
         if ending is not None:
             await self._finish(case, ending)
             return None
-        later = _later(composition, case.decision, len(case.answers))
+        later = _later(composition, case.planned.decision, len(case.answers))
         experts = tuple(dict.fromkeys(ask.expert for ask in step.asks))
         self._scheduler.add(case.number, experts, (e for stage in later for e in stage))
         return (experts, *later)
@@ -210,7 +210,7 @@ class Batch:
     async def _finish(self, case: Case, ending: Ending) -> None:
         line, number, calls = case.line, case.number, case.step.calls
         if ending.error is None:
-            result = self._job.answered(number, line, case.decision, calls, ending.answer)
+            result = self._job.answered(number, line, case.planned.decision, calls, ending.answer)
             status = "ok"
         else:
             result = self._job.refused(number, line.custom_id, ending.error)
@@ -225,7 +225,9 @@ class Batch:
             Outcome(
                 status=status,
                 seconds=self._elapsed(number),
-                author=calls.author or case.decision.primary if ending.error is None else None,
+                author=calls.author or case.planned.decision.primary
+                if ending.error is None
+                else None,
                 calls=tuple(calls.trace),
             ),
         )
