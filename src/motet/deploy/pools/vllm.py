@@ -105,6 +105,10 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
         if not self._swapped:
             await LLMServer.check_health(self)
 
+    async def _locate(self) -> str:
+        """Return the device; without a swapper nobody asks, and there may be no group to ask in."""
+        return await super()._locate() if self._swapped else self._here.node()
+
     async def _bring(self) -> None:
         """Wake the engine where it sleeps, or start one, alone on this machine."""
         if self._sleeper is not None:

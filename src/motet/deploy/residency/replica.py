@@ -112,11 +112,14 @@ class Residence(ABC):
         """Take what the methods below need; called once, in the replica."""
         self._entry, self._setting, self._here = entry, setting, here
         self._swapped = swapped
-        # The device whose memory the engine takes; nobody asks for it where nobody swaps.
-        self._device = await here.gpu() if swapped and entry.resources.gpus else here.node()
+        self._device = await self._locate()
         self._turning = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
+
+    async def _locate(self) -> str:
+        """Return the name of the device whose memory the engine takes: the node's, or a GPU's."""
+        return await self._here.gpu() if self._entry.resources.gpus else self._here.node()
 
     @abstractmethod
     async def _bring(self) -> None:
