@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from motet.experts.transformers import CONTEXT_OF_PROMPT
 from motet.fusion import compute
 from motet.fusion.card import FusionCard
 from motet.fusion.generate import FusedBatch, FusedJob
 from motet.fusion.layers import FusionLayers
 from motet.fusion.members import Member
 from motet.fusion.text import Reading
-from motet.generation.decoding import Choice, Sampling, Vocabulary
-from motet.generation.rows import Batch
+from motet.generation.decoding import Candidate, Sampling, Vocabulary, candidates
+from motet.generation.rows import ContinuousBatch
 from motet.types import Chunk, Request
 
 _SIDE_BY_SIDE = 8
@@ -62,18 +61,18 @@ def alone(
     member: Member, requests: Sequence[Request], sampling: Sampling, done: Done, *, copies: int = 1
 ) -> list[list[Answer]]:
     """Return what a member answers by itself: for each question as many answers as `copies`."""
-    batch, vocabulary = Batch(member.model), Vocabulary(member.tokenizer)
+    batch, vocabulary = ContinuousBatch(member.model), Vocabulary(member.tokenizer)
     size = compute.size_of(member)
 
     def job(number: int) -> _Kept:
         reading = member.encode(requests[number], room=sampling.max_tokens)
-        choices = _choices(member, vocabulary, reading, sampling, copies)
-        return _job(batch, reading, choices, {}, torch.zeros(0))
+        answers = candidates(vocabulary, member.ends, sampling, reading.tokens, copies)
+        return _job(batch, reading, answers, {}, torch.zeros(0))
 
     return [
         [
-            Answer(text, size.reading(len(job.prompt)), size.writing(choice.generated))
-            for text, choice in _answers(job)
+            Answer(text, size.reading(len(job.prompt)), size.writing(candidate.generated))
+            for text, candidate in _answers(job)
         ]
         for job in _run(batch, len(requests), job, done)
     ]
@@ -123,7 +122,7 @@ class Fused:
             return _job(
                 batch,
                 reading,
-                _choices(member, vocabulary, reading, sampling, 1),
+                candidates(vocabulary, member.ends, sampling, reading.tokens, 1),
                 self._read(sources[number], reading),
                 self._layers.router(bag_F[None])[0],
             )
@@ -139,7 +138,7 @@ class Fused:
         return found
 
     def _answer(self, job: _Kept) -> Answer:
-        ((text, choice),) = _answers(job)
+        ((text, candidate),) = _answers(job)
         read = len(job.prompt)
         size = compute.size_of(self._members[self._primary])
         memory = {
@@ -154,23 +153,23 @@ class Fused:
             peer, drafted = compute.size_of(self._members[e]), tokens - len(job.peers[e].tokens)
             reading += peer.reading(tokens) + 2.0 * peer.head * drafted
         # Memory is projected once: what is written pays for its own asking alone.
-        written = choice.generated - 1
+        written = candidate.generated - 1
         asking = compute.interaction(self._layers, self._primary, read + written, memory)
         asking -= compute.interaction(self._layers, self._primary, read, memory)
-        return Answer(text, reading, size.writing(choice.generated) + asking)
+        return Answer(text, reading, size.writing(candidate.generated) + asking)
 
 
 def _job(
-    batch: Batch,
+    batch: ContinuousBatch,
     reading: Reading,
-    choices: list[Choice],
+    answers: list[Candidate],
     peers: dict[int, Reading],
     logits_E: torch.Tensor,
 ) -> _Kept:
     job = _Kept(
         batch,
         list(reading.tokens),
-        choices,
+        answers,
         False,
         None,
         reading=reading,
@@ -181,18 +180,13 @@ def _job(
     return job
 
 
-def _choices(
-    member: Member, vocabulary: Vocabulary, reading: Reading, sampling: Sampling, copies: int
-) -> list[Choice]:
-    before = reading.tokens[-CONTEXT_OF_PROMPT:]
-    return [Choice(vocabulary, member.ends, sampling, n, before) for n in range(copies)]
+def _answers(job: _Kept) -> list[tuple[str, Candidate]]:
+    return [(job.texts.get(candidate.index, ""), candidate) for candidate in job.candidates]
 
 
-def _answers(job: _Kept) -> list[tuple[str, Choice]]:
-    return [(job.texts.get(choice.index, ""), choice) for choice in job.choices]
-
-
-def _run(batch: Batch, count: int, make: Callable[[int], _Kept], done: Done) -> Iterator[_Kept]:
+def _run(
+    batch: ContinuousBatch, count: int, make: Callable[[int], _Kept], done: Done
+) -> Iterator[_Kept]:
     """Yield jobs by their numbers when they have their answers, some side by side."""
     for start in range(0, count, _SIDE_BY_SIDE):
         jobs = [make(number) for number in range(start, min(start + _SIDE_BY_SIDE, count))]
