@@ -24,7 +24,7 @@ from motet.fusion.artifact import save
 from motet.fusion.card import CARD, read_card
 from motet.fusion.engine import LatentExpert, LatentOptions
 from motet.fusion.hidden_cache import read_latents
-from motet.fusion.members import Member
+from motet.fusion.members import FusionMember
 from motet.fusion.text import check_offsets
 from motet.service.motet import Motet
 from motet.types import Request
@@ -107,14 +107,14 @@ async def test_the_answer_comes_from_the_fused_pass(world):
     async with started(world) as expert:
         fused = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
         lone = await answer(expert, ask(QUESTIONS[0], peers=[], max_tokens=20))
-        read = Member.read
+        read = FusionMember.read
 
         def perturbed(member, tokens, draft=0):
             hidden, drafted = read(member, tokens, draft)
             return [-h for h in hidden], drafted
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Member, "read", perturbed)
+            patch.setattr(FusionMember, "read", perturbed)
             other = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
     plain = TransformersExpert(
         ExpertEntry(id="ann", engine="transformers"),

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from motet.fusion.layers import FusionLayers, peer_weights
-from motet.fusion.members import Member
-from motet.fusion.memory import Latents, Memory, Pass, remember
+from motet.fusion.members import FusionMember
+from motet.fusion.memory import LatentMemory, Latents, Pass, remember
 from motet.fusion.text import Reading
 from motet.generation.rows import ContinuousBatch, GenerationJob
 
@@ -42,7 +42,7 @@ class FusedJob(GenerationJob):
     reading: Reading = field(kw_only=True)
     peers: dict[int, Reading] = field(kw_only=True)
     logits_E: Tensor = field(kw_only=True)
-    memory: Memory = field(default_factory=Memory)
+    memory: LatentMemory = field(default_factory=LatentMemory)
 
 
 class FusedBatch(ContinuousBatch):
@@ -59,7 +59,7 @@ class FusedBatch(ContinuousBatch):
     """
 
     def __init__(
-        self, layers: FusionLayers, primary: int, members: Sequence[Member], draft: int
+        self, layers: FusionLayers, primary: int, members: Sequence[FusionMember], draft: int
     ) -> None:
         super().__init__(members[primary].model)
         self._layers = layers
@@ -118,7 +118,7 @@ class FusedBatch(ContinuousBatch):
 
 def recall(
     layers: FusionLayers, primary: int, latents: Mapping[int, Latents], logits_E: Tensor
-) -> Memory:
+) -> LatentMemory:
     """Return the memory of one request, its peers weighted by the router."""
     return remember(layers, latents, peer_weights(logits_E[None], primary, [list(latents)]))
 

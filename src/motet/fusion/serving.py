@@ -16,7 +16,7 @@ from motet.fusion.artifact import load_layers, load_trained_member
 from motet.fusion.card import FIELD, FusionCard, read_card
 from motet.fusion.generate import FusedBatch, FusedJob
 from motet.fusion.layers import FusionLayers
-from motet.fusion.members import Member
+from motet.fusion.members import FusionMember
 from motet.generation.decoding import Vocabulary, candidates
 from motet.generation.options import GenerationOptions
 from motet.types import Request
@@ -34,7 +34,7 @@ class LoadedFusion:
     """
 
     def __init__(
-        self, expert: str, card: FusionCard, layers: FusionLayers, members: Sequence[Member]
+        self, expert: str, card: FusionCard, layers: FusionLayers, members: Sequence[FusionMember]
     ) -> None:
         self.card = card
         self.layers = layers
