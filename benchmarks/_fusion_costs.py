@@ -22,7 +22,7 @@ def costs(rounds: int) -> dict[str, float]:
     from motet.fusion.artifact import load_layers, load_trained_member, parameters
     from motet.fusion.card import read_card
     from motet.fusion.generate import FusedBatch
-    from motet.generation.rows import Batch
+    from motet.generation.rows import ContinuousBatch
     from motet.weights import Setting, default_cache
 
     document = load(EXAMPLE / "experts.yaml")
@@ -35,7 +35,7 @@ def costs(rounds: int) -> dict[str, float]:
         for member in card.members
     ]
     own, peer = members
-    plain, fused = Batch(own.model), FusedBatch(layers, 0, members, card.draft_tokens)
+    plain, fused = ContinuousBatch(own.model), FusedBatch(layers, 0, members, card.draft_tokens)
     times: dict[str, list[float]] = {}
 
     def timed(name: str, work: Callable[[], object]) -> None:
@@ -51,7 +51,7 @@ def costs(rounds: int) -> dict[str, float]:
             timed("decode alone", plain.step)
             timed("decode fused", fused.step)
             if n % 4 == 0:
-                lone, together = Batch(own.model), FusedBatch(layers, 0, members, 0)
+                lone, together = ContinuousBatch(own.model), FusedBatch(layers, 0, members, 0)
                 asked = job(lone, members, layers, n, True)
                 both = job(together, members, layers, n, False)
                 tokens = both.peers[1].tokens
@@ -108,7 +108,7 @@ def kept(batch: Any) -> list[Any]:
 def job(batch: Any, members: Any, layers: Any, n: int, alone: bool) -> Any:
     """Return a long greedy request; `alone` has no peers."""
     from motet.fusion.generate import FusedJob
-    from motet.generation.decoding import Choice, Sampling, Vocabulary
+    from motet.generation.decoding import Candidate, Sampling, Vocabulary
     from motet.types import Request
 
     class Silent(FusedJob):
@@ -118,12 +118,12 @@ def job(batch: Any, members: Any, layers: Any, n: int, alone: bool) -> Any:
     request = Request(model="", prompt=SENTENCE.format(town=f"Vrin{n}") * 6)
     own, peer = members
     reading = own.encode(request)
-    choice = Choice(Vocabulary(own.tokenizer), frozenset(), Sampling(4096, temperature=0.0))
+    candidate = Candidate(Vocabulary(own.tokenizer), frozenset(), Sampling(4096, temperature=0.0))
     bag_F = own.embed(reading.tokens)
     return Silent(
         batch,
         list(reading.tokens),
-        [choice],
+        [candidate],
         False,
         None,
         reading=reading,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motet.kernels import Fusion, Plan, Segment, attend, new_rows, project
+from motet.kernels import Fusion, GroupingPlan, Segment, attend, new_rows, project
 
 HEADS, WIDTH = 12, 64
 SHARED = HEADS * WIDTH
@@ -60,7 +60,7 @@ class Attention:
         self, fusions: list[Fusion], experts: int, dtype: torch.dtype, decode: bool, seed: int
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
-        plan = Plan.build(fusions, experts=experts)
+        plan = GroupingPlan.build(fusions, experts=experts)
         self.plan = plan.decode() if decode else plan
         self.q = torch.randn(self.plan.queries.n_rows, HEADS, WIDTH, generator=generator).to(dtype)
         kv = torch.randn(self.plan.memory.n_rows, 2 * SHARED, generator=generator).to(dtype)
@@ -159,7 +159,7 @@ class Projection:
 
     def __init__(self, fusions: list[Fusion], experts: int, dtype: torch.dtype, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self.fusions, self.plan = fusions, Plan.build(fusions, experts=experts)
+        self.fusions, self.plan = fusions, GroupingPlan.build(fusions, experts=experts)
         widths = EXPERT_WIDTHS[:experts]
 
         def normal(rows: int, columns: int) -> Tensor:

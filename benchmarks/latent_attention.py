@@ -47,7 +47,7 @@ from _latent_contenders import (
     make_batch,
 )
 from _latent_report import write_results
-from motet.kernels import Plan, attend
+from motet.kernels import GroupingPlan, attend
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -92,7 +92,7 @@ def measure_attention(
     generator = torch.Generator().manual_seed(seed)
     fusions = make_batch(requests, experts, mix, generator)
     start = time.perf_counter()
-    Plan.build(fusions, experts=experts)
+    GroupingPlan.build(fusions, experts=experts)
     plan_ms = 1e3 * (time.perf_counter() - start)
     batch = Attention(fusions, experts, getattr(torch, dtype), decode, seed)
     contenders = {

@@ -43,7 +43,7 @@ from motet.lab.routers.controls import one_hot
 from motet.lab.routers.data import Data
 from motet.lab.routers.evaluate import evaluate, time_decisions
 from motet.lab.routers.kinds import ALL, choose
-from motet.lab.routers.outcome import Outcome
+from motet.lab.routers.outcome import TableOutcome
 from motet.lab.routers.report import Judgement, Report, Timing
 from motet.routers.learned import ESTIMATORS
 from motet.routers.learned.artifact import Artifact
@@ -75,7 +75,7 @@ def load(path: Path, encode: Encoder, report: Told) -> Data:
     return Data(table=table, embeddings=embed(path, table, encode, report), encoder=encode)
 
 
-def rivals(data: Data, count: int, seed: int) -> list[tuple[Outcome, Timing]]:
+def rivals(data: Data, count: int, seed: int) -> list[tuple[TableOutcome, Timing]]:
     """Return what llmrouter-lib's routers do on the folds of a table."""
     assert data.embeddings is not None
     python = peer("llmrouter", LLMROUTER, "llmrouter-lib", f"torch=={TORCH}") / "python"
@@ -96,7 +96,7 @@ def rivals(data: Data, count: int, seed: int) -> list[tuple[Outcome, Timing]]:
         calls = one_hot(np.array(result["chosen"]), len(data.table.experts))
         p50, p95 = np.quantile(result["decide"], [0.5, 0.95]) * 1000
         timing = Timing(fit_seconds=max(result["fit"]), decision_ms_p50=p50, decision_ms_p95=p95)
-        contestants.append((Outcome(name=f"llmrouter-lib {kind}", calls=calls), timing))
+        contestants.append((TableOutcome(name=f"llmrouter-lib {kind}", calls=calls), timing))
     return contestants
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from motet.fusion.answering import Answer
+    from motet.fusion.answering import Generated
 
 SAMPLES = 8
 TEMPERATURE = 0.7
@@ -74,7 +74,7 @@ def voted(members: Mapping[str, Way], asked: Sequence[Sequence[str]]) -> Way:
     return Way(texts, flops)
 
 
-def agreed(samples: Sequence[Sequence[Answer]], most_gflops: float) -> tuple[int, Way]:
+def agreed(samples: Sequence[Sequence[Generated]], most_gflops: float) -> tuple[int, Way]:
     """Return self-consistency: what most samples agree on, as many as the operations allow."""
     for count in range(SAMPLES, 0, -1):
         texts = [majority([answer.text for answer in own[:count]]) for own in samples]
@@ -86,7 +86,7 @@ def agreed(samples: Sequence[Sequence[Answer]], most_gflops: float) -> tuple[int
 
 def sampled(
     artifact: Path, config: Path, chosen: Sequence[str], data: Path, max_tokens: int, seed: int
-) -> list[list[Answer]]:
+) -> list[list[Generated]]:
     """Return several answers of the chosen member to each question, drawn at a temperature."""
     from motet.cli.bars import progress_bars
     from motet.config import load
@@ -100,7 +100,7 @@ def sampled(
     card, setting = read_card(artifact), Setting(load(config).folder, default_cache())
     requests = [example.request for example in read_examples(data, card.ids)]
     sampling = Sampling(max_tokens, temperature=TEMPERATURE, seed=seed, stop=("\n",))
-    found: dict[int, list[Answer]] = {}
+    found: dict[int, list[Generated]] = {}
     with progress_bars() as report:
         for about in card.members:
             own = [n for n, name in enumerate(chosen) if name == about.id]

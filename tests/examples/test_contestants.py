@@ -3,7 +3,7 @@
 import pytest
 from tests.examples.conftest import EXAMPLES, script
 
-from motet.fusion.answering import Answer
+from motet.fusion.answering import Generated
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_a_vote_is_by_what_answers_say_and_costs_all_of_them(ways, members):
 
 @pytest.mark.parametrize("most, count, text", [(2.0, 1, "p"), (5.0, 4, "q"), (99.0, 8, "q")])
 def test_samples_are_as_many_as_the_operations_allow(ways, most, count, text):
-    own = [Answer(said, 1e9, 1e9) for said in ("p", "q", "q", *"qqqqq")]
+    own = [Generated(said, 1e9, 1e9) for said in ("p", "q", "q", *"qqqqq")]
     found, way = ways.agreed([own], most)
     assert (found, way.texts) == (count, [text])
     assert way.gflops == 1 + found  # one reading, and each answer's own tokens

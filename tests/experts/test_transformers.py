@@ -58,6 +58,20 @@ async def llama(tiny):
     await expert.close()
 
 
+@pytest.fixture
+def loaded(monkeypatch):
+    """The models that experts load from here on."""
+    models = []
+
+    def kept(*args):
+        model, tokenizer = load_model(*args)
+        models.append(model)
+        return model, tokenizer
+
+    monkeypatch.setattr("motet.experts.transformers.load_model", kept)
+    return models
+
+
 def ask(prompt="Hello", **fields) -> Request:
     fields = {"temperature": 0.0, "max_tokens": 12, "stream": True} | fields
     return Request(model="tiny", prompt=prompt, **fields)
@@ -246,34 +260,36 @@ async def test_a_full_queue_is_overload(tiny):
 async def test_closing_the_generator_frees_the_row(llama):
     stream = llama.stream(ask(max_tokens=200))
     await anext(stream)
-    assert len(llama._batch.rows) == 1
+    assert llama.engine.running == 1
     await stream.aclose()
     for _ in range(100):
-        if not llama._batch.rows:
+        if not llama.engine.running:
             break
         await asyncio.sleep(0.01)
-    assert not llama._batch.rows
+    assert not llama.engine.running
     await answer(llama, ask())
 
 
-async def test_a_failing_model_fails_the_batch_and_the_engine_lives_on(llama, monkeypatch):
-    batch = llama._batch
-    healthy = batch._forward
+async def test_a_failing_model_fails_the_batch_and_the_engine_lives_on(tiny, loaded):
+    expert = expert_of(tiny["llama"], max_batch=4, max_queue=8)
+    await expert.start()
+    (model,) = loaded
 
     def broken(*arguments, **options):
         raise RuntimeError("out of luck")
 
-    stream = llama.stream(ask(max_tokens=200))
+    stream = expert.stream(ask(max_tokens=200))
     await anext(stream)
-    monkeypatch.setattr(batch, "_forward", broken)
+    failing = model.register_forward_pre_hook(broken)
     with pytest.raises(ExpertError, match="out of luck"):
         async for _ in stream:
             pass
     with pytest.raises(ExpertError, match="out of luck"):
-        await answer(llama, ask())
-    monkeypatch.setattr(batch, "_forward", healthy)
-    assert (await llama.health()).ready
-    await answer(llama, ask())
+        await answer(expert, ask())
+    failing.remove()
+    assert (await expert.health()).ready
+    await answer(expert, ask())
+    await expert.close()
 
 
 async def test_life(tiny):
@@ -285,20 +301,20 @@ async def test_life(tiny):
     assert (await expert.health()).ready
     stream = expert.stream(ask(max_tokens=200))
     await anext(stream)
-    worker = expert._worker
+    threads = [t for t in threading.enumerate() if t.name.startswith("motet-tiny")]
     await expert.close()
-    assert not worker.is_alive()
+    assert threads and not any(thread.is_alive() for thread in threads)
     assert (await expert.health()).state is State.DOWN
     with pytest.raises(ExpertUnavailable):
         async for _ in stream:
             pass
 
 
-async def test_closing_frees_the_weights_whatever_the_collector_does(tiny):
+async def test_closing_frees_the_weights_whatever_the_collector_does(tiny, loaded):
     expert = expert_of(tiny["llama"])
     await expert.start()
     await answer(expert, ask())
-    weights = [weakref.ref(weight) for model in expert._models for weight in model.parameters()]
+    weights = [weakref.ref(weight) for model in loaded for weight in model.parameters()]
     gc.disable()
     try:
         await expert.close()

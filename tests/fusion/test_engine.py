@@ -24,7 +24,7 @@ from motet.fusion.artifact import save
 from motet.fusion.card import CARD, read_card
 from motet.fusion.engine import LatentExpert, LatentOptions
 from motet.fusion.hidden_cache import read_latents
-from motet.fusion.members import Member
+from motet.fusion.members import FusionMember
 from motet.fusion.text import check_offsets
 from motet.service.motet import Motet
 from motet.types import Request
@@ -107,14 +107,14 @@ async def test_the_answer_comes_from_the_fused_pass(world):
     async with started(world) as expert:
         fused = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
         lone = await answer(expert, ask(QUESTIONS[0], peers=[], max_tokens=20))
-        read = Member.read
+        read = FusionMember.read
 
         def perturbed(member, tokens, draft=0):
             hidden, drafted = read(member, tokens, draft)
             return [-h for h in hidden], drafted
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Member, "read", perturbed)
+            patch.setattr(FusionMember, "read", perturbed)
             other = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
     plain = TransformersExpert(
         ExpertEntry(id="ann", engine="transformers"),
@@ -135,7 +135,7 @@ async def test_a_peer_that_fails_leaves_the_answer_without_it(world, broken, lef
             return [await answer(expert, ask(question, **chosen)) for question in QUESTIONS]
 
         without = await answers(peers=left)
-        member = expert._members[world.card.ids.index(broken)]
+        member = expert.fusion.members[world.card.ids.index(broken)]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(member, "decoder", None)
             assert await answers() == without
@@ -157,11 +157,13 @@ async def test_what_peers_have_read_is_held_once(world):
         return len(jobs)
 
     async with started(world) as expert:
-        expert._members[0].ends = frozenset()  # answers would end by themselves
-        batch = FusedBatch(expert._layers, 0, expert._members, 0)
+        expert.fusion.members[0].ends = frozenset()  # answers would end by themselves
+        batch = FusedBatch(expert.fusion.layers, 0, expert.fusion.members, 0)
         with torch.inference_mode():
             for rows, question in enumerate(QUESTIONS[:3], 1):
-                job = expert._job(ask(question, max_tokens=50), asyncio.get_running_loop())
+                job = expert.fusion.job(
+                    ask(question, max_tokens=50), asyncio.get_running_loop(), expert.options, 256
+                )
                 for _ in batch.read(job):
                     pass
                 assert step(batch) == rows
@@ -171,16 +173,16 @@ async def test_what_peers_have_read_is_held_once(world):
 
 async def test_leaving_frees_the_row(world):
     async with started(world) as expert:
-        expert._members[0].ends = frozenset()  # it would end by itself
+        expert.fusion.members[0].ends = frozenset()  # it would end by itself
         stream = expert.stream(ask(QUESTIONS[2], max_tokens=200))
         await anext(stream)
-        assert expert._worker._running == 1
+        assert expert.engine.running == 1
         await stream.aclose()
         for _ in range(200):
-            if not expert._worker._running:
+            if not expert.engine.running:
                 break
             await asyncio.sleep(0.01)
-        assert not expert._worker._running
+        assert not expert.engine.running
         assert await answer(expert, ask(QUESTIONS[0]))
 
 
@@ -204,7 +206,7 @@ async def test_what_cannot_be_fused_is_refused(world):
 
 async def test_a_peer_with_a_shorter_context_is_named(world):
     async with started(world) as expert:
-        expert._members[2].context = 20
+        expert.fusion.members[2].context = 20
         with pytest.raises(ContextLengthExceeded, match="'cid' is 20"):
             await answer(expert, ask("x" * 40))
         assert await answer(expert, ask("x" * 40, peers=["bob"]))

@@ -9,8 +9,8 @@ from tests.fusion.world import QUESTIONS, ask, make_world, opened
 from motet.fusion.data import Example
 from motet.fusion.generate import recall
 from motet.fusion.hidden_cache import HiddenCache, read_latents
-from motet.fusion.memory import Latents, Memory, Pass
-from motet.fusion.objective import Batches, Objective, Share
+from motet.fusion.memory import LatentMemory, Latents, Pass
+from motet.fusion.objective import BatchSampler, Objective, Share
 from motet.fusion.text import read_request
 
 
@@ -42,7 +42,9 @@ def memory(world, question, peers, known=None, primary=0, rated=None):
 
 def make_objective(world, layers, examples, size, folder, share=None):
     cache = HiddenCache(folder, world.card, world.member)
-    return Objective(layers, world.card, Batches(examples, size, 0), world.member, cache, share)
+    return Objective(
+        layers, world.card, BatchSampler(examples, size, 0), world.member, cache, share
+    )
 
 
 @torch.no_grad()
@@ -77,7 +79,7 @@ def test_open_layers_are_not(world, layers):
 
 
 def test_without_peers_the_primary_answers_as_alone(world, layers):
-    assert torch.equal(logits(world, QUESTIONS[1], Memory()), alone(world, QUESTIONS[1]))
+    assert torch.equal(logits(world, QUESTIONS[1], LatentMemory()), alone(world, QUESTIONS[1]))
 
 
 @pytest.mark.parametrize("peers", [[1], [2], [1, 2]])

@@ -12,7 +12,7 @@ from motet.config import ExpertEntry
 from motet.fusion.artifact import new_layers
 from motet.fusion.card import FusionCard
 from motet.fusion.layers import FusionLayers
-from motet.fusion.members import Member, card_of_member, load_member
+from motet.fusion.members import FusionMember, card_of_member, load_member
 from motet.types import Request
 from motet.weights import Setting
 
@@ -29,14 +29,14 @@ class World:
 
     folder: Path
     card: FusionCard
-    members: list[Member]
+    members: list[FusionMember]
     layers: FusionLayers
 
     @property
     def setting(self) -> Setting:
         return Setting(self.folder, self.folder / "cache")
 
-    def member(self, id: str) -> Member:
+    def member(self, id: str) -> FusionMember:
         return self.members[self.card.ids.index(id)]
 
 

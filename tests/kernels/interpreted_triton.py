@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.kernels.latent_oracle import SHAPES, TOLERANCE, Batch, assert_near, make_fusions
 
-from motet.kernels import Plan, attend, project, project_back
+from motet.kernels import GroupingPlan, attend, project, project_back
 from motet.kernels.triton.shared import expert_table, filled
 
 EXPERTS = 4
@@ -76,7 +76,7 @@ def near(got, wanted, dtype):
 @pytest.mark.parametrize("biased", [True, False])
 @pytest.mark.parametrize("experts", [1, 4, 64])
 def test_projection(experts, biased, dtype):
-    plan = Plan.build(make_fusions([(50, [40]), (3, [0, 5])], experts), experts=experts)
+    plan = GroupingPlan.build(make_fusions([(50, [40]), (3, [0, 5])], experts), experts=experts)
     widths = [(17, 64, 1, 32)[e % 4] for e in range(experts)]  # 1 as nobody of a fusion
     hidden = [torch.randn(n, d).to(dtype) for n, d in zip(plan.memory.counts, widths, strict=True)]
     weights = [torch.randn(d, 40).to(dtype) / d**0.5 for d in widths]
@@ -90,7 +90,9 @@ def test_projection(experts, biased, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_back_projection(dtype):
-    plan = Plan.build(make_fusions([(50, [4]), (3, [5]), (36, [1])], EXPERTS), experts=EXPERTS)
+    plan = GroupingPlan.build(
+        make_fusions([(50, [4]), (3, [5]), (36, [1])], EXPERTS), experts=EXPERTS
+    )
     widths = (17, 64, 5, 32)
     hidden = [torch.randn(n, d).to(dtype) for n, d in zip(plan.queries.counts, widths, strict=True)]
     weights = [torch.randn(40, d).to(dtype) / 40**0.5 for d in widths]
@@ -106,7 +108,7 @@ def test_back_projection(dtype):
 
 
 def test_no_tokens_at_all():
-    plan = Plan.build(make_fusions([(0, []), (0, [0])], 2), experts=2)
+    plan = GroupingPlan.build(make_fusions([(0, []), (0, [0])], 2), experts=2)
     hidden = [torch.zeros(0, 8), torch.zeros(0, 5)]
     packed = project(
         hidden, [torch.zeros(8, 6), torch.zeros(5, 6)], plan.queries, implementation="triton"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from motet.kernels import Fusion, Grouping, Plan, Segment
+from motet.kernels import Fusion, Grouping, GroupingPlan, Segment
 
 TOLERANCE = {
     torch.float64: (1e-10, 1e-10),
@@ -87,10 +87,10 @@ class Batch:
             torch.randn(len(peers), generator=generator, dtype=torch.float64),
         )
 
-    def plan(self, **options) -> Plan:
-        return Plan.build(self.fusions, experts=self.experts, **options)
+    def plan(self, **options) -> GroupingPlan:
+        return GroupingPlan.build(self.fusions, experts=self.experts, **options)
 
-    def packed(self, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
+    def packed(self, plan: GroupingPlan) -> tuple[Tensor, Tensor, Tensor]:
         empty = self.queries[0][:0]
         return (
             pack(self.queries, plan.queries),
@@ -114,7 +114,7 @@ class Batch:
             first = last
         return outputs
 
-    def per_request(self, out: Tensor, plan: Plan) -> list[Tensor]:
+    def per_request(self, out: Tensor, plan: GroupingPlan) -> list[Tensor]:
         """Cut a packed output into requests."""
         return [out[plan.rows_of(b)[0]] for b in range(len(self.fusions))]
 

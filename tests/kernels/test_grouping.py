@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from tests.kernels.latent_oracle import SHAPES, make_fusions, segment
 
-from motet.kernels import Fusion, Plan, Segment, measure
+from motet.kernels import Fusion, GroupingPlan, Segment, measure
 from motet.kernels.buckets import MAX_PADDING, make_buckets
 
 EXPERTS = 5
@@ -17,7 +17,7 @@ requests = st.lists(
 plans = st.builds(
     lambda shape, seed, tile: (
         fusions := make_fusions(shape, EXPERTS, seed),
-        Plan.build(fusions, experts=EXPERTS, query_tile=tile),
+        GroupingPlan.build(fusions, experts=EXPERTS, query_tile=tile),
     ),
     requests,
     st.integers(0, 99),
@@ -109,13 +109,15 @@ def test_buckets_partition_requests_and_bound_padding(lengths):
 
 
 def test_equal_requests_share_one_bucket_without_padding():
-    plan = Plan.build(make_fusions([(64, [64, 64])] * 6, EXPERTS), experts=EXPERTS)
+    plan = GroupingPlan.build(make_fusions([(64, [64, 64])] * 6, EXPERTS), experts=EXPERTS)
     assert len(plan.buckets) == 1
     assert plan.memory.n_rows == sum(plan.memory_lengths)
 
 
 def test_decode_keeps_the_memory_and_shows_all_of_it():
-    plan = Plan.build(make_fusions([(9, [5]), (2, []), (30, [7, 8])], EXPERTS), experts=EXPERTS)
+    plan = GroupingPlan.build(
+        make_fusions([(9, [5]), (2, []), (30, [7, 8])], EXPERTS), experts=EXPERTS
+    )
     step = plan.decode()
     assert step.memory is not None and torch.equal(step.pair_M, plan.pair_M)
     assert step.query_lengths == (1, 1, 1)
@@ -127,15 +129,19 @@ def test_decode_keeps_the_memory_and_shows_all_of_it():
 
 def test_worst_case_grid_depends_on_shapes_alone():
     near, far = torch.arange(1, 65), torch.arange(1000, 1064)
-    seeing = Plan.build([Fusion(Segment(0, far), [Segment(1, near)])], experts=2, query_tile=16)
-    blind = Plan.build([Fusion(Segment(0, near), [Segment(1, far)])], experts=2, query_tile=16)
+    seeing = GroupingPlan.build(
+        [Fusion(Segment(0, far), [Segment(1, near)])], experts=2, query_tile=16
+    )
+    blind = GroupingPlan.build(
+        [Fusion(Segment(0, near), [Segment(1, far)])], experts=2, query_tile=16
+    )
     assert seeing.work_W4.shape == blind.work_W4.shape
     assert not blind.work_W4.any()
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_statistics_count_what_the_plan_does(shape):
-    plan = Plan.build(make_fusions(shape, EXPERTS), experts=EXPERTS, query_tile=16)
+    plan = GroupingPlan.build(make_fusions(shape, EXPERTS), experts=EXPERTS, query_tile=16)
     counted = measure(plan, widths=[32, 48, 7, 64, 16], heads=2, head_width=8)
     assert counted.visible_cells == int(plan.visible_Q.sum())
     assert counted.visible_cells <= counted.computed_cells <= counted.dense_cells
@@ -148,7 +154,9 @@ def test_statistics_count_what_the_plan_does(shape):
 
 def test_statistics_of_a_case_counted_by_hand():
     ends = torch.arange(1, 33)
-    plan = Plan.build([Fusion(Segment(0, ends), [Segment(1, ends)])], experts=2, query_tile=16)
+    plan = GroupingPlan.build(
+        [Fusion(Segment(0, ends), [Segment(1, ends)])], experts=2, query_tile=16
+    )
     counted = measure(plan, widths=[10, 20], heads=1, head_width=8, itemsize=2)
     assert (counted.tiles, counted.tiles_skipped) == (4, 1)
     assert counted.visible_cells == 32 * 33 // 2
@@ -172,11 +180,11 @@ def test_statistics_of_a_case_counted_by_hand():
 )
 def test_bad_arguments_are_named(fusions, options, message):
     with pytest.raises(ValueError, match=message):
-        Plan.build(fusions, experts=2, **options)
+        GroupingPlan.build(fusions, experts=2, **options)
 
 
 def test_statistics_want_a_width_for_each_expert():
-    plan = Plan.build(make_fusions([(3, [3])], EXPERTS), experts=EXPERTS)
+    plan = GroupingPlan.build(make_fusions([(3, [3])], EXPERTS), experts=EXPERTS)
     with pytest.raises(ValueError, match="got 2 widths for 5 experts"):
         measure(plan, widths=[1, 2], heads=1, head_width=8)
 
@@ -187,6 +195,6 @@ def test_a_hundred_thousand_tokens():
         Fusion(segment(b % 64, 400, 2000, generator), [segment(1, 600, 2000, generator)] * 2)
         for b in range(64)
     ]
-    plan = Plan.build(fusions, experts=64)
+    plan = GroupingPlan.build(fusions, experts=64)
     assert sum(plan.query_lengths) + sum(plan.memory_lengths) > 100_000
     assert dataclasses.is_dataclass(plan)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from tests.kernels.latent_oracle import TOLERANCE, make_fusions
 
-from motet.kernels import Plan, fold, project, project_back
+from motet.kernels import GroupingPlan, fold, project, project_back
 from motet.kernels.gated import _operator as gated_operator
 from motet.kernels.projection import _operator as projection_operator
 
@@ -15,7 +15,7 @@ PACKED = 10
 @pytest.fixture
 def plan():
     # Expert 3 leads no request, so it has no query tokens.
-    return Plan.build(make_fusions([(5, [4, 3]), (9, []), (2, [6, 0, 1])], 4), experts=4)
+    return GroupingPlan.build(make_fusions([(5, [4, 3]), (9, []), (2, [6, 0, 1])], 4), experts=4)
 
 
 def inputs(grouping, dtype=torch.float64, seed=0, back=False):
@@ -58,7 +58,7 @@ def test_projects_every_token_to_its_row(plan, implementation, dtype, biased):
 
 
 def test_padding_rows_are_zero():
-    plan = Plan.build(make_fusions([(1, [40]), (1, [37]), (1, [36])], 4), experts=4)
+    plan = GroupingPlan.build(make_fusions([(1, [40]), (1, [37]), (1, [36])], 4), experts=4)
     assert plan.memory.n_rows > sum(plan.memory_lengths)
     hidden, weights, _, _ = inputs(plan.memory)
     packed = project(hidden, weights, plan.memory)
@@ -189,7 +189,7 @@ def test_compiles_without_a_graph_break(plan):
 
 @pytest.mark.parametrize("experts", [1, 64])
 def test_one_expert_and_many(experts):
-    plan = Plan.build(make_fusions([(5, [4])] * 70, experts), experts=experts)
+    plan = GroupingPlan.build(make_fusions([(5, [4])] * 70, experts), experts=experts)
     hidden = [torch.randn(n, 17) for n in plan.memory.counts]
     weights = [torch.randn(17, 6) for _ in range(experts)]
     got = project(hidden, weights, plan.memory)

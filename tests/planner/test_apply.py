@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from motet.config import parse
 from motet.planner import Demand, apply, make_plan
 from motet.planner.devices import USABLE, parse_machine
-from motet.planner.plan import State
+from motet.planner.plan import Tier
 
 GIB = 2**30
 TEXT = """
@@ -32,7 +32,7 @@ def test_residents_get_shares_and_others_sleep():
     planned = apply(document, plan)
     found = {entry.id: entry for entry in planned.config.experts}
     states = {seat.demand.expert: seat.state for seat in plan.seats}
-    assert states == {"a": State.RESIDENT, "b": State.RESIDENT, "c": State.ON_DISK}
+    assert states == {"a": Tier.RESIDENT, "b": Tier.RESIDENT, "c": Tier.ON_DISK}
     seats = {seat.demand.expert: seat for seat in plan.seats}
     for name in "ab":
         resources = found[name].resources

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motet.errors import ConfigError
-from motet.planner import Demand, Device, Machine, State, make_plan
+from motet.planner import Demand, Device, Machine, Tier, make_plan
 from motet.planner.devices import parse_machine
 from motet.planner.first_fit import first_fit
 from motet.planner.placement import expected_wait, place
@@ -33,12 +33,12 @@ def check(plan):
         used = sum((s.demand.weights + s.kv) // s.demand.parts + s.demand.engine for s in there)
         assert used <= device.memory + len(there)  # a byte of rounding for each
         assert sum(s.share for s in there) <= device.memory / device.total + 1e-3
-    asleep = [s for s in plan.seats if s.state is State.ASLEEP]
+    asleep = [s for s in plan.seats if s.state is Tier.ASLEEP]
     assert sum(s.demand.weights for s in asleep) <= plan.machine.host
     for seat in plan.seats:
-        assert (seat.state is State.RESIDENT) == bool(seat.devices)
+        assert (seat.state is Tier.RESIDENT) == bool(seat.devices)
         assert len(set(seat.devices)) == (seat.demand.parts if seat.devices else 0)
-        assert seat.state is State.RESIDENT or not seat.demand.pinned
+        assert seat.state is Tier.RESIDENT or not seat.demand.pinned
         assert not seat.devices or seat.kv >= seat.demand.kv
 
 
@@ -110,14 +110,14 @@ def test_what_is_left_becomes_keys_and_values_by_traffic():
 def test_three_tiers():
     experts = [demand("hot", 8, 0.6), demand("warm", 8, 0.3), demand("cold", 8, 0.1)]
     plan = make_plan(experts, machine(8, host=7))
-    assert [s.state for s in plan.seats] == [State.RESIDENT, State.ASLEEP, State.ON_DISK]
+    assert [s.state for s in plan.seats] == [Tier.RESIDENT, Tier.ASLEEP, Tier.ON_DISK]
     assert plan.seats[1].wait_s < plan.seats[2].wait_s
 
 
 def test_a_pinned_expert_stays_whatever_its_traffic():
     experts = [demand("hot", 8, 1.0), demand("pinned", 8, 0.0, pinned=True)]
     plan = make_plan(experts, machine(10))
-    assert [s.state for s in plan.seats] == [State.ON_DISK, State.RESIDENT]
+    assert [s.state for s in plan.seats] == [Tier.ON_DISK, Tier.RESIDENT]
 
 
 def test_an_expert_over_two_devices():

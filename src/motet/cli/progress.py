@@ -17,7 +17,7 @@ from motet.weights import Setting, default_cache, fetch
 _STYLES = {"ready": "green", "asleep": "cyan", "starting": "yellow", "failed": "red", "down": "red"}
 
 
-class ScreenStep:
+class StartStep:
     """A step under way; one with a `failure` is shown as failed, and the start goes on."""
 
     failure = ""
@@ -39,9 +39,9 @@ class Screen:
         self._shown = False
 
     @contextmanager
-    def step(self, title: str) -> Iterator[ScreenStep]:
+    def step(self, title: str) -> Iterator[StartStep]:
         """Show `title` with a spinner, then with its time."""
-        step, began = ScreenStep(), time.monotonic()
+        step, began = StartStep(), time.monotonic()
         with self._console.status(f"{title} ..."):
             yield step
         seconds = f"{time.monotonic() - began:.1f} s"

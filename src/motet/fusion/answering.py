@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from motet.experts.transformers import CONTEXT_OF_PROMPT
 from motet.fusion import compute
 from motet.fusion.card import FusionCard
 from motet.fusion.generate import FusedBatch, FusedJob
 from motet.fusion.layers import FusionLayers
-from motet.fusion.members import Member
+from motet.fusion.members import FusionMember
 from motet.fusion.text import Reading
-from motet.generation.decoding import Choice, Sampling, Vocabulary
-from motet.generation.rows import Batch
+from motet.generation.decoding import Candidate, Sampling, Vocabulary, candidates
+from motet.generation.rows import ContinuousBatch
 from motet.types import Chunk, Request
 
 _SIDE_BY_SIDE = 8
@@ -25,7 +24,7 @@ Done = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Answer:
+class Generated:
     """One answer, and the floating-point operations it took.
 
     Attributes
@@ -46,7 +45,7 @@ class Answer:
         return self.reading + self.writing
 
 
-class _Kept(FusedJob):
+class _CollectingJob(FusedJob):
     """A job that keeps its answers instead of sending them."""
 
     texts: dict[int, str]
@@ -59,21 +58,26 @@ class _Kept(FusedJob):
 
 @torch.inference_mode()
 def alone(
-    member: Member, requests: Sequence[Request], sampling: Sampling, done: Done, *, copies: int = 1
-) -> list[list[Answer]]:
+    member: FusionMember,
+    requests: Sequence[Request],
+    sampling: Sampling,
+    done: Done,
+    *,
+    copies: int = 1,
+) -> list[list[Generated]]:
     """Return what a member answers by itself: for each question as many answers as `copies`."""
-    batch, vocabulary = Batch(member.model), Vocabulary(member.tokenizer)
+    batch, vocabulary = ContinuousBatch(member.model), Vocabulary(member.tokenizer)
     size = compute.size_of(member)
 
-    def job(number: int) -> _Kept:
+    def job(number: int) -> _CollectingJob:
         reading = member.encode(requests[number], room=sampling.max_tokens)
-        choices = _choices(member, vocabulary, reading, sampling, copies)
-        return _job(batch, reading, choices, {}, torch.zeros(0))
+        answers = candidates(vocabulary, member.ends, sampling, reading.tokens, copies)
+        return _job(batch, reading, answers, {}, torch.zeros(0))
 
     return [
         [
-            Answer(text, size.reading(len(job.prompt)), size.writing(choice.generated))
-            for text, choice in _answers(job)
+            Generated(text, size.reading(len(job.prompt)), size.writing(candidate.generated))
+            for text, candidate in _answers(job)
         ]
         for job in _run(batch, len(requests), job, done)
     ]
@@ -91,7 +95,7 @@ class Fused:
     """
 
     def __init__(
-        self, card: FusionCard, layers: FusionLayers, members: Sequence[Member], primary: int
+        self, card: FusionCard, layers: FusionLayers, members: Sequence[FusionMember], primary: int
     ) -> None:
         self._card = card
         self._layers = layers
@@ -106,7 +110,7 @@ class Fused:
         sources: Sequence[Request],
         sampling: Sampling,
         done: Done,
-    ) -> list[Answer]:
+    ) -> list[Generated]:
         """Return one answer a question; its peers read the request of the same place in `sources`.
 
         A peer's reading, its draft and its memory are counted as reading.
@@ -117,13 +121,13 @@ class Fused:
         vocabulary = Vocabulary(member.tokenizer)
         reader = self._members[self._card.ids.index(self._card.primaries[0])]
 
-        def job(number: int) -> _Kept:
+        def job(number: int) -> _CollectingJob:
             reading = member.encode(requests[number], room=sampling.max_tokens)
             bag_F = reader.embed(reader.encode(requests[number]).tokens)
             return _job(
                 batch,
                 reading,
-                _choices(member, vocabulary, reading, sampling, 1),
+                candidates(vocabulary, member.ends, sampling, reading.tokens, 1),
                 self._read(sources[number], reading),
                 self._layers.router(bag_F[None])[0],
             )
@@ -138,8 +142,8 @@ class Fused:
             found[e] = replace(other, ends=other.ends.clamp(max=reading.size))
         return found
 
-    def _answer(self, job: _Kept) -> Answer:
-        ((text, choice),) = _answers(job)
+    def _answer(self, job: _CollectingJob) -> Generated:
+        ((text, candidate),) = _answers(job)
         read = len(job.prompt)
         size = compute.size_of(self._members[self._primary])
         memory = {
@@ -154,23 +158,23 @@ class Fused:
             peer, drafted = compute.size_of(self._members[e]), tokens - len(job.peers[e].tokens)
             reading += peer.reading(tokens) + 2.0 * peer.head * drafted
         # Memory is projected once: what is written pays for its own asking alone.
-        written = choice.generated - 1
+        written = candidate.generated - 1
         asking = compute.interaction(self._layers, self._primary, read + written, memory)
         asking -= compute.interaction(self._layers, self._primary, read, memory)
-        return Answer(text, reading, size.writing(choice.generated) + asking)
+        return Generated(text, reading, size.writing(candidate.generated) + asking)
 
 
 def _job(
-    batch: Batch,
+    batch: ContinuousBatch,
     reading: Reading,
-    choices: list[Choice],
+    answers: list[Candidate],
     peers: dict[int, Reading],
     logits_E: torch.Tensor,
-) -> _Kept:
-    job = _Kept(
+) -> _CollectingJob:
+    job = _CollectingJob(
         batch,
         list(reading.tokens),
-        choices,
+        answers,
         False,
         None,
         reading=reading,
@@ -181,18 +185,13 @@ def _job(
     return job
 
 
-def _choices(
-    member: Member, vocabulary: Vocabulary, reading: Reading, sampling: Sampling, copies: int
-) -> list[Choice]:
-    before = reading.tokens[-CONTEXT_OF_PROMPT:]
-    return [Choice(vocabulary, member.ends, sampling, n, before) for n in range(copies)]
+def _answers(job: _CollectingJob) -> list[tuple[str, Candidate]]:
+    return [(job.texts.get(candidate.index, ""), candidate) for candidate in job.candidates]
 
 
-def _answers(job: _Kept) -> list[tuple[str, Choice]]:
-    return [(job.texts.get(choice.index, ""), choice) for choice in job.choices]
-
-
-def _run(batch: Batch, count: int, make: Callable[[int], _Kept], done: Done) -> Iterator[_Kept]:
+def _run(
+    batch: ContinuousBatch, count: int, make: Callable[[int], _CollectingJob], done: Done
+) -> Iterator[_CollectingJob]:
     """Yield jobs by their numbers when they have their answers, some side by side."""
     for start in range(0, count, _SIDE_BY_SIDE):
         jobs = [make(number) for number in range(start, min(start + _SIDE_BY_SIDE, count))]

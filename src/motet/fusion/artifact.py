@@ -10,7 +10,7 @@ from motet.errors import ArtifactError, SourceError
 from motet.files import replacing
 from motet.fusion.card import WEIGHTS, FusionCard, MemberCard, write_card
 from motet.fusion.layers import FusionLayers
-from motet.fusion.members import Member, load_member, revision_of
+from motet.fusion.members import FusionMember, load_member, revision_of
 from motet.weights import Setting
 
 
@@ -58,7 +58,7 @@ def load_layers(folder: Path, card: FusionCard) -> FusionLayers:
 
 def load_trained_member(
     card: FusionCard, member: MemberCard, setting: Setting, *, dtype: str, device: str
-) -> Member:
+) -> FusionMember:
     """Load a member, after making sure that it is the one the fusion was trained with.
 
     Raises

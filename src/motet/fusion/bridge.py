@@ -22,7 +22,7 @@ from torch import Tensor
 
 from motet.errors import ConfigError
 from motet.fusion.layers import FusionLayers
-from motet.fusion.members import Member
+from motet.fusion.members import FusionMember
 
 _TOKENS = 1 << 15
 """Shared tokens to fit on, of the lowest numbers: tokenizers number frequent ones first."""
@@ -35,7 +35,7 @@ _STRENGTH = 8.0
 short training, and the bridge shall carry before other levels have learnt answers by heart."""
 
 
-def build_bridge(layers: FusionLayers, members: Sequence[Member]) -> None:
+def build_bridge(layers: FusionLayers, members: Sequence[FusionMember]) -> None:
     """Tie values and what comes back at the last level; standards must have been fitted.
 
     What is tied does not learn: it says words that were never answers in training, as long as it
@@ -77,13 +77,13 @@ def _leading(u_VF: Tensor, most: int) -> tuple[Tensor, Tensor]:
     return squares[-kept:].flip(0), vectors[:, -kept:].flip(1)
 
 
-def _readout(member: Member, rows: Sequence[int]) -> Tensor:
+def _readout(member: FusionMember, rows: Sequence[int]) -> Tensor:
     """Return U: how a state of unit size becomes logits of some tokens, less what all share."""
     u_VF = member.head.weight[list(rows)].float().cpu() * member.last_gain()
     return u_VF - u_VF.mean(0)
 
 
-def _alike(members: Sequence[Member], first: Member) -> list[list[int]]:
+def _alike(members: Sequence[FusionMember], first: FusionMember) -> list[list[int]]:
     """Return the same tokens in every member's own numbers, as text by text."""
     texts = [_by_text(member) for member in members]
     shared = set.intersection(*(set(known) for known in texts))
@@ -97,7 +97,7 @@ def _alike(members: Sequence[Member], first: Member) -> list[list[int]]:
     return [[known[text] for text in chosen] for known in texts]
 
 
-def _by_text(member: Member) -> Mapping[str, int]:
+def _by_text(member: FusionMember) -> Mapping[str, int]:
     """Return tokens by their text, frequent ones first; parts of a character have none."""
     tokenizer = member.tokenizer
     count = min(len(tokenizer), member.head.weight.shape[0])

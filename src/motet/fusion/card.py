@@ -18,6 +18,8 @@ from motet.errors import ArtifactError, did_you_mean
 
 CARD = "fusion.json"
 WEIGHTS = "fusion.safetensors"
+FIELD = "fusion"
+"""The field of a request that names who is fused: `{"primary": ..., "peers": [...]}`."""
 
 Mode = Literal["A", "B"]
 """What a peer's memory covers: A the prompt, B the prompt and a draft of the peer's own."""

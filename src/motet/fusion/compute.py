@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from motet.fusion.layers import FusionLayers
-from motet.fusion.members import Member
+from motet.fusion.members import FusionMember
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Size:
         return 2.0 * (self.layers * max(0, tokens - 1) + self.head * tokens)
 
 
-def size_of(member: Member) -> Size:
+def size_of(member: FusionMember) -> Size:
     """Return a member's parameters."""
     tables = {id(member.head.weight), id(member.model.get_input_embeddings().weight)}
     layers = sum(p.numel() for p in member.decoder.parameters() if id(p) not in tables)

@@ -16,7 +16,7 @@ from motet.grading import GRADERS
 from motet.types import Request
 
 
-class _Line(BaseModel):
+class _ExampleLine(BaseModel):
     """One line of a file of examples."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,7 +31,7 @@ class _Line(BaseModel):
     reference: Any = None
 
     @model_validator(mode="after")
-    def _asks(self) -> _Line:
+    def _asks(self) -> _ExampleLine:
         if (self.query is not None) + bool(self.messages) + (self.prompt is not None) != 1:
             raise ValueError("give one of query, messages and prompt")
         if not self.answer.strip():
@@ -84,7 +84,7 @@ def read_examples(path: Path, experts: Sequence[str]) -> list[Example]:
         if not text.strip():
             continue
         try:
-            line = _Line.model_validate_json(text)
+            line = _ExampleLine.model_validate_json(text)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
@@ -113,7 +113,7 @@ def asked(request: Request) -> list[Any]:
     return [request.prompt, [dict(message) for message in request.messages]]
 
 
-def _example(line: _Line, where: str) -> Example:
+def _example(line: _ExampleLine, where: str) -> Example:
     request = Request(model="", messages=line.messages, prompt=line.prompt)
     if line.query is not None:
         request = Request(model="", messages=({"role": "user", "content": line.query},))

@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from motet.fusion.answering import Answer, Fused, alone
+from motet.fusion.answering import Fused, Generated, alone
 from motet.fusion.card import FusionCard
 from motet.fusion.data import Example
 from motet.fusion.layers import FusionLayers
-from motet.fusion.members import Member
+from motet.fusion.members import FusionMember
 from motet.generation.decoding import Sampling
 from motet.grading import GRADERS
 from motet.progress import Progress
@@ -70,10 +70,10 @@ class Evaluation:
         self,
         card: FusionCard,
         layers: FusionLayers,
-        member: Callable[[str], Member],
+        member: Callable[[str], FusionMember],
         primary: str,
         *,
-        adapted: Member | None = None,
+        adapted: FusionMember | None = None,
         max_tokens: int = 16,
         seed: int = 0,
     ) -> None:
@@ -87,12 +87,12 @@ class Evaluation:
         self._sampling = Sampling(max_tokens, temperature=0.0, stop=("\n",))
         self._seed = seed
 
-    def answers(self, examples: Sequence[Example], report: Progress) -> dict[str, list[Answer]]:
+    def answers(self, examples: Sequence[Example], report: Progress) -> dict[str, list[Generated]]:
         """Return the answers of every way, question by question, with all that each way ran."""
         requests = [example.request for example in examples]
-        found: dict[str, list[Answer]] = {}
+        found: dict[str, list[Generated]] = {}
 
-        def ask(way: str, member: Member, asked: Sequence[Request]) -> None:
+        def ask(way: str, member: FusionMember, asked: Sequence[Request]) -> None:
             told = partial(_tell, report, way, len(asked))
             found[way] = [a for (a,) in alone(member, asked, self._sampling, told)]
 
@@ -116,7 +116,7 @@ class Evaluation:
         return found
 
     def judged(
-        self, examples: Sequence[Example], said: Mapping[str, Sequence[Answer]]
+        self, examples: Sequence[Example], said: Mapping[str, Sequence[Generated]]
     ) -> dict[str, Any]:
         """Return, as plain JSON values, what the answers of `answers` are worth.
 
@@ -145,7 +145,7 @@ class Evaluation:
         return {"tasks": tasks, "text_adds_tokens": added, "fused_adds_tokens": 0.0}
 
     def _added_tokens(
-        self, examples: Sequence[Example], found: Mapping[str, Sequence[Answer]]
+        self, examples: Sequence[Example], found: Mapping[str, Sequence[Generated]]
     ) -> float:
         """Return how many tokens the peers' answers add to the primary's prompt, on average."""
         added = [
@@ -155,7 +155,7 @@ class Evaluation:
         return sum(added) / len(added)
 
     def _hinted(
-        self, examples: Sequence[Example], found: Mapping[str, Sequence[Answer]]
+        self, examples: Sequence[Example], found: Mapping[str, Sequence[Generated]]
     ) -> list[Request]:
         drafts = zip(*(found[self.ids[e]] for e in self._fused.peers), strict=True)
         return [

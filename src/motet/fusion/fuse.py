@@ -15,7 +15,7 @@ from motet.fusion.card import FusionCard, MemberCard, Mode, check_members, read_
 from motet.fusion.data import read_examples
 from motet.fusion.evaluate import Evaluation
 from motet.fusion.lora import LoraOptions, adapt
-from motet.fusion.members import Member, card_of_member, load_member
+from motet.fusion.members import FusionMember, card_of_member, load_member
 from motet.fusion.train import Training, TrainOptions, accelerator_for, lazily
 from motet.generation.loading import number_format
 from motet.progress import Progress, silent
@@ -197,10 +197,10 @@ def _known(names: Sequence[str], known: Sequence[str], where: str) -> list[str]:
 
 def _members(
     card: FusionCard, setting: Setting, device: str, *, checked: bool = False
-) -> Callable[[str], Member]:
+) -> Callable[[str], FusionMember]:
     """Return what loads each member once; `checked` compares revisions with the card's."""
 
-    def load(id: str) -> Member:
+    def load(id: str) -> FusionMember:
         if not checked:
             return _member(card, id, setting, device)
         member = _of(card, id)
@@ -211,7 +211,7 @@ def _members(
 
 def _member(
     card: FusionCard, id: str, setting: Setting, device: str, control: Path | None = None
-) -> Member:
+) -> FusionMember:
     return load_member(
         _of(card, id),
         setting,

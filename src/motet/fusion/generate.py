@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 
 from motet.fusion.layers import FusionLayers, peer_weights
-from motet.fusion.members import Member
-from motet.fusion.memory import Latents, Memory, Pass, remember
+from motet.fusion.members import FusionMember
+from motet.fusion.memory import LatentMemory, Latents, Pass, remember
 from motet.fusion.text import Reading
-from motet.generation.rows import Batch, Job
+from motet.generation.rows import ContinuousBatch, GenerationJob
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class FusedJob(Job):
+class FusedJob(GenerationJob):
     """A request with the peers that are to read it.
 
     Attributes
@@ -42,10 +42,10 @@ class FusedJob(Job):
     reading: Reading = field(kw_only=True)
     peers: dict[int, Reading] = field(kw_only=True)
     logits_E: Tensor = field(kw_only=True)
-    memory: Memory = field(default_factory=Memory)
+    memory: LatentMemory = field(default_factory=LatentMemory)
 
 
-class FusedBatch(Batch):
+class FusedBatch(ContinuousBatch):
     """The rows of one primary.
 
     Parameters
@@ -59,7 +59,7 @@ class FusedBatch(Batch):
     """
 
     def __init__(
-        self, layers: FusionLayers, primary: int, members: Sequence[Member], draft: int
+        self, layers: FusionLayers, primary: int, members: Sequence[FusionMember], draft: int
     ) -> None:
         super().__init__(members[primary].model)
         self._layers = layers
@@ -68,7 +68,7 @@ class FusedBatch(Batch):
         self._draft = draft
         self._decoding: tuple[tuple[FusedJob, ...], Pass] | None = None
 
-    def read(self, job: Job) -> Iterator[None]:
+    def read(self, job: GenerationJob) -> Iterator[None]:
         """Let the peers read, one after another, then the primary; pauses in between."""
         assert isinstance(job, FusedJob)
         latents: dict[int, Latents] = {}
@@ -84,7 +84,7 @@ class FusedBatch(Batch):
         yield from super().read(job)
 
     def _around(
-        self, jobs: Sequence[Job], positions: Sequence[Sequence[int]]
+        self, jobs: Sequence[GenerationJob], positions: Sequence[Sequence[int]]
     ) -> AbstractContextManager[object]:
         fused = [job for job in jobs if isinstance(job, FusedJob)]
         if not any(job.memory.segments for job in fused):
@@ -110,7 +110,7 @@ class FusedBatch(Batch):
                 job.memory = made.memory_of(row, job.memory)
         return made
 
-    def clear(self) -> list[Job]:
+    def clear(self) -> list[GenerationJob]:
         """Drop every row; return their jobs."""
         self._decoding = None
         return super().clear()
@@ -118,7 +118,7 @@ class FusedBatch(Batch):
 
 def recall(
     layers: FusionLayers, primary: int, latents: Mapping[int, Latents], logits_E: Tensor
-) -> Memory:
+) -> LatentMemory:
     """Return the memory of one request, its peers weighted by the router."""
     return remember(layers, latents, peer_weights(logits_E[None], primary, [list(latents)]))
 

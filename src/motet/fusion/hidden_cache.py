@@ -14,7 +14,7 @@ from torch import Tensor
 from motet.files import replacing
 from motet.fusion.card import FusionCard, MemberCard
 from motet.fusion.data import asked
-from motet.fusion.members import Member
+from motet.fusion.members import FusionMember
 from motet.fusion.memory import Latents
 from motet.types import Request
 
@@ -33,7 +33,9 @@ class HiddenCache:
         Loads a member by its id, when a prompt is not in the cache.
     """
 
-    def __init__(self, folder: Path, card: FusionCard, members: Callable[[str], Member]) -> None:
+    def __init__(
+        self, folder: Path, card: FusionCard, members: Callable[[str], FusionMember]
+    ) -> None:
         self._folder = folder
         self._card = card
         self._cards: Mapping[str, MemberCard] = {member.id: member for member in card.members}
@@ -68,13 +70,13 @@ class HiddenCache:
 
 
 @torch.no_grad()
-def read_latents(member: Member, request: Request, draft: int) -> Latents:
+def read_latents(member: FusionMember, request: Request, draft: int) -> Latents:
     """Let a member read a request as a peer, and write a draft of at most `draft` tokens.
 
     Raises
     ------
     ExpertRejected, ContextLengthExceeded
-        As in `Member.encode`.
+        As in `FusionMember.encode`.
     """
     reading = member.encode(request, room=draft)
     hidden, drafted = member.read(reading.tokens, draft)

@@ -28,7 +28,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from motet.kernels import Plan, attend, project, project_back
+from motet.kernels import GroupingPlan, attend, project, project_back
 
 _ROUTER_WIDTH = 64
 
@@ -102,7 +102,7 @@ class Interaction(nn.Module):
         if str(member) in self.back:
             self.back[str(member)].mul_(standard.size)
 
-    def remember(self, hidden: Sequence[Tensor], plan: Plan) -> tuple[Tensor, Tensor]:
+    def remember(self, hidden: Sequence[Tensor], plan: GroupingPlan) -> tuple[Tensor, Tensor]:
         """Return keys and values [M, H, D] in packed rows.
 
         Parameters
@@ -123,7 +123,7 @@ class Interaction(nn.Module):
         primary: int,
         hidden_NF: Tensor,
         memory: tuple[Tensor, Tensor],
-        plan: Plan,
+        plan: GroupingPlan,
         log_weight_M: Tensor,
     ) -> Tensor:
         """Return the primary's states with what it has found in the memory added.

@@ -21,7 +21,7 @@ from motet.files import replacing_folder
 from motet.fusion.batches import drawn, padded, rate
 from motet.fusion.card import MemberCard
 from motet.fusion.data import Example
-from motet.fusion.members import Member, load_member
+from motet.fusion.members import FusionMember, load_member
 from motet.progress import Progress, silent
 from motet.weights import Setting
 
@@ -97,7 +97,7 @@ def adapt(
     return sum(p.numel() for p in trained)
 
 
-def _loss(member: Member, examples: Sequence[Example]) -> Tensor:
+def _loss(member: FusionMember, examples: Sequence[Example]) -> Tensor:
     """Return the mean cross-entropy of the answers' tokens."""
     rows = [
         (list(member.encode(e.request).tokens), member.encode_answer(e.request, e.answer))

@@ -39,7 +39,7 @@ _LAST_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 """What families call the norm behind the last layer."""
 
 
-class Member:
+class FusionMember:
     """One frozen model and its tokenizer.
 
     One thread at a time may run it: the visitor is the member's own.
@@ -285,7 +285,7 @@ def load_member(
     dtype: str = "auto",
     device: str = "auto",
     control: Path | None = None,
-) -> Member:
+) -> FusionMember:
     """Load a member: its model with the adapter, if any, merged into it.
 
     Parameters
@@ -298,14 +298,14 @@ def load_member(
     SourceError
         Weights cannot be had, or the adapter does not fit.
     ConfigError
-        As in `Member`.
+        As in `FusionMember`.
     """
     named = [] if card.adapter is None else [Path(card.adapter)]
     adapters = named if control is None else [*named, control.resolve()]
     model, tokenizer = load_model(card.model, setting, dtype, device, adapters)
     entry = ExpertEntry(id=card.id, engine="latent")
     template = Path(card.chat_template) if card.chat_template else None
-    return Member(
+    return FusionMember(
         card.id,
         model,
         tokenizer,

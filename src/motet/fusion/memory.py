@@ -18,7 +18,7 @@ from torch import Tensor
 
 from motet.fusion.layers import NOBODY_WIDTH, FusionLayers, Interaction
 from motet.fusion.text import Reading
-from motet.kernels import Fusion, Plan, Segment, new_rows
+from motet.kernels import Fusion, GroupingPlan, Segment, new_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Latents:
 
 
 @dataclass(frozen=True, eq=False)
-class Memory:
+class LatentMemory:
     """What the peers of one request know: keys and values of every level.
 
     Attributes
@@ -61,14 +61,16 @@ class Memory:
     log_weight_P: Tensor | None = None
 
 
-def remember(layers: FusionLayers, peers: Mapping[int, Latents], log_weight_P: Tensor) -> Memory:
+def remember(
+    layers: FusionLayers, peers: Mapping[int, Latents], log_weight_P: Tensor
+) -> LatentMemory:
     """Project what the peers of one request have read; without peers the memory is empty."""
     if not peers:
-        return Memory()
+        return LatentMemory()
     segments = _segments(layers, peers)
     asks = Segment(0, torch.zeros(0, dtype=torch.int64))  # none yet
-    plan = Plan.build([Fusion(asks, segments)], experts=layers.seats, device=layers.device)
-    return Memory(segments, _project(layers, [peers], plan), log_weight_P)
+    plan = GroupingPlan.build([Fusion(asks, segments)], experts=layers.seats, device=layers.device)
+    return LatentMemory(segments, _project(layers, [peers], plan), log_weight_P)
 
 
 class Pass:
@@ -88,7 +90,7 @@ class Pass:
         self,
         layers: FusionLayers,
         primary: int,
-        plan: Plan,
+        plan: GroupingPlan,
         levels: Sequence[tuple[Tensor, Tensor]],
         log_weight_P: Tensor,
         tokens_BT: Tensor | None = None,
@@ -105,7 +107,7 @@ class Pass:
         cls,
         layers: FusionLayers,
         primary: int,
-        memories: Sequence[Memory],
+        memories: Sequence[LatentMemory],
         asks: Sequence[Tensor],
     ) -> Pass:
         """Return the pass over requests whose memories are fixed.
@@ -119,7 +121,7 @@ class Pass:
             Fusion(Segment(primary, ends), memory.segments)
             for ends, memory in zip(asks, memories, strict=True)
         ]
-        plan = Plan.build(fusions, experts=layers.seats, device=layers.device)
+        plan = GroupingPlan.build(fusions, experts=layers.seats, device=layers.device)
         weights = [m.log_weight_P for m in memories if m.log_weight_P is not None]
         return cls(
             layers,
@@ -144,10 +146,10 @@ class Pass:
             Fusion(Segment(primary, ends), _segments(layers, known))
             for ends, known in zip(asks, peers, strict=True)
         ]
-        plan = Plan.build(fusions, experts=layers.seats, device=layers.device)
+        plan = GroupingPlan.build(fusions, experts=layers.seats, device=layers.device)
         return cls(layers, primary, plan, _project(layers, peers, plan), log_weight_P, tokens_BT)
 
-    def memory_of(self, row: int, memory: Memory) -> Memory:
+    def memory_of(self, row: int, memory: LatentMemory) -> LatentMemory:
         """Return the memory of one request as a view of the packed rows, so that it is held once.
 
         Parameters
@@ -187,7 +189,7 @@ def _segments(layers: FusionLayers, peers: Mapping[int, Latents]) -> tuple[Segme
 
 
 def _project(
-    layers: FusionLayers, peers: Sequence[Mapping[int, Latents]], plan: Plan
+    layers: FusionLayers, peers: Sequence[Mapping[int, Latents]], plan: GroupingPlan
 ) -> tuple[tuple[Tensor, Tensor], ...]:
     """Return packed keys and values of every level for the peers of every request."""
     levels = []
@@ -203,7 +205,7 @@ def _project(
 
 
 def _pack(
-    layers: FusionLayers, memories: Sequence[Memory], plan: Plan
+    layers: FusionLayers, memories: Sequence[LatentMemory], plan: GroupingPlan
 ) -> Sequence[tuple[Tensor, Tensor]]:
     """Return the memories of several requests as one batch of packed rows."""
     if len(memories) == 1:

@@ -22,12 +22,12 @@ from motet.fusion.data import Example
 from motet.fusion.hidden_cache import HiddenCache
 from motet.fusion.layers import FusionLayers, peer_weights
 from motet.fusion.losses import FACTORS, router_losses
-from motet.fusion.members import Member
+from motet.fusion.members import FusionMember
 from motet.fusion.memory import Pass
 
 
 @dataclass(frozen=True)
-class Batches:
+class BatchSampler:
     """Which questions stand in which batch.
 
     Attributes
@@ -53,7 +53,7 @@ class Share:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class TrainingRow:
     """One question of a batch.
 
     Attributes
@@ -90,8 +90,8 @@ class Objective(nn.Module):
         self,
         layers: FusionLayers,
         card: FusionCard,
-        batches: Batches,
-        members: Callable[[str], Member],
+        batches: BatchSampler,
+        members: Callable[[str], FusionMember],
         cache: HiddenCache,
         share: Share | None = None,
     ) -> None:
@@ -114,7 +114,7 @@ class Objective(nn.Module):
         answers = self.answer_loss(primary, own) * self._share.count / tokens
         return answers + sum(FACTORS[name] * term for name, term in terms.items())
 
-    def batch(self, number: int) -> tuple[int, list[Row]]:
+    def batch(self, number: int) -> tuple[int, list[TrainingRow]]:
         """Return the primary and the questions of a batch, which its number decides."""
         card, batches, rows = self._card, self._batches, []
         chosen = random.Random(f"{batches.seed} {number}")
@@ -126,14 +126,14 @@ class Objective(nn.Module):
             rows.append(self._row(primary, example, tuple(peers)))
         return primary, rows
 
-    def _row(self, primary: int, example: Example, peers: tuple[int, ...]) -> Row:
+    def _row(self, primary: int, example: Example, peers: tuple[int, ...]) -> TrainingRow:
         member = self._members(self._card.ids[primary])
         answer = member.encode_answer(example.request, example.answer)
         reading = member.encode(example.request, room=len(answer))
         asks = torch.cat([reading.asks, reading.ends[-1:].expand(len(answer) - 1)])
-        return Row([*reading.tokens, *answer], len(reading.tokens), asks, example, peers)
+        return TrainingRow([*reading.tokens, *answer], len(reading.tokens), asks, example, peers)
 
-    def answer_loss(self, primary: int, rows: Sequence[Row]) -> Tensor:
+    def answer_loss(self, primary: int, rows: Sequence[TrainingRow]) -> Tensor:
         """Return the cross-entropy of the answers' tokens, summed over them, by the fused pass.
 
         Its gradient reaches the router through the peers' weights.
@@ -152,7 +152,7 @@ class Objective(nn.Module):
         logits = member.logits(torch.cat(answers))
         return cross_entropy(logits, wanted.to(member.device), reduction="sum")
 
-    def _pass(self, primary: int, rows: Sequence[Row], real_BT: Tensor) -> Pass:
+    def _pass(self, primary: int, rows: Sequence[TrainingRow], real_BT: Tensor) -> Pass:
         logits_BE = self.layers.router(self.router_sees(rows)[0])
         known = [
             {e: self._cache.read(self._card.ids[e], row.example.request) for e in row.peers}
@@ -167,7 +167,7 @@ class Objective(nn.Module):
             real_BT,
         )
 
-    def router_sees(self, rows: Sequence[Row]) -> tuple[Tensor, list[Mapping[int, bool]]]:
+    def router_sees(self, rows: Sequence[TrainingRow]) -> tuple[Tensor, list[Mapping[int, bool]]]:
         """Return each prompt as the router reads it [B, F], and which members were right."""
         reader = self._members(self._card.primaries[0])
         prompts = [reader.embed(reader.encode(row.example.request).tokens) for row in rows]

@@ -28,8 +28,8 @@ from motet.fusion.data import Example, data_hash
 from motet.fusion.hidden_cache import HiddenCache
 from motet.fusion.layers import FusionLayers
 from motet.fusion.losses import FACTORS
-from motet.fusion.members import Member
-from motet.fusion.objective import Batches, Objective, Share
+from motet.fusion.members import FusionMember
+from motet.fusion.objective import BatchSampler, Objective, Share
 from motet.progress import Progress
 
 _FITTED = 256
@@ -121,7 +121,7 @@ class Training:
         card: FusionCard,
         options: TrainOptions,
         examples: Sequence[Example],
-        members: Callable[[str], Member],
+        members: Callable[[str], FusionMember],
         cache: Path,
         accelerator: Accelerator | None = None,
     ) -> None:
@@ -204,7 +204,7 @@ class Training:
         layers.to(accelerator.device)
         optimizer = self._optimizer(layers)
         first = checkpoint.restore(layers, optimizer)
-        batches = Batches(self.examples, options.batch, options.seed, options.drop_peer)
+        batches = BatchSampler(self.examples, options.batch, options.seed, options.drop_peer)
         whole = Objective(layers, self.card, batches, self._members, self._cache, self._share)
         objective, shared = accelerator.prepare(whole, optimizer)
         for step in range(first, options.steps):
@@ -252,11 +252,11 @@ class Training:
         return float(accelerator.reduce(torch.stack(losses).mean(), "mean"))
 
 
-def lazily(load: Callable[[str], Member]) -> Callable[[str], Member]:
+def lazily(load: Callable[[str], FusionMember]) -> Callable[[str], FusionMember]:
     """Return a loader that loads each member once, when it is first asked for."""
-    known: dict[str, Member] = {}
+    known: dict[str, FusionMember] = {}
 
-    def member(id: str) -> Member:
+    def member(id: str) -> FusionMember:
         if id not in known:
             known[id] = load(id)
         return known[id]

@@ -1,7 +1,7 @@
 """Continuous batching on one thread: answers join the running batch, and leave it, between steps.
 
 transformers has continuous batching too, but one generator for everybody, no alternatives in its
-log-probabilities, and an attention that is made for GPUs; hence this, and `Batch` in _rows.py.
+log-probabilities, and an attention that is made for GPUs; hence this, and `ContinuousBatch`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from motet.errors import ExpertError, ExpertOverloaded, ExpertUnavailable
-from motet.generation.rows import Batch, Job
+from motet.generation.rows import ContinuousBatch, GenerationJob
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Worker(threading.Thread):
     """
 
     def __init__(
-        self, expert: str, batches: Sequence[Batch], max_batch: int, max_queue: int
+        self, expert: str, batches: Sequence[ContinuousBatch], max_batch: int, max_queue: int
     ) -> None:
         super().__init__(name=f"motet-{expert}", daemon=True)
         self.fault: str | None = None
@@ -44,12 +44,12 @@ class Worker(threading.Thread):
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._wake = threading.Condition()
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[GenerationJob] = deque()
         self._closing = False
-        self._reading: tuple[Job, Iterator[None]] | None = None
+        self._reading: tuple[GenerationJob, Iterator[None]] | None = None
         self._seconds = 1.0  # that a request takes, a running mean
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: GenerationJob) -> None:
         """Queue a job.
 
         Raises
@@ -72,7 +72,7 @@ class Worker(threading.Thread):
             self._waiting.append(job)
             self._wake.notify()
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: GenerationJob) -> None:
         """Forget a job; its rows are freed before the next step."""
         with self._wake:
             job.cancelled = True
@@ -113,12 +113,12 @@ class Worker(threading.Thread):
 
     def _has_work(self) -> bool:
         with self._wake:
-            while not (self._closing or self._waiting or self._reading or self._running):
+            while not (self._closing or self._waiting or self._reading or self.running):
                 self._wake.wait()
             return not self._closing
 
     @property
-    def _running(self) -> int:
+    def running(self) -> int:
         """Answers being generated."""
         return sum(len(batch.rows) for batch in self._batches)
 
@@ -126,8 +126,8 @@ class Worker(threading.Thread):
         """Read one stretch of the prompt at hand, or of the next that has a place."""
         if self._reading is None:
             with self._wake:
-                free = self._max_batch - self._running
-                if not self._waiting or len(self._waiting[0].choices) > free:
+                free = self._max_batch - self.running
+                if not self._waiting or len(self._waiting[0].candidates) > free:
                     return
                 job = self._waiting.popleft()
             job.started = time.monotonic()
@@ -144,7 +144,7 @@ class Worker(threading.Thread):
             job.batch.keep([row.job is not job for row in job.batch.rows])
             self._report(error, [job])
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, batch: ContinuousBatch) -> None:
         """Give every row of the batch its next token."""
         if not batch.rows:
             return
@@ -160,14 +160,14 @@ class Worker(threading.Thread):
         for batch in self._batches:
             batch.keep([not row.job.cancelled for row in batch.rows])
 
-    def _note_time(self, job: Job) -> None:
+    def _note_time(self, job: GenerationJob) -> None:
         self._seconds += 0.2 * (time.monotonic() - job.started - self._seconds)
 
-    def _report(self, error: Exception, jobs: list[Job]) -> None:
+    def _report(self, error: Exception, jobs: list[GenerationJob]) -> None:
         log.error("expert %r failed while generating", self._expert, exc_info=error)
         self._fail(jobs, ExpertError, f"it failed while generating: {error!r}.")
 
-    def _fail(self, jobs: list[Job], kind: type[ExpertError], reason: str) -> None:
+    def _fail(self, jobs: list[GenerationJob], kind: type[ExpertError], reason: str) -> None:
         for job in dict.fromkeys(jobs):
             job.cancelled = True
             job.send(kind(self._expert, reason))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _NUCLEUS = 1024
+_CONTEXT = 4
+"""Tokens of the prompt that decoding the answer looks back on."""
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
@@ -208,7 +210,19 @@ class Sampling:
     top_logprobs: int | None = None
 
 
-class Choice:
+def candidates(
+    vocabulary: Vocabulary,
+    ends: frozenset[int],
+    sampling: Sampling,
+    prompt: Sequence[int],
+    count: int,
+) -> list[Candidate]:
+    """Return the answers to be generated behind one prompt, by their index."""
+    before = prompt[-_CONTEXT:]
+    return [Candidate(vocabulary, ends, sampling, index, before) for index in range(count)]
+
+
+class Candidate:
     """One answer being generated.
 
     Parameters

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from motet.generation.decoding import Choice
+from motet.generation.decoding import Candidate
 from motet.types import Chunk, Usage
 
 _PREFILL = 512
@@ -20,7 +20,7 @@ _PREFILL = 512
 
 
 @dataclass(eq=False)
-class Job:
+class GenerationJob:
     """One request on its way through the worker.
 
     Attributes
@@ -29,7 +29,7 @@ class Job:
         The rows it is to join.
     prompt
         Token ids, at least one.
-    choices
+    candidates
         The answers to generate; they share one reading of the prompt.
     piecewise
         Whether text is sent as it comes; otherwise each answer is sent whole.
@@ -38,9 +38,9 @@ class Job:
         loop, `send` is to be another.
     """
 
-    batch: Batch
+    batch: ContinuousBatch
     prompt: Sequence[int]
-    choices: list[Choice]
+    candidates: list[Candidate]
     piecewise: bool
     loop: asyncio.AbstractEventLoop | None
     chunks: asyncio.Queue[Chunk | Exception] = field(default_factory=asyncio.Queue)
@@ -49,29 +49,29 @@ class Job:
     _texts: dict[int, str] = field(default_factory=dict)
     _logprobs: dict[int, list[Any]] = field(default_factory=dict)
 
-    def advance(self, choice: Choice, logits: Any) -> None:
-        """Give `choice` its next token, drawn from float32 `logits` of shape (vocabulary,)."""
-        text, logprobs = choice.advance(logits)
-        index = choice.index
+    def advance(self, candidate: Candidate, logits: Any) -> None:
+        """Give `candidate` its next token, drawn from float32 `logits` of shape (vocabulary,)."""
+        text, logprobs = candidate.advance(logits)
+        index = candidate.index
         self._texts[index] = self._texts.get(index, "") + text
         if logprobs:
             self._logprobs.setdefault(index, []).extend(logprobs["content"])
-        if choice.finish or (self.piecewise and self._texts[index]):
+        if candidate.finish or (self.piecewise and self._texts[index]):
             content = self._logprobs.pop(index, None)
             self.send(
                 Chunk(
                     index=index,
                     text=self._texts.pop(index),
                     logprobs={"content": content} if content else None,
-                    finish=choice.finish,
+                    finish=candidate.finish,
                     usage=self._usage() if self.finished else None,
                 )
             )
 
     @property
     def finished(self) -> bool:
-        """Whether every choice has ended."""
-        return all(choice.finish for choice in self.choices)
+        """Whether every candidate has ended."""
+        return all(candidate.finish for candidate in self.candidates)
 
     def send(self, item: Chunk | Exception) -> None:
         """Hand an item to whoever waits on the event loop."""
@@ -82,19 +82,19 @@ class Job:
             self.cancelled = True
 
     def _usage(self) -> Usage:
-        return Usage(len(self.prompt), sum(choice.generated for choice in self.choices))
+        return Usage(len(self.prompt), sum(candidate.generated for candidate in self.candidates))
 
 
 @dataclass
-class Row:
-    """One choice in the batch, with `length` tokens of keys and values."""
+class BatchRow:
+    """One candidate in the batch, with `length` tokens of keys and values."""
 
-    job: Job
-    choice: Choice
+    job: GenerationJob
+    candidate: Candidate
     length: int
 
 
-class Batch:
+class ContinuousBatch:
     """The rows of one model, and their keys and values.
 
     Parameters
@@ -104,12 +104,12 @@ class Batch:
     """
 
     def __init__(self, model: Any) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[BatchRow] = []
         self._model = model
         self._cache: Any = None
 
-    def read(self, job: Job) -> Iterator[None]:
-        """Read the prompt of a job and let its choices join; pauses between stretches."""
+    def read(self, job: GenerationJob) -> Iterator[None]:
+        """Read the prompt of a job and let its candidates join; pauses between stretches."""
         cache, done = new_cache(self._model), 0
         while True:
             part = job.prompt[done : done + _PREFILL]
@@ -121,32 +121,32 @@ class Batch:
             yield
         self._admit(job, cache, logits[0])
 
-    def _admit(self, job: Job, cache: Any, logits: Any) -> None:
-        """Draw each choice's first token, and let those that go on join the rows."""
-        for choice in job.choices:
-            job.advance(choice, logits)
-        going = [choice for choice in job.choices if not choice.finish]
+    def _admit(self, job: GenerationJob, cache: Any, logits: Any) -> None:
+        """Draw each candidate's first token, and let those that go on join the rows."""
+        for candidate in job.candidates:
+            job.advance(candidate, logits)
+        going = [candidate for candidate in job.candidates if not candidate.finish]
         if not going:
             return
         if len(going) > 1:
             cache.batch_repeat_interleave(len(going))
         self._cache = merged(self._cache, cache) if self.rows else cache
-        self.rows += [Row(job, choice, len(job.prompt)) for choice in going]
+        self.rows += [BatchRow(job, candidate, len(job.prompt)) for candidate in going]
 
-    def step(self) -> list[Job]:
+    def step(self) -> list[GenerationJob]:
         """Give every row its next token; return the jobs that are done by it."""
         logits = self._forward(
             [row.job for row in self.rows],
-            [[row.choice.token] for row in self.rows],
+            [[row.candidate.token] for row in self.rows],
             self._cache,
             positions=[[row.length] for row in self.rows],
             mask=self._mask(),
         )
         for row, values in zip(self.rows, logits, strict=True):
             row.length += 1
-            row.job.advance(row.choice, values)
+            row.job.advance(row.candidate, values)
         done = [row.job for row in self.rows if row.job.finished]
-        self.keep([not row.choice.finish for row in self.rows])
+        self.keep([not row.candidate.finish for row in self.rows])
         return list(dict.fromkeys(done))
 
     def keep(self, kept: list[bool]) -> None:
@@ -160,7 +160,7 @@ class Batch:
         width = max(row.length for row in self.rows)
         select(self._cache, [index for index, stays in enumerate(kept) if stays], width)
 
-    def clear(self) -> list[Job]:
+    def clear(self) -> list[GenerationJob]:
         """Drop every row; return their jobs."""
         jobs = [row.job for row in self.rows]
         self.rows, self._cache = [], None
@@ -168,7 +168,7 @@ class Batch:
 
     def _forward(
         self,
-        jobs: Sequence[Job],
+        jobs: Sequence[GenerationJob],
         tokens: list[Any],
         cache: Any,
         *,
@@ -191,7 +191,7 @@ class Batch:
         return output.logits[:, -1].float()
 
     def _around(
-        self, jobs: Sequence[Job], positions: Sequence[Sequence[int]]
+        self, jobs: Sequence[GenerationJob], positions: Sequence[Sequence[int]]
     ) -> AbstractContextManager[object]:
         """Return what a pass over these jobs, a row each, runs in; for kinds that change it."""
         return nullcontext()

@@ -13,7 +13,7 @@ imports torch but not Triton.
 from motet.kernels.cross_attention import attend
 from motet.kernels.dispatch import Implementation
 from motet.kernels.gated import project_back
-from motet.kernels.grouping import Grouping, Plan
+from motet.kernels.grouping import Grouping, GroupingPlan
 from motet.kernels.projection import fold, project
 from motet.kernels.rows import new_rows
 from motet.kernels.statistics import Cost, Statistics, measure
@@ -23,8 +23,8 @@ __all__ = [
     "Cost",
     "Fusion",
     "Grouping",
+    "GroupingPlan",
     "Implementation",
-    "Plan",
     "Segment",
     "Statistics",
     "attend",

@@ -30,7 +30,7 @@ Tile = tuple[int, int, int, int]
 """First and last (exclusive) query of a request, and the fewest and most keys that one sees."""
 
 BucketWork = tuple[list[int], list[Tile]]
-"""A bucket, as a row of `Plan.buckets_G5`, and its tiles."""
+"""A bucket, as a row of `GroupingPlan.buckets_G5`, and its tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Bucket:
         return self.n * self.memory * (self.queries + ROW_CELLS)
 
     def row(self) -> list[int]:
-        """Return the bucket as a row of `Plan.buckets_G5`."""
+        """Return the bucket as a row of `GroupingPlan.buckets_G5`."""
         return [self.n, self.query_start, self.queries, self.memory_start, self.memory]
 
 
@@ -125,7 +125,7 @@ def cut_tiles(
     Returns
     -------
     work_W4, tiles_W5
-        As `motet.kernels.grouping.Plan` describes them.
+        As `motet.kernels.grouping.GroupingPlan` describes them.
     """
     work: list[list[int]] = []
     tiles: list[list[int]] = []

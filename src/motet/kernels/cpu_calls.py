@@ -20,11 +20,11 @@ cache until it is read. On the same cores, 16 requests of 256 queries and 768 ke
 one by one, 21.7 together; 64 of 16 and 48: 2.8 one by one, 1.7 in calls of 16 or of 64."""
 
 Call = tuple[list[int], Tile]
-"""A part of a bucket, as a row of `Plan.buckets_G5`, and the tile that is computed of it."""
+"""A part of a bucket, as a row of `buckets_G5`, and the tile that is computed of it."""
 
 
 class CpuWork(NamedTuple):
-    """A bucket, as a row of `Plan.buckets_G5`, its tiles, and the fused calls that cover them."""
+    """A bucket, as a row of `GroupingPlan.buckets_G5`, its tiles, and the calls that cover them."""
 
     bucket: list[int]
     tiles: list[Tile]

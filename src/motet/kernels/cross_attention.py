@@ -27,7 +27,7 @@ from motet.kernels.backward import attend_backward
 from motet.kernels.cpu import attend_cpu
 from motet.kernels.cpu_calls import cpu_work
 from motet.kernels.dispatch import Implementation, choose, needs_operator
-from motet.kernels.grouping import Plan, PlanTensors
+from motet.kernels.grouping import GroupingPlan, PlanTensors
 from motet.kernels.masks import Masks
 
 
@@ -35,7 +35,7 @@ def attend(
     q_QHD: Tensor,
     k_MHD: Tensor,
     v_MHD: Tensor,
-    plan: Plan,
+    plan: GroupingPlan,
     *,
     log_weight_M: Tensor | None = None,
     scale: float | None = None,
@@ -51,7 +51,7 @@ def attend(
         Keys and values in packed rows, as `project` with `plan.memory` writes them; views of one
         tensor will do. Dtype and device of `q_QHD`: bf16, fp16, fp32 or fp64.
     plan
-        The batch's plan. A decode plan (`Plan.decode`) is one query a request.
+        The batch's plan. A decode plan (`GroupingPlan.decode`) is one query a request.
     log_weight_M
         Log of the weight of each memory row's peer, from `plan.per_key`; the router's gradient
         flows through it. None weighs all peers alike.
@@ -86,7 +86,12 @@ def attend(
 
 
 def attend_reference(
-    q_QHD: Tensor, k_MHD: Tensor, v_MHD: Tensor, bias_M: Tensor | None, plan: Plan, scale: float
+    q_QHD: Tensor,
+    k_MHD: Tensor,
+    v_MHD: Tensor,
+    bias_M: Tensor | None,
+    plan: GroupingPlan,
+    scale: float,
 ) -> Tensor:
     """Attend request by request, as the formula reads; half precision is computed in fp32."""
     wide = torch.promote_types(q_QHD.dtype, torch.float32)
@@ -187,7 +192,7 @@ _operator.register_autograd(_backward, setup_context=_save)
 
 
 def _check(
-    q_QHD: Tensor, k_MHD: Tensor, v_MHD: Tensor, plan: Plan, log_weight_M: Tensor | None
+    q_QHD: Tensor, k_MHD: Tensor, v_MHD: Tensor, plan: GroupingPlan, log_weight_M: Tensor | None
 ) -> None:
     rest = q_QHD.shape[1:]
     memory_shape = (plan.memory.n_rows, *rest)

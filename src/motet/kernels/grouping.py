@@ -103,7 +103,7 @@ class Grouping:
 
 
 class PlanTensors(NamedTuple):
-    """The part of a plan that attention kernels read, as `Plan` describes it."""
+    """The part of a plan that attention kernels read, as `GroupingPlan` describes it."""
 
     visible_Q: Tensor
     key_start_Q: Tensor
@@ -115,7 +115,7 @@ class PlanTensors(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class GroupingPlan:
     """Where every token of a batch goes and which keys every query sees.
 
     Attributes
@@ -178,7 +178,7 @@ class Plan:
         experts: int,
         query_tile: int = QUERY_TILE,
         device: torch.device | str = "cpu",
-    ) -> Plan:
+    ) -> GroupingPlan:
         """Plan one batch.
 
         Parameters
@@ -234,7 +234,7 @@ class Plan:
         )
         return plan.to(device)
 
-    def decode(self) -> Plan:
+    def decode(self) -> GroupingPlan:
         """Return the plan of one new query a request against the same memory, all of it visible.
 
         The primary's next token comes after the whole prompt, so it sees every memory row; the
@@ -253,7 +253,7 @@ class Plan:
         )
         return plan.to(self.visible_Q.device)
 
-    def to(self, device: torch.device | str) -> Plan:
+    def to(self, device: torch.device | str) -> GroupingPlan:
         """Return the same plan with the tensors that kernels read on `device`."""
         return replace(
             self,
@@ -349,7 +349,7 @@ def _with_queries(
     memory_lengths: Sequence[int],
     query_tile: int,
     pairs: int,
-) -> Plan:
+) -> GroupingPlan:
     """Plan the queries of a batch whose memory is laid out."""
     query_start_B, memory_start_B = first_rows(buckets)
     lengths_B = torch.tensor(query_lengths)
@@ -361,7 +361,7 @@ def _with_queries(
     key_start_Q = torch.zeros(n_rows, dtype=torch.int32)
     key_start_Q[row_N] = memory_start_B[request_N].int()
     work_W4, tiles_W5 = cut_tiles(visible_Q, buckets, query_lengths, query_tile)
-    return Plan(
+    return GroupingPlan(
         queries=Grouping.build(
             torch.tensor(primaries)[request_N], row_N, experts=len(memory.counts), n_rows=n_rows
         ),

@@ -38,7 +38,7 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class AdapterStack:
     """The adapters of one layer, all slots and slices side by side.
 
     Attributes
@@ -56,7 +56,7 @@ class Stack:
     slices: tuple[Slice | None, ...]
 
 
-def stack(a: Sequence[Tensor], b: Sequence[Tensor]) -> Stack | None:
+def stack(a: Sequence[Tensor], b: Sequence[Tensor]) -> AdapterStack | None:
     """Return the adapters of one layer, without the ranks and slots that are all zero.
 
     Parameters
@@ -87,13 +87,13 @@ def stack(a: Sequence[Tensor], b: Sequence[Tensor]) -> Stack | None:
         start += len(slot)
     if not rows:
         return None
-    return Stack(torch.cat(rows), torch.cat(owners), tuple(slices))
+    return AdapterStack(torch.cat(rows), torch.cat(owners), tuple(slices))
 
 
 def add(
     y_TN: Tensor,
     x_TK: Tensor,
-    stacked: Stack,
+    stacked: AdapterStack,
     slot_T: Tensor,
     widths: Sequence[int],
     scale: float = 1.0,

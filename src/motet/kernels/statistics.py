@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from motet.kernels.grouping import Plan
+from motet.kernels.grouping import GroupingPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Statistics:
 
 
 def measure(
-    plan: Plan, *, widths: Sequence[int], heads: int, head_width: int, itemsize: int = 2
+    plan: GroupingPlan, *, widths: Sequence[int], heads: int, head_width: int, itemsize: int = 2
 ) -> Statistics:
     """Count what one level of a step costs.
 

@@ -4,7 +4,7 @@ from motet.planner.adapters import Advice, advise
 from motet.planner.apply import apply
 from motet.planner.demand import Demand, demands
 from motet.planner.devices import Device, Machine
-from motet.planner.plan import Plan, Seat, State, make_plan
+from motet.planner.plan import Plan, PlanSeat, Tier, make_plan
 
 __all__ = [
     "Advice",
@@ -12,8 +12,8 @@ __all__ = [
     "Device",
     "Machine",
     "Plan",
-    "Seat",
-    "State",
+    "PlanSeat",
+    "Tier",
     "advise",
     "apply",
     "demands",

@@ -10,7 +10,7 @@ import orjson
 
 from motet.config import Document, parse
 from motet.planner.devices import USABLE
-from motet.planner.plan import Plan, Seat, State
+from motet.planner.plan import Plan, PlanSeat, Tier
 
 _STEPS = 10_000  # Ray counts GPUs in parts of this size
 
@@ -36,9 +36,9 @@ def apply(document: Document, plan: Plan) -> Document:
     return parse(text, name=document.name, folder=document.folder)
 
 
-def _resources(seat: Seat, plan: Plan, entry: dict[str, Any]) -> dict[str, Any]:
+def _resources(seat: PlanSeat, plan: Plan, entry: dict[str, Any]) -> dict[str, Any]:
     demand = seat.demand
-    resident = seat.state is State.RESIDENT
+    resident = seat.state is Tier.RESIDENT
     kv = seat.kv if resident else demand.kv
     found: dict[str, Any] = {"memory": kv // demand.parts}
     if demand.parts == 1 and plan.machine.gpus:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motet.pictures import GREY, INK, PALE, SOFT, new_figure, style, write
-from motet.planner.plan import Plan, Seat
+from motet.planner.plan import Plan, PlanSeat
 from motet.units import GIB, readable
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def _drawn(plan: Plan) -> Figure:
     return figure
 
 
-def _stacked(plan: Plan, device: str) -> list[Seat]:
+def _stacked(plan: Plan, device: str) -> list[PlanSeat]:
     """Return who lives on a device, the most asked first."""
     return sorted(plan.on(device), key=lambda seat: -seat.demand.traffic)
 
 
-def _stack(axes: Axes, row: int, start: float, seat: Seat, colour: str) -> float:
+def _stack(axes: Axes, row: int, start: float, seat: PlanSeat, colour: str) -> float:
     """Draw what an expert takes of a device, from `start` on; return where it ends."""
     demand = seat.demand
     parts = (
@@ -109,7 +109,7 @@ def _furnish(axes: Axes, plan: Plan) -> None:
     axes.annotate(waiting, (0, 0), xycoords="axes fraction", fontsize=9, color=SOFT, **below)
 
 
-def _line(seat: Seat) -> str:
+def _line(seat: PlanSeat) -> str:
     demand = seat.demand
     return (
         f"{seat.state.value}: {demand.expert} ({readable(demand.weights)}, "

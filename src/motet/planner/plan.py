@@ -15,7 +15,7 @@ from motet.planner.placement import Placement, place
 from motet.units import readable
 
 
-class State(StrEnum):
+class Tier(StrEnum):
     """Where an expert waits for requests."""
 
     RESIDENT = "resident"
@@ -24,7 +24,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class PlanSeat:
     """One expert of a plan.
 
     Attributes
@@ -41,7 +41,7 @@ class Seat:
     """
 
     demand: Demand
-    state: State
+    state: Tier
     devices: tuple[str, ...]
     kv: int
     share: float
@@ -64,13 +64,13 @@ class Plan:
     """
 
     machine: Machine
-    seats: tuple[Seat, ...]
+    seats: tuple[PlanSeat, ...]
     wait_s: float
     first_fit_wait_s: float | None
     gap: float
     seconds: float
 
-    def on(self, device: str) -> list[Seat]:
+    def on(self, device: str) -> list[PlanSeat]:
         """Return who is resident on a device."""
         return [seat for seat in self.seats if device in seat.devices]
 
@@ -103,7 +103,7 @@ def make_plan(demands: Sequence[Demand], machine: Machine, *, seconds: float = 2
 
 def _seat(
     demand: Demand, placement: Placement, demands: Sequence[Demand], machine: Machine
-) -> Seat:
+) -> PlanSeat:
     home = placement.homes.get(demand.expert)
     if home is None:
         asleep = demand.expert in placement.asleep
@@ -113,8 +113,8 @@ def _seat(
             if demand.traffic
             else "nobody asks for it"
         )
-        state = State.ASLEEP if asleep else State.ON_DISK
-        return Seat(demand, state, (), 0, 0.0, wait, why)
+        state = Tier.ASLEEP if asleep else Tier.ON_DISK
+        return PlanSeat(demand, state, (), 0, 0.0, wait, why)
     extra = min(_left(number, demand, placement, demands, machine) for number in home)
     part = demand.part + extra
     devices = [machine.devices[number] for number in home]
@@ -123,7 +123,7 @@ def _seat(
     names = tuple(device.name for device in devices)
     kv = demand.kv + extra * demand.parts
     share = floor(10_000 * share) / 10_000  # never up: the shares of a device fit it together
-    return Seat(demand, State.RESIDENT, names, kv, share, 0.0, why)
+    return PlanSeat(demand, Tier.RESIDENT, names, kv, share, 0.0, why)
 
 
 def _left(

@@ -18,7 +18,7 @@ from motet.lab.routers.controls import (
 )
 from motet.lab.routers.evaluate import outcome_of
 from motet.lab.routers.metrics import Tasks
-from motet.lab.routers.outcome import Outcome, Pair, best_single
+from motet.lab.routers.outcome import Pair, TableOutcome, best_single
 from motet.lab.routers.report import judge, judgement_json, table_json
 from motet.routers.learned.base import Estimate
 
@@ -99,7 +99,7 @@ def test_better_estimates_give_better_figures(table):
 def test_a_constant_neither_gains_nor_loses(table):
     best = best_single(table, Tasks.read(table.tasks))
     column = np.full(len(table), best)
-    same = Outcome(name="constant", calls=one_hot(column, len(EXPERTS)))
+    same = TableOutcome(name="constant", calls=one_hot(column, len(EXPERTS)))
     judgement = judge(table, [same], draws=100).of("constant")
     gain = judgement.figures["gain_over_best_single"]
     assert (gain.value, gain.low, gain.high) == (0, 0, 0)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 
-from motet.kernels.multi_lora import Stack, add, stack
+from motet.kernels.multi_lora import AdapterStack, add, stack
 
 _ABSENT = object()
 
@@ -21,7 +21,7 @@ class StackedAdapters(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM is not ty
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._stacks: dict[int, Stack | None] = {}
+        self._stacks: dict[int, AdapterStack | None] = {}
         self._slots: list[int | None] = []
         self._any_adapter = False
 

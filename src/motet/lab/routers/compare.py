@@ -11,7 +11,7 @@ from motet.errors import TableError
 from motet.lab.routers.data import Data
 from motet.lab.routers.evaluate import outcome_of, queries_of, time_decisions
 from motet.lab.routers.metrics import Tasks
-from motet.lab.routers.outcome import Outcome
+from motet.lab.routers.outcome import TableOutcome
 from motet.lab.routers.report import DRAWS, Report, Timing, judge
 from motet.progress import Progress, silent
 from motet.routers.learned.base import Estimate
@@ -122,7 +122,7 @@ def compare(
     comparison: Comparison,
     test: Data | None = None,
     progress: Progress = silent,
-    others: Sequence[tuple[Outcome, Timing]] = (),
+    others: Sequence[tuple[TableOutcome, Timing]] = (),
 ) -> Report:
     """Return the report of kinds of routers, with the controls beside them.
 

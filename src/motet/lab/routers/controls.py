@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from motet.lab.routers.metrics import Tasks
-from motet.lab.routers.outcome import Outcome, Pair, best_single
+from motet.lab.routers.outcome import Pair, TableOutcome, best_single
 from motet.lab.routers.sweep import sweep
 from motet.routers.learned.base import Estimate
 from motet.routers.learned.decide import Terms, rank
@@ -28,7 +28,7 @@ RANDOM = "random"
 ORACLE = "oracle"
 
 
-def controls(table: Table) -> list[Outcome]:
+def controls(table: Table) -> list[TableOutcome]:
     """Return the controls of a table, the one to beat first.
 
     - the expert that is best on this very table, in hindsight;
@@ -44,15 +44,15 @@ def controls(table: Table) -> list[Outcome]:
     by_task = tasks.means(table.scores).argmax(axis=1)[tasks.of]
     random = np.full((len(table), experts), 1 / experts, dtype=np.float32)
     return [
-        Outcome(name=BEST_SINGLE, control=True, calls=one_hot(single, experts)),
-        Outcome(name=PER_TASK, control=True, calls=one_hot(by_task, experts)),
+        TableOutcome(name=BEST_SINGLE, control=True, calls=one_hot(single, experts)),
+        TableOutcome(name=PER_TASK, control=True, calls=one_hot(by_task, experts)),
         *_length(table),
-        Outcome(name=RANDOM, control=True, calls=random),
+        TableOutcome(name=RANDOM, control=True, calls=random),
         _oracle(table),
     ]
 
 
-def _length(table: Table) -> list[Outcome]:
+def _length(table: Table) -> list[TableOutcome]:
     """Return the control of prompt length, where there are prompts and a better expert."""
     import numpy as np
 
@@ -64,14 +64,14 @@ def _length(table: Table) -> list[Outcome]:
     quality[:, pair.strong] = length / max(length.max(), 1)
     chosen = np.where(length > np.median(length), pair.strong, pair.weak)
     calls = one_hot(chosen, len(table.experts))
-    return [Outcome(name=LENGTH, control=True, calls=calls, quality=quality)]
+    return [TableOutcome(name=LENGTH, control=True, calls=calls, quality=quality)]
 
 
-def _oracle(table: Table) -> Outcome:
+def _oracle(table: Table) -> TableOutcome:
     import numpy as np
 
     known = Estimate(quality=table.scores, error=np.zeros_like(table.scores), cost=table.costs)
-    return Outcome(
+    return TableOutcome(
         name=ORACLE,
         control=True,
         calls=one_hot(rank(known, table.experts, Terms()).chosen, len(table.experts)),

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from motet.lab.routers.controls import one_hot
-from motet.lab.routers.outcome import Outcome
+from motet.lab.routers.outcome import TableOutcome
 from motet.lab.routers.report import DRAWS, Report, Timing, judge
 from motet.lab.routers.sweep import sweep
 from motet.progress import Progress, silent
@@ -32,7 +32,7 @@ def queries_of(table: Table, embeddings: Floats | None) -> Queries:
 
 def outcome_of(
     name: str, estimate: Estimate, experts: tuple[str, ...], terms: Terms | None = None
-) -> Outcome:
+) -> TableOutcome:
     """Return what a router with these estimates does.
 
     Parameters
@@ -43,7 +43,7 @@ def outcome_of(
         How it decides; by default quality alone counts.
     """
     chosen = rank(estimate, experts, terms or Terms()).chosen
-    return Outcome(
+    return TableOutcome(
         name=name,
         calls=one_hot(chosen, len(experts)),
         quality=estimate.quality,

@@ -19,7 +19,7 @@ CPT_PERCENTS = (50, 80)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Outcome:
+class TableOutcome:
     """One contestant on one table.
 
     Attributes
@@ -126,7 +126,7 @@ class Judge:
         self.best = best_single(table, self.tasks)
         self.pair = Pair.of(table)
 
-    def figures(self, outcome: Outcome, weights: Floats) -> dict[str, Floats]:
+    def figures(self, outcome: TableOutcome, weights: Floats) -> dict[str, Floats]:
         """Return every figure of one contestant, `[draws]` each, NaN where it is not defined.
 
         Parameters
@@ -154,7 +154,7 @@ class Judge:
             found["brier"] = metrics.brier(*pairs)
         return found | self._strong_share(outcome, weights) | self._costs(outcome, weights)
 
-    def _strong_share(self, outcome: Outcome, weights: Floats) -> dict[str, Floats]:
+    def _strong_share(self, outcome: TableOutcome, weights: Floats) -> dict[str, Floats]:
         import numpy as np
 
         names = ["apgr", *(f"cpt_{percent}" for percent in CPT_PERCENTS)]
@@ -165,14 +165,14 @@ class Judge:
         found += [curves.cpt(shares, recovered, percent) for percent in CPT_PERCENTS]
         return dict(zip(names, found, strict=True))
 
-    def recovered(self, outcome: Outcome, weights: Floats) -> tuple[Floats, Floats]:
+    def recovered(self, outcome: TableOutcome, weights: Floats) -> tuple[Floats, Floats]:
         """Return shares of strong calls and the gap recovered at each, `[draws, points]`."""
         assert self.pair is not None
         scores = self.table.scores
         gain = scores[:, self.pair.strong] - scores[:, self.pair.weak]
         return curves.gap_recovered(outcome.preference(self.pair), gain, weights)
 
-    def _costs(self, outcome: Outcome, weights: Floats) -> dict[str, Floats]:
+    def _costs(self, outcome: TableOutcome, weights: Floats) -> dict[str, Floats]:
         import numpy as np
 
         names = "cost_mean", "aiq", "cost_at_best_single_quality", "cost_ratio_at_best_single"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from motet.lab.routers import metrics
 from motet.lab.routers.bootstrap import Figure, Resamples
 from motet.lab.routers.controls import BEST_SINGLE, ORACLE, controls
-from motet.lab.routers.outcome import Judge, Outcome
+from motet.lab.routers.outcome import Judge, TableOutcome
 from motet.progress import Progress, silent
 from motet.tables.routing import Table
 
@@ -133,7 +133,7 @@ def accuracy(judgement: Judgement) -> float:
 
 def judge(
     table: Table,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[TableOutcome],
     *,
     timings: Mapping[str, Timing] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -175,7 +175,9 @@ def judge(
     )
 
 
-def _judgement(referee: Judge, outcome: Outcome, resamples: Resamples, timing: Timing) -> Judgement:
+def _judgement(
+    referee: Judge, outcome: TableOutcome, resamples: Resamples, timing: Timing
+) -> Judgement:
     import numpy as np
 
     table, tasks = referee.table, referee.tasks
@@ -208,7 +210,7 @@ def _singles(table: Table) -> dict[str, tuple[float | None, float]]:
 
 
 def _against(
-    referee: Judge, outcomes: Sequence[Outcome], resamples: Resamples
+    referee: Judge, outcomes: Sequence[TableOutcome], resamples: Resamples
 ) -> dict[tuple[str, str], Figure]:
     """Return the difference of every two routers, on the same resamples."""
     import numpy as np

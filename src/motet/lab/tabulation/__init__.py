@@ -1,15 +1,15 @@
 """Routing tables from real runs: every expert answers every prompt, and graders judge."""
 
-from motet.lab.tabulation.answers import Answer, AnswerLog
+from motet.lab.tabulation.answers import AnswerLog, RecordedAnswer
 from motet.lab.tabulation.build import Tabulation, Totals, ask, tabulate
 from motet.lab.tabulation.prompts import Prompt, read_prompts
 from motet.lab.tabulation.state import state_of
 from motet.lab.tabulation.synthesis import synthesis_prompts, synthesis_results
 
 __all__ = [
-    "Answer",
     "AnswerLog",
     "Prompt",
+    "RecordedAnswer",
     "Tabulation",
     "Totals",
     "ask",

@@ -12,7 +12,7 @@ from motet.errors import TableError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class RecordedAnswer:
     """What one expert said to one prompt.
 
     Attributes
@@ -50,13 +50,13 @@ class AnswerLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._answers: dict[tuple[str, str, str], Answer] = {}
+        self._answers: dict[tuple[str, str, str], RecordedAnswer] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         content = path.read_bytes() if path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
-                answer = Answer(**orjson.loads(line))
+                answer = RecordedAnswer(**orjson.loads(line))
             except (orjson.JSONDecodeError, TypeError) as error:
                 raise TableError(
                     f"{path}:{number}: this line is no answer: {error}.",
@@ -72,11 +72,11 @@ class AnswerLog:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def get(self, expert: str, state: str, prompt: str) -> Answer | None:
+    def get(self, expert: str, state: str, prompt: str) -> RecordedAnswer | None:
         """Return the answer that is there already."""
         return self._answers.get((expert, state, prompt))
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: RecordedAnswer) -> None:
         """Keep an answer; it is in the file when this returns."""
         self._file.write(orjson.dumps(asdict(answer)) + b"\n")
         self._file.flush()

@@ -17,7 +17,7 @@ from motet.experts import Expert
 from motet.experts.asking import whole_answer
 from motet.files import replacing
 from motet.grading import GRADERS
-from motet.lab.tabulation.answers import Answer, AnswerLog
+from motet.lab.tabulation.answers import AnswerLog, RecordedAnswer
 from motet.lab.tabulation.prompts import Prompt
 from motet.lab.tabulation.state import states_of
 from motet.progress import Progress, silent
@@ -205,7 +205,7 @@ class Tabulation:
         expert: str,
         scores: Sequence[float],
         costs: Sequence[float],
-        answers: Sequence[Answer],
+        answers: Sequence[RecordedAnswer],
     ) -> list[Totals]:
         tasks: dict[str, list[int]] = {}
         for row, prompt in enumerate(self._prompts):
@@ -230,7 +230,7 @@ class Tabulation:
             for task, rows in tasks.items()
         ]
 
-    async def _answer(self, expert: str, prompt: Prompt) -> Answer:
+    async def _answer(self, expert: str, prompt: Prompt) -> RecordedAnswer:
         """Return the answer of an expert, or its refusal."""
         began = time.monotonic()
         error: str | None = None
@@ -240,7 +240,7 @@ class Tabulation:
             if refusal.retryable or refusal.status >= 500:
                 raise
             text, usage, error = "", Usage(), str(refusal)
-        return Answer(
+        return RecordedAnswer(
             expert=expert,
             state=self._states[expert],
             prompt=prompt.digest,
@@ -251,15 +251,15 @@ class Tabulation:
             error=error,
         )
 
-    async def _grade(self, prompt: Prompt, answer: Answer) -> float:
+    async def _grade(self, prompt: Prompt, answer: RecordedAnswer) -> float:
         if answer.error is not None:
             return 0.0
         return await self._graders[prompt.grader].grade(prompt.text, answer.text, prompt.reference)
 
-    def _known(self, expert: str, prompt: Prompt) -> Answer | None:
+    def _known(self, expert: str, prompt: Prompt) -> RecordedAnswer | None:
         return self._log.get(expert, self._states[expert], prompt.digest)
 
-    def _answered(self, expert: str, prompt: Prompt) -> Answer:
+    def _answered(self, expert: str, prompt: Prompt) -> RecordedAnswer:
         answer = self._known(expert, prompt)
         if answer is None:
             raise TableError(f"expert {expert!r} has no answer to prompt {prompt.id!r} yet.")
@@ -295,5 +295,5 @@ async def _judged(judge: Expert, question: str) -> str:
     return (await ask(judge, [{"role": "user", "content": question}], _VERDICT_TOKENS))[0]
 
 
-def _usage(answer: Answer) -> Usage:
+def _usage(answer: RecordedAnswer) -> Usage:
     return Usage(answer.prompt_tokens, answer.completion_tokens)

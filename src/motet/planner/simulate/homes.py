@@ -10,7 +10,7 @@ from motet.errors import ConfigError
 from motet.experts import Expert
 from motet.experts.build import engine_of
 from motet.experts.footprint import sizes_of
-from motet.planner import Machine, Plan, State, demands, make_plan
+from motet.planner import Machine, Plan, Tier, demands, make_plan
 from motet.planner.simulate.pace import Pace
 from motet.planner.simulate.run import SimulatedExpert
 from motet.units import mib
@@ -118,7 +118,7 @@ def planned(
                 seat.demand.expert,
                 seat.demand.part,
                 machine.wake_s(seat.demand.weights)
-                if seat.state is State.ASLEEP
+                if seat.state is Tier.ASLEEP
                 else pace.load_s(seat.demand.weights),
                 concurrency,
                 seat.demand.pinned,

@@ -25,7 +25,7 @@ Recruit = Literal["sample", "top"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SkillStanding:
     """One expert before one question.
 
     Attributes
@@ -56,7 +56,7 @@ def standings(
     experts: Iterable[str],
     counts: Counts = "beta",
     overall: Mapping[str, float] | None = None,
-) -> list[Standing]:
+) -> list[SkillStanding]:
     """Return `experts` before a question with `keywords`, the best first.
 
     Parameters
@@ -77,7 +77,7 @@ def standings(
         else:
             score = math.tanh(log_odds / 2)  # 2 / (1 + exp(-x)) - 1
             weight = max(0.0, score)
-        found.append(Standing(expert, score, weight, log_odds, variance))
+        found.append(SkillStanding(expert, score, weight, log_odds, variance))
     return sorted(found, key=lambda s: (-s.weight, -s.score, -s.log_odds, s.expert))
 
 
@@ -98,7 +98,7 @@ def _logit(chance: float) -> float:
     return math.log(chance / (1 - chance))
 
 
-def confidence(ranked: Sequence[Standing]) -> float:
+def confidence(ranked: Sequence[SkillStanding]) -> float:
     """Return the chance that the first is better than the second; 1 when it is alone."""
     if len(ranked) < 2:
         return 1.0
@@ -115,7 +115,7 @@ def trimmed(profile: Profile, share: float) -> frozenset[str]:
 
 
 def recruit(
-    ranked: Sequence[Standing],
+    ranked: Sequence[SkillStanding],
     experts: int,
     how: Recruit = "top",
     trim: Collection[str] = (),

@@ -24,7 +24,7 @@ from motet.routers.skill.matching import Match, Matcher
 from motet.routers.skill.profile import Counts, Profile
 from motet.routers.skill.recruit import (
     Recruit,
-    Standing,
+    SkillStanding,
     confidence,
     recruit,
     standings,
@@ -204,7 +204,7 @@ class SkillRouter(Router):
 
     def _decide(
         self,
-        ranked: list[Standing],
+        ranked: list[SkillStanding],
         matches: list[Match],
         annotation: Annotation,
         text: str,
@@ -261,6 +261,6 @@ class SkillRouter(Router):
         return fall_back(self.name, self.options.fallback, fleet, why, others)
 
 
-def _led_by(first: str, ranked: list[Standing]) -> list[Standing]:
+def _led_by(first: str, ranked: list[SkillStanding]) -> list[SkillStanding]:
     """Return the standings with `first` before the best of the others."""
     return sorted(ranked, key=lambda s: (s.expert != first, -s.log_odds))
