@@ -32,11 +32,11 @@ def chosen(document: Document, names: str | None) -> list[str]:
         The config has no such expert.
     """
     known = [entry.id for entry in document.config.experts]
-    found = names.split(",") if names else known
-    for name in found:
+    wanted = names.split(",") if names else known
+    for name in wanted:
         if name not in known:
             raise ConfigError(f"no expert {name!r} in {document.name}. {did_you_mean(name, known)}")
-    return found
+    return wanted
 
 
 def caller(document: Document, name: str, url: str, key: str | None) -> Expert:
