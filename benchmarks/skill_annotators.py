@@ -43,7 +43,7 @@ from motet.lab.routers.outcome import best_single
 from motet.routers.skill import lexical
 from motet.routers.skill.annotation import ExpertAnnotator
 from motet.routers.skill.annotations import AnnotationLog, annotate_all
-from motet.routers.skill.build import build
+from motet.routers.skill.build import BuildOptions, build
 from motet.routers.skill.matching import Matcher
 from motet.routers.skill.profile import AnnotatorRecord, Counts, Profile
 from motet.routers.skill.recruit import Recruit, recruit, standings, trimmed
@@ -84,7 +84,12 @@ def skill_picks(
     for fold in range(int(fold_of_row.max()) + 1):
         known = np.flatnonzero(fold_of_row != fold)
         record = AnnotatorRecord(kind="lexical", digest="-")
-        profile = build(table.take(known), [words[row] for row in known], record, counts=counts)
+        profile = build(
+            table.take(known),
+            [words[row] for row in known],
+            record,
+            options=BuildOptions(counts=counts),
+        )
         rows = np.flatnonzero(fold_of_row == fold)
         matcher = Matcher(profile, vectors and vectors.embed, FLOOR, sparing=sparing)
         asked = _asked(profile, table, [words[row] for row in rows], matcher, counts, how, trim)

@@ -76,6 +76,7 @@ def build(
     from motet.encoders.encoder import DEFAULT_ENCODER
     from motet.encoders.encoder import encoder as find_encoder
     from motet.routers.skill.annotations import annotate_by_lexicon
+    from motet.routers.skill.build import BuildOptions
     from motet.routers.skill.build import build as built
     from motet.tables.routing import read
 
@@ -98,9 +99,7 @@ def build(
             [annotation.keywords for annotation in annotations],
             record,
             encoder=encode,
-            merge=merge,
-            least=least,
-            experts=experts,
+            options=BuildOptions(merge=merge, least=least, experts=experts),
             report=report,
         )
     profile.save(out)

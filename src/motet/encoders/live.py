@@ -145,9 +145,9 @@ class Encoders:
         """Return the encoder called `name`, loaded (blocks); see `encoder`."""
         with self._lock:
             if (name, backend) not in self._live:
-                found = encoder(name, self._setting, backend=backend)
-                found.load()
-                self._live[name, backend] = Live(found, Batcher(found))
+                model = encoder(name, self._setting, backend=backend)
+                model.load()
+                self._live[name, backend] = Live(model, Batcher(model))
             return self._live[name, backend]
 
     def close(self) -> None:

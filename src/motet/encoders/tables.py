@@ -59,9 +59,9 @@ def embed(
         raise TableError(f"{table.name} has no 'query' column, so there is nothing to encode.")
     if path is not None:
         beside = Path(path).with_suffix(f".{encoder.short_name}.npy")
-        found = _sidecar(beside, table.queries, encoder, report)
-        if found is not None:
-            return found
+        stored = _sidecar(beside, table.queries, encoder, report)
+        if stored is not None:
+            return stored
     source = f"{encoder.digest} {table.digest}"
     folder = (
         (cache or default_cache()) / "embeddings" / f"{table.digest[:16]}-{encoder.digest[:16]}"

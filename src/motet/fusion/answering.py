@@ -136,11 +136,11 @@ class Fused:
 
     def _read(self, source: Request, reading: Reading) -> dict[int, Reading]:
         """Return what the peers read; of another question, no further than this one goes."""
-        found = {}
+        readings = {}
         for e in self.peers:
             other = self._members[e].encode(source, room=self._card.draft_tokens)
-            found[e] = replace(other, ends=other.ends.clamp(max=reading.size))
-        return found
+            readings[e] = replace(other, ends=other.ends.clamp(max=reading.size))
+        return readings
 
     def _answer(self, job: _CollectingJob) -> Generated:
         ((text, candidate),) = _answers(job)

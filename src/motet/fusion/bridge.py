@@ -102,9 +102,9 @@ def _by_text(member: FusionMember) -> Mapping[str, int]:
     tokenizer = member.tokenizer
     count = min(len(tokenizer), member.head.weight.shape[0])
     special = set(tokenizer.all_special_ids)
-    found: dict[str, int] = {}
+    tokens: dict[str, int] = {}
     for token in range(count):
         text = tokenizer.decode([token])
         if token not in special and text and "\ufffd" not in text:
-            found.setdefault(text, token)
-    return found
+            tokens.setdefault(text, token)
+    return tokens

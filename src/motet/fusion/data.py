@@ -79,7 +79,7 @@ def read_examples(path: Path, experts: Sequence[str]) -> list[Example]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path}: cannot be read: {error}.") from None
-    found = []
+    examples = []
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
@@ -96,10 +96,10 @@ def read_examples(path: Path, experts: Sequence[str]) -> list[Example]:
                     f"{path}:{number}: right names {name!r}, which is no member. "
                     f"{did_you_mean(name, experts)}"
                 )
-        found.append(_example(line, f"{path}:{number}"))
-    if not found:
+        examples.append(_example(line, f"{path}:{number}"))
+    if not examples:
         raise TableError(f"{path}: there is no example in it.")
-    return found
+    return examples
 
 
 def data_hash(examples: Sequence[Example]) -> str:

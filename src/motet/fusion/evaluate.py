@@ -90,30 +90,30 @@ class Evaluation:
     def answers(self, examples: Sequence[Example], report: Progress) -> dict[str, list[Generated]]:
         """Return the answers of every way, question by question, with all that each way ran."""
         requests = [example.request for example in examples]
-        found: dict[str, list[Generated]] = {}
+        said: dict[str, list[Generated]] = {}
 
         def ask(way: str, member: FusionMember, asked: Sequence[Request]) -> None:
             told = partial(_tell, report, way, len(asked))
-            found[way] = [a for (a,) in alone(member, asked, self._sampling, told)]
+            said[way] = [a for (a,) in alone(member, asked, self._sampling, told)]
 
         def fuse(way: str, sources: Sequence[Request]) -> None:
             told = partial(_tell, report, way, len(requests))
-            found[way] = self._fused.answers(requests, sources, self._sampling, told)
+            said[way] = self._fused.answers(requests, sources, self._sampling, told)
 
         ask("alone", self._own, requests)
         for e in self._fused.peers:
             ask(self.ids[e], self._members[e], requests)
         fuse("fused", requests)
         fuse("deranged", deranged(examples, self._seed))
-        ask("text", self._own, self._hinted(examples, found))
-        drafts = zip(*(found[self.ids[e]] for e in self._fused.peers), strict=True)
-        found["text"] = [
+        ask("text", self._own, self._hinted(examples, said))
+        drafts = zip(*(said[self.ids[e]] for e in self._fused.peers), strict=True)
+        said["text"] = [
             replace(answer, reading=answer.reading + sum(draft.flops for draft in own))
-            for answer, own in zip(found["text"], drafts, strict=True)
+            for answer, own in zip(said["text"], drafts, strict=True)
         ]
         if self._adapted is not None:
             ask("lora", self._adapted, requests)
-        return found
+        return said
 
     def judged(
         self, examples: Sequence[Example], said: Mapping[str, Sequence[Generated]]
@@ -145,19 +145,19 @@ class Evaluation:
         return {"tasks": tasks, "text_adds_tokens": added, "fused_adds_tokens": 0.0}
 
     def _added_tokens(
-        self, examples: Sequence[Example], found: Mapping[str, Sequence[Generated]]
+        self, examples: Sequence[Example], said: Mapping[str, Sequence[Generated]]
     ) -> float:
         """Return how many tokens the peers' answers add to the primary's prompt, on average."""
         added = [
             len(self._own.encode(hinted).tokens) - len(self._own.encode(example.request).tokens)
-            for example, hinted in zip(examples, self._hinted(examples, found), strict=True)
+            for example, hinted in zip(examples, self._hinted(examples, said), strict=True)
         ]
         return sum(added) / len(added)
 
     def _hinted(
-        self, examples: Sequence[Example], found: Mapping[str, Sequence[Generated]]
+        self, examples: Sequence[Example], said: Mapping[str, Sequence[Generated]]
     ) -> list[Request]:
-        drafts = zip(*(found[self.ids[e]] for e in self._fused.peers), strict=True)
+        drafts = zip(*(said[self.ids[e]] for e in self._fused.peers), strict=True)
         return [
             hint(example.request, [answer.text for answer in own])
             for example, own in zip(examples, drafts, strict=True)
@@ -195,11 +195,11 @@ def grades(examples: Sequence[Example], said: Sequence[str]) -> list[float]:
     """Return how good each answer is, from 0 to 1, as its example's grader says."""
 
     async def grade() -> list[float]:
-        found = []
+        scores = []
         for example, text in zip(examples, said, strict=True):
             grader = GRADERS.load(example.grader)()
-            found.append(await grader.grade(example.request.text, text, example.reference))
-        return found
+            scores.append(await grader.grade(example.request.text, text, example.reference))
+        return scores
 
     return asyncio.run(grade())
 

@@ -203,9 +203,9 @@ class FusionMember:
 def _part(member: str, decoder: Any, names: Sequence[str], kind: type[Part]) -> Part:
     """Return the part of a decoder that has one of some names."""
     for name in names:
-        found = getattr(decoder, name, None)
-        if isinstance(found, kind):
-            return found
+        part = getattr(decoder, name, None)
+        if isinstance(part, kind):
+            return part
     raise ConfigError(
         f"Member {member!r}: {type(decoder).__name__} has no {kind.__name__} under any of the "
         f"names {', '.join(names)}.",
@@ -264,17 +264,17 @@ def revision_of(card: MemberCard, setting: Setting) -> str:
             setting.folder / Path(card.adapter).expanduser() / name
             for name in ("adapter_config.json", "adapter_model.safetensors")
         ]
-    found = hashlib.sha256()
+    state = hashlib.sha256()
     for file in files:
         try:
             with file.open("rb") as opened:
-                found.update(hashlib.file_digest(opened, "sha256").digest())
+                state.update(hashlib.file_digest(opened, "sha256").digest())
         except OSError as error:
             raise SourceError(f"Member {card.id!r}: {error}.") from error
     entry = ExpertEntry(id=card.id, engine="latent")
     template = Path(card.chat_template) if card.chat_template else None
-    found.update((read_template(entry, template, setting) or "").encode())
-    return found.hexdigest()
+    state.update((read_template(entry, template, setting) or "").encode())
+    return state.hexdigest()
 
 
 def load_member(

@@ -107,6 +107,8 @@ class Objective(nn.Module):
         """Return the loss of batch `number`, all terms together."""
         primary, rows = self.batch(number)
         prompt_BF, right = self.router_sees(rows)
+        # Of the whole batch in every process: balance is no sum over requests, so the mean of
+        # shares would be another number.
         terms = router_losses(self.layers.router, prompt_BF, self.layers.router(prompt_BF), right)
         own = rows[self._share.index :: self._share.count]
         # Processes average their losses: each counts its tokens' as a part of the whole batch.
@@ -117,6 +119,7 @@ class Objective(nn.Module):
     def batch(self, number: int) -> tuple[int, list[TrainingRow]]:
         """Return the primary and the questions of a batch, which its number decides."""
         card, batches, rows = self._card, self._batches, []
+        # One primary a batch: a pass belongs to one model.
         chosen = random.Random(f"{batches.seed} {number}")
         primary = chosen.choice([card.ids.index(name) for name in card.primaries])
         others = [e for e in range(len(card.ids)) if e != primary]
@@ -130,6 +133,7 @@ class Objective(nn.Module):
         member = self._members(self._card.ids[primary])
         answer = member.encode_answer(example.request, example.answer)
         reading = member.encode(example.request, room=len(answer))
+        # A token asks with what has been read when it is written; the answer's, with all of it.
         asks = torch.cat([reading.asks, reading.ends[-1:].expand(len(answer) - 1)])
         return TrainingRow([*reading.tokens, *answer], len(reading.tokens), asks, example, peers)
 

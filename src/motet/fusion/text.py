@@ -97,15 +97,15 @@ def _count_bytes(text: str, pieces: list[str], expert: str) -> list[int]:
     """Return, for every position in `text`, the bytes of the pieces that come before it."""
     counted, start = [0], 0
     for piece in pieces:
-        found = text.find(piece, start)
-        if found < 0:
+        at = text.find(piece, start)
+        if at < 0:
             raise ExpertRejected(
                 expert,
                 "its chat template changes the text of the messages, so its tokens cannot be "
                 "aligned with those of others.",
             )
-        counted += [counted[-1]] * (found - start)
+        counted += [counted[-1]] * (at - start)
         for character in piece:
             counted.append(counted[-1] + len(character.encode("utf-8", "surrogatepass")))
-        start = found + len(piece)
+        start = at + len(piece)
     return counted + [counted[-1]] * (len(text) - start)

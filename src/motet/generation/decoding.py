@@ -31,15 +31,18 @@ def pick(logits: Any, temperature: float, top_p: float, generator: Any) -> int:
     """
     import torch
 
+    # So cold that only the likeliest has a chance, and no division by 0.
     if temperature < 1e-5:
         return int(logits.argmax())
     probabilities = torch.softmax(logits / temperature, dim=-1)
     tokens = None
     if top_p < 1.0:
         probabilities, tokens = _nucleus(probabilities, top_p)
+    # In double: float32 would round the sum of a whole vocabulary's unlikely tokens.
     cumulative = probabilities.double().cumsum(0)
     point = torch.rand((), generator=generator, dtype=torch.float64) * cumulative[-1].cpu()
     index = int(torch.searchsorted(cumulative, point.to(cumulative.device), right=True))
+    # The point may round up to the whole sum, behind the last token.
     index = min(index, len(cumulative) - 1)
     return index if tokens is None else int(tokens[index])
 
@@ -139,6 +142,8 @@ class Detokenizer:
         text = self._pending()
         if not text or text.endswith(_REPLACEMENT):
             return ""
+        # What comes next is decoded behind the last piece: the space before a word, and how
+        # tokens join, depend on what stands before.
         self._start, self._read = self._read, len(self._tokens)
         return text
 
@@ -172,6 +177,7 @@ class StopFilter:
         if ends:
             self.stopped, self._held = True, ""
             return text[: min(ends)[1]]
+        # Shown once it can no longer become a stop string.
         held = max((_overlap(text, stop) for stop in self._stops), default=0)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]
@@ -302,6 +308,7 @@ class Candidate:
         """Return the log-probabilities of the tokens whose text is shown by now."""
         if self._sampling.top_logprobs is None:
             return None
+        # Text behind a stop string is not shown, so neither are its tokens.
         everything = self.finish is not None and not self._stop.stopped
         content = []
         while self._entries and (everything or self._entries[0][0] < self._shown):

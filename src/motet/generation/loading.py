@@ -89,8 +89,8 @@ def _merged(model: Any, adapter: Path) -> Any:
 def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     """Return the tokens that end an answer, by generation config and tokenizer."""
     ends = model.generation_config.eos_token_id
-    found = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
-    return frozenset(token for token in found if token is not None)
+    tokens = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
+    return frozenset(token for token in tokens if token is not None)
 
 
 def read_template(entry: ExpertEntry, path: Path | None, setting: Setting) -> str | None:

@@ -128,6 +128,7 @@ class ContinuousBatch:
         going = [candidate for candidate in job.candidates if not candidate.finish]
         if not going:
             return
+        # The prompt was read once; each of its answers goes on from a copy.
         if len(going) > 1:
             cache.batch_repeat_interleave(len(going))
         self._cache = merged(self._cache, cache) if self.rows else cache
@@ -182,10 +183,12 @@ class ContinuousBatch:
         with self._around(jobs, positions):
             output = self._model(
                 input_ids=torch.tensor(tokens, device=device),
+                # Said, not counted: columns of a padded row are not its positions.
                 position_ids=torch.tensor([list(row) for row in positions], device=device),
                 attention_mask=mask,
                 past_key_values=cache,
                 use_cache=True,
+                # Of a prompt nobody reads the others, each as wide as the vocabulary.
                 logits_to_keep=1,
             )
         return output.logits[:, -1].float()
@@ -234,6 +237,7 @@ def merged(cache: Any, other: Any) -> Any:
 
     for layer, joining in zip(cache.layers, other.layers, strict=True):
         for name in ("keys", "values"):
+            # On the left: every row's newest key is then the last column, where the next one joins.
             pair = getattr(layer, name), getattr(joining, name)
             width = max(tensor.shape[2] for tensor in pair)
             padded = [pad(tensor, (0, 0, width - tensor.shape[2], 0)) for tensor in pair]
@@ -247,6 +251,7 @@ def select(cache: Any, rows: list[int], width: int) -> None:
     """Keep only `rows` of `cache`, and of the columns the last `width`."""
     for layer in cache.layers:
         for name in ("keys", "values"):
+            # A layer with a sliding window may hold fewer columns than the longest row has tokens.
             tensor = getattr(layer, name)[rows]
             setattr(layer, name, tensor[:, :, max(0, tensor.shape[2] - width) :])
         if layer.is_sliding:

@@ -68,5 +68,5 @@ class Grader(ABC):
 
 def unfenced(answer: str) -> str:
     """Return the first fenced code block of an answer, or the whole of it without one."""
-    found = _FENCED.search(answer)
-    return (found.group(1) if found else answer).strip()
+    block = _FENCED.search(answer)
+    return (block.group(1) if block else answer).strip()

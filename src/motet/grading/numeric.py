@@ -29,10 +29,10 @@ class NumericGrader(Grader):
         """Return 1 when the last number of the answer is within the tolerance."""
         if not isinstance(reference, NumericReference):
             reference = NumericReference(value=reference)
-        found = _NUMBER.findall(answer)
-        if not found:
+        numbers = _NUMBER.findall(answer)
+        if not numbers:
             return 0.0
-        value = float(found[-1].replace(",", ""))
+        value = float(numbers[-1].replace(",", ""))
         return float(
             math.isclose(value, reference.value, rel_tol=1e-9, abs_tol=reference.tolerance)
         )

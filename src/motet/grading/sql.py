@@ -71,5 +71,5 @@ def _rows(setup: str, query: str) -> list[tuple[Any, ...]]:
         database.set_authorizer(
             lambda action, *_: sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
         )
-        found = database.execute(query).fetchmany(_ROWS)
-    return [tuple(round(v, 9) if isinstance(v, float) else v for v in row) for row in found]
+        rows = database.execute(query).fetchmany(_ROWS)
+    return [tuple(round(v, 9) if isinstance(v, float) else v for v in row) for row in rows]

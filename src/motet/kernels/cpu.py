@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motet.kernels.cpu_calls import CpuWork
+from motet.kernels.cpu_calls import CpuInputs, CpuWork
 from motet.kernels.cpu_products import attend_bucket_in_products
 from motet.kernels.masks import Masks
 
@@ -27,29 +27,18 @@ FEW_QUERIES = 4
 matrix units."""
 
 
-def attend_cpu(
-    q_QHD: Tensor,
-    k_MHD: Tensor,
-    v_MHD: Tensor,
-    bias_M: Tensor | None,
-    visible_Q: Tensor,
-    blind_Z: Tensor,
-    work: Sequence[CpuWork],
-    masks: Masks,
-    scale: float,
-) -> Tensor:
-    """Attend on the CPU; arguments as `motet.kernels.cross_attention.attend`.
+def attend_cpu(inputs: CpuInputs, blind_Z: Tensor, work: Sequence[CpuWork], masks: Masks) -> Tensor:
+    """Attend on the CPU.
 
     `work` is the plan's work as host integers, `masks` what it keeps from call to call.
     """
+    q_QHD, k_MHD, v_MHD, bias_M, visible_Q, scale = inputs
     in_products = q_QHD.dtype is torch.bfloat16 and products_win()
     out_QHD = None
     for bucket, tiles, calls in work:
         if in_products:
             out_QHD = q_QHD.new_empty(q_QHD.shape) if out_QHD is None else out_QHD
-            if attend_bucket_in_products(
-                q_QHD, k_MHD, v_MHD, bias_M, visible_Q, bucket, tiles, masks, scale, out_QHD
-            ):
+            if attend_bucket_in_products(inputs, bucket, tiles, masks, out_QHD):
                 continue
         for part, tile in calls:
             n, q0, queries, m0, memory = part
@@ -60,6 +49,7 @@ def attend_cpu(
             v_nHKD = _heads_first(v_MHD, m0, n, memory, most)
             if in_products and length <= FEW_QUERIES:
                 q_nHTD, k_nHKD, v_nHKD = q_nHTD.float(), k_nHKD.float(), v_nHKD.float()
+            # The fused kernel takes one tensor, so what hides a key and what weighs it are one.
             mask = masks.of(part, tile, bias_M, visible_Q, q_nHTD.dtype)
             tile_nHTD = F.scaled_dot_product_attention(
                 q_nHTD, k_nHKD, v_nHKD, attn_mask=mask, scale=scale

@@ -23,6 +23,17 @@ Call = tuple[list[int], Tile]
 """A part of a bucket, as a row of `buckets_G5`, and the tile that is computed of it."""
 
 
+class CpuInputs(NamedTuple):
+    """What `motet.kernels.cross_attention.attend` is given, as a CPU reads it."""
+
+    q_QHD: Tensor
+    k_MHD: Tensor
+    v_MHD: Tensor
+    bias_M: Tensor | None
+    visible_Q: Tensor
+    scale: float
+
+
 class CpuWork(NamedTuple):
     """A bucket, as a row of `GroupingPlan.buckets_G5`, its tiles, and the calls that cover them."""
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from motet.kernels.buckets import Tile
+from motet.kernels.cpu_calls import CpuInputs
 from motet.kernels.masks import Masks
 
 SCORES_PER_CALL = 2**22
@@ -45,21 +46,17 @@ KEY_STEP = 64
 
 
 def attend_bucket_in_products(
-    q_QHD: Tensor,
-    k_MHD: Tensor,
-    v_MHD: Tensor,
-    bias_M: Tensor | None,
-    visible_Q: Tensor,
+    inputs: CpuInputs,
     bucket: Sequence[int],
     tiles: Sequence[Tile],
     masks: Masks,
-    scale: float,
     out_QHD: Tensor,
 ) -> bool:
     """Attend for one bucket and write its rows of `out_QHD`.
 
     False, and nothing written, where the fused kernel is better: few queries, unless one is alone.
     """
+    q_QHD, k_MHD, v_MHD, bias_M, visible_Q, scale = inputs
     n, q0, queries, m0, memory = bucket
     if n * queries == 1:
         seen = slice(m0, m0 + tiles[0][3])

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from motet.kernels.backward import attend_backward
 from motet.kernels.cpu import attend_cpu
-from motet.kernels.cpu_calls import cpu_work
+from motet.kernels.cpu_calls import CpuInputs, cpu_work
 from motet.kernels.dispatch import Implementation, choose, needs_operator
 from motet.kernels.grouping import GroupingPlan, PlanTensors
 from motet.kernels.masks import Masks
@@ -78,8 +78,8 @@ def attend(
     inputs = q_QHD, k_MHD, v_MHD, log_weight_M
     operator = needs_operator(*inputs)
     if implementation == "cpu" and not operator:
-        work, masks = plan.cpu_work, plan.masks
-        return attend_cpu(*inputs, plan.visible_Q, plan.blind_Z, work, masks, scale)
+        on_cpu = CpuInputs(*inputs, plan.visible_Q, scale)
+        return attend_cpu(on_cpu, plan.blind_Z, plan.cpu_work, plan.masks)
     call = _operator if operator else _run
     out_QHD: Tensor = call(*inputs, *plan.tensors, scale, implementation)
     return out_QHD
@@ -133,7 +133,8 @@ def _run(
 
         plan = PlanTensors(visible, key_start, blind, work, buckets, tiles, query_tile)
         return attend_triton(q, k, v, bias, plan, scale)
-    return attend_cpu(q, k, v, bias, visible, blind, cpu_work(buckets, tiles), Masks(), scale)
+    on_cpu = CpuInputs(q, k, v, bias, visible, scale)
+    return attend_cpu(on_cpu, blind, cpu_work(buckets, tiles), Masks())
 
 
 def _run_backward(

@@ -203,34 +203,14 @@ class GroupingPlan:
         check_fusions(fusions, experts)
         memory_lengths = [sum(len(peer.ends) for peer in fusion.peers) for fusion in fusions]
         buckets = make_buckets([len(fusion.primary.ends) for fusion in fusions], memory_lengths)
-        _, memory_start_B = first_rows(buckets)
-        n_rows = sum(bucket.n * bucket.memory for bucket in buckets)
-
-        peers = [peer for fusion in fusions for peer in fusion.peers]
-        request_P = [b for b, fusion in enumerate(fusions) for _ in fusion.peers]
-        pair_N, expert_N, ends_N = flatten(peers)
-        request_N = torch.tensor(request_P, dtype=torch.int64)[pair_N]
-        # Ties in byte end go to the lower expert, so the order of the peers changes nothing.
-        order_N = sort_by(request_N, ends_N, expert_N)
-        row_N = torch.empty_like(order_N)
-        row_N[order_N] = memory_start_B[request_N[order_N]] + within(memory_lengths)
-        pair_M = torch.zeros(n_rows, dtype=torch.int32)
-        pair_M[row_N] = pair_N.int()
-
+        memory, request_N, ends_N = _lay_memory(fusions, experts, buckets, memory_lengths)
         request_Nq, _, ends_Nq = flatten([fusion.primary for fusion in fusions])
-        visible_Nq = count_visible(
-            request_N[order_N], ends_N[order_N], request_Nq, ends_Nq, memory_lengths
-        )
         plan = _with_queries(
-            visible_Nq,
+            memory,
+            count_visible(request_N, ends_N, request_Nq, ends_Nq, memory_lengths),
             [fusion.primary.expert for fusion in fusions],
             [len(fusion.primary.ends) for fusion in fusions],
-            memory=Grouping.build(expert_N, row_N, experts=experts, n_rows=n_rows),
-            pair_M=pair_M,
-            buckets=buckets,
-            memory_lengths=memory_lengths,
-            query_tile=query_tile,
-            pairs=len(peers),
+            query_tile,
         )
         return plan.to(device)
 
@@ -240,17 +220,17 @@ class GroupingPlan:
         The primary's next token comes after the whole prompt, so it sees every memory row; the
         memory (hence keys, values and `pair_M`) stays where this plan put it.
         """
-        plan = _with_queries(
-            torch.tensor(self.memory_lengths, dtype=torch.int64),
-            self.primaries,
-            [1] * len(self.primaries),
-            memory=self.memory,
-            pair_M=self.pair_M,
-            buckets=lay_out([replace(bucket, queries=1) for bucket in self.buckets]),
-            memory_lengths=self.memory_lengths,
-            query_tile=self.query_tile,
-            pairs=self.pairs,
+        memory = _Memory(
+            self.memory,
+            self.pair_M,
+            # Only the queries shrink: a bucket's memory rows stay as far apart as they lie.
+            lay_out([replace(bucket, queries=1) for bucket in self.buckets]),
+            self.memory_lengths,
+            self.pairs,
         )
+        visible_B = torch.tensor(self.memory_lengths, dtype=torch.int64)
+        queries = [1] * len(self.primaries)
+        plan = _with_queries(memory, visible_B, self.primaries, queries, self.query_tile)
         return plan.to(self.visible_Q.device)
 
     def to(self, device: torch.device | str) -> GroupingPlan:
@@ -338,45 +318,76 @@ class GroupingPlan:
         return first_rows(self.buckets)
 
 
+class _Memory(NamedTuple):
+    """A batch's memory, laid out; fields as in `GroupingPlan`."""
+
+    grouping: Grouping
+    pair_M: Tensor
+    buckets: Sequence[Bucket]
+    lengths: Sequence[int]
+    pairs: int
+
+
+def _lay_memory(
+    fusions: Sequence[Fusion],
+    experts: int,
+    buckets: Sequence[Bucket],
+    lengths: Sequence[int],
+) -> tuple[_Memory, Tensor, Tensor]:
+    """Lay out the peers' tokens; return, in packed order, each one's request and byte end too."""
+    _, start_B = first_rows(buckets)
+    n_rows = sum(bucket.n * bucket.memory for bucket in buckets)
+    request_P = [b for b, fusion in enumerate(fusions) for _ in fusion.peers]
+    pair_N, expert_N, ends_N = flatten([peer for fusion in fusions for peer in fusion.peers])
+    request_N = torch.tensor(request_P, dtype=torch.int64)[pair_N]
+    # By byte end, so that what a query sees is a prefix, and a count says it: a mask of queries by
+    # keys would be the largest tensor here. Ties go to the lower expert, so that the order in
+    # which the peers are given changes nothing.
+    order_N = sort_by(request_N, ends_N, expert_N)
+    row_N = torch.empty_like(order_N)
+    row_N[order_N] = start_B[request_N[order_N]] + within(lengths)
+    pair_M = torch.zeros(n_rows, dtype=torch.int32)
+    pair_M[row_N] = pair_N.int()
+    grouping = Grouping.build(expert_N, row_N, experts=experts, n_rows=n_rows)
+    memory = _Memory(grouping, pair_M, buckets, lengths, len(request_P))
+    return memory, request_N[order_N], ends_N[order_N]
+
+
 def _with_queries(
+    memory: _Memory,
     visible_N: Tensor,
     primaries: Sequence[int],
     query_lengths: Sequence[int],
-    *,
-    memory: Grouping,
-    pair_M: Tensor,
-    buckets: Sequence[Bucket],
-    memory_lengths: Sequence[int],
     query_tile: int,
-    pairs: int,
 ) -> GroupingPlan:
     """Plan the queries of a batch whose memory is laid out."""
+    buckets = memory.buckets
     query_start_B, memory_start_B = first_rows(buckets)
     lengths_B = torch.tensor(query_lengths)
     request_N = torch.repeat_interleave(torch.arange(len(lengths_B)), lengths_B)
     row_N = query_start_B[request_N] + within(query_lengths)
     n_rows = sum(bucket.n * bucket.queries for bucket in buckets)
+    # Padding rows keep 0, which is what a row that sees nothing says: kernels need no other mark.
     visible_Q = torch.zeros(n_rows, dtype=torch.int32)
     visible_Q[row_N] = visible_N.int()
     key_start_Q = torch.zeros(n_rows, dtype=torch.int32)
     key_start_Q[row_N] = memory_start_B[request_N].int()
     work_W4, tiles_W5 = cut_tiles(visible_Q, buckets, query_lengths, query_tile)
+    primary_N, experts = torch.tensor(primaries)[request_N], len(memory.grouping.counts)
     return GroupingPlan(
-        queries=Grouping.build(
-            torch.tensor(primaries)[request_N], row_N, experts=len(memory.counts), n_rows=n_rows
-        ),
-        memory=memory,
+        queries=Grouping.build(primary_N, row_N, experts=experts, n_rows=n_rows),
+        memory=memory.grouping,
         visible_Q=visible_Q,
         key_start_Q=key_start_Q,
         blind_Z=(visible_Q == 0).nonzero().flatten(),
-        pair_M=pair_M,
+        pair_M=memory.pair_M,
         work_W4=work_W4,
         buckets_G5=table([bucket.row() for bucket in buckets], 5),
         tiles_W5=tiles_W5,
         query_tile=query_tile,
         primaries=tuple(primaries),
         query_lengths=tuple(query_lengths),
-        memory_lengths=tuple(memory_lengths),
+        memory_lengths=tuple(memory.lengths),
         buckets=tuple(buckets),
-        pairs=pairs,
+        pairs=memory.pairs,
     )

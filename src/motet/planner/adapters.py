@@ -63,7 +63,7 @@ def advise(document: Document, plan: Plan, traffic: Mapping[str, float] | None) 
         family = [base, *(other for other, its in bases.items() if its == base)]
         return weight(adapter) / (sum(map(weight, family)) or 1.0)
 
-    found = []
+    advice = []
     for adapter in sorted(bases, key=lambda name: (bases[name], -share(name))):
         base, part = bases[adapter], share(adapter)
         demand = seats[base].demand
@@ -81,5 +81,5 @@ def advise(document: Document, plan: Plan, traffic: Mapping[str, float] | None) 
                 f"{part:.0%} of the engine's requests, but no idle device has "
                 f"{readable(demand.part)}: engines that take turns make {SPLIT} of the tokens"
             )
-        found.append(Advice(adapter, base, part, merge, device, why))
-    return found
+        advice.append(Advice(adapter, base, part, merge, device, why))
+    return advice

@@ -95,12 +95,12 @@ def parse_machine(spec: str, host: int = 0) -> Machine:
         size = _size(spec[4:].strip())
         return Machine((Device("cpu", size, size),))
     for item in filter(None, (part.strip() for part in spec.split(","))):
-        found = _ITEM.fullmatch(item)
-        if found is None:
+        match = _ITEM.fullmatch(item)
+        if match is None:
             raise ConfigError(f"--devices: {item!r} is no device. {_EXAMPLES}")
-        name = found["what"]
+        name = match["what"]
         total = GPUS[name.lower()] * units.MIB if name.lower() in GPUS else _size(name)
-        for _ in range(int(found["count"] or 1)):
+        for _ in range(int(match["count"] or 1)):
             label = f"{name.lower() if name.lower() in GPUS else 'gpu'}-{len(devices)}"
             devices.append(Device(label, int(total * USABLE), total))
     if not devices:

@@ -132,16 +132,16 @@ def _solve(demands: Sequence[Demand], machine: Machine, seconds: float) -> Place
     bound(row, 0, machine.host / MIB)
     highest = np.ones(size)
     highest[pairs + experts :] = [0.0 if d.pinned else 1.0 for d in demands]
-    found = milp(
+    solved = milp(
         cost,
         integrality=np.ones(size),
         bounds=Bounds(0, highest),
         constraints=LinearConstraint(np.array(rows), low, high),
         options={"time_limit": seconds, "mip_rel_gap": 0.0},
     )
-    if found.x is None:
+    if solved.x is None:
         return None
-    chosen = found.x.round().astype(bool)
+    chosen = solved.x.round().astype(bool)
     homes = {
         d.expert: tuple(np.flatnonzero(chosen[n * devices : (n + 1) * devices]).tolist())
         for n, d in enumerate(demands)
@@ -149,7 +149,7 @@ def _solve(demands: Sequence[Demand], machine: Machine, seconds: float) -> Place
     }
     asleep = frozenset(d.expert for n, d in enumerate(demands) if chosen[pairs + experts + n])
     wait = expected_wait(demands, machine, homes, asleep)
-    bound_s = float(traffic @ load) + float(found.mip_dual_bound)
+    bound_s = float(traffic @ load) + float(solved.mip_dual_bound)
     return Placement(homes, asleep, wait, _gap(wait, bound_s))
 
 
@@ -190,16 +190,16 @@ def _level(demands: Sequence[Demand], machine: Machine, homes: Homes) -> Homes:
         high.append(demand.parts)
     cost = np.zeros(size)
     cost[-1] = 1
-    found = milp(
+    solved = milp(
         cost,
         integrality=np.concatenate([np.ones(pairs), [0]]),
         bounds=Bounds(0, np.concatenate([np.ones(pairs), [np.inf]])),
         constraints=LinearConstraint(np.array(rows), low, high),
         options={"time_limit": _LEVELLING_S, "mip_rel_gap": 0.01},
     )
-    if found.x is None or _busiest(residents, homes, devices) <= found.x[-1]:
+    if solved.x is None or _busiest(residents, homes, devices) <= solved.x[-1]:
         return homes
-    chosen = found.x[:pairs].round().astype(bool).reshape(len(residents), devices)
+    chosen = solved.x[:pairs].round().astype(bool).reshape(len(residents), devices)
     return {d.expert: tuple(np.flatnonzero(chosen[n]).tolist()) for n, d in enumerate(residents)}
 
 

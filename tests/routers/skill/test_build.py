@@ -6,13 +6,15 @@ from tests.routers.skill import world
 
 from motet.errors import TableError
 from motet.routers.skill import lexical, taxonomy
-from motet.routers.skill.build import build
+from motet.routers.skill.build import BuildOptions, build
 from motet.routers.skill.recruit import standings
 
 
 def built(table, words=None, **options):
     words = words or [lexical.keywords(query) for query in table.queries]
-    return build(table, words, world.LEXICAL, **options)
+    encoder = options.pop("encoder", None)
+    how = BuildOptions(**options)
+    return build(table, words, world.LEXICAL, encoder=encoder, options=how)
 
 
 def test_counts_are_the_scores_of_the_rows():

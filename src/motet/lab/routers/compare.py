@@ -223,15 +223,15 @@ def _together(parts: list[tuple[Ints, Estimate]], rows: int) -> Estimate:
 
     order = np.argsort(np.concatenate([where for where, _ in parts]))
     assert len(order) == rows
-    found = [estimate for _, estimate in parts]
+    estimates = [estimate for _, estimate in parts]
 
     def joined(name: str) -> Any:
-        return np.concatenate([getattr(estimate, name) for estimate in found])[order]
+        return np.concatenate([getattr(estimate, name) for estimate in estimates])[order]
 
     return Estimate(
         quality=joined("quality"),
         error=joined("error"),
-        cost=None if found[0].cost is None else joined("cost"),
+        cost=None if estimates[0].cost is None else joined("cost"),
     )
 
 

@@ -49,8 +49,8 @@ def hull(costs: Floats, qualities: Floats) -> tuple[Floats, Floats]:
         while len(corners) > 1 and _slope(corners[-2], (cost, quality)) >= _slope(*corners[-2:]):
             corners.pop()
         corners.append((cost, quality))
-    found = np.array(corners)
-    return found[:, 0], found[:, 1]
+    points = np.array(corners)
+    return points[:, 0], points[:, 1]
 
 
 def _slope(one: tuple[float, float], other: tuple[float, float]) -> float:
@@ -141,5 +141,5 @@ def cpt(shares: Floats, recovered: Floats, percent: float) -> Floats:
     low, high = recovered[rows, last - 1], recovered[rows, last]
     left, right = shares[rows, last - 1], shares[rows, last]
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = left + (right - left) * (wanted - low) / (high - low)
-    return np.where(reached.any(axis=1), found, np.nan)
+        shares_at = left + (right - left) * (wanted - low) / (high - low)
+    return np.where(reached.any(axis=1), shares_at, np.nan)

@@ -140,7 +140,7 @@ class Judge:
         scores, best = outcome.scores(table), table.scores[:, self.best]
         oracle = table.scores.max(axis=1)
         undefined = np.full(len(weights), np.nan)
-        found = {
+        figures = {
             "accuracy_mean_over_tasks": metrics.over_tasks(scores, tasks, weights),
             "accuracy_mean_over_queries": metrics.over_queries(scores, weights),
             "gain_over_best_single": metrics.over_tasks(scores - best, tasks, weights),
@@ -150,9 +150,9 @@ class Judge:
         }
         if outcome.quality is not None and not outcome.control:
             pairs = outcome.quality, table.scores, weights
-            found["calibration_error"] = metrics.calibration_error(*pairs)
-            found["brier"] = metrics.brier(*pairs)
-        return found | self._strong_share(outcome, weights) | self._costs(outcome, weights)
+            figures["calibration_error"] = metrics.calibration_error(*pairs)
+            figures["brier"] = metrics.brier(*pairs)
+        return figures | self._strong_share(outcome, weights) | self._costs(outcome, weights)
 
     def _strong_share(self, outcome: TableOutcome, weights: Floats) -> dict[str, Floats]:
         import numpy as np
@@ -161,9 +161,9 @@ class Judge:
         if self.pair is None:
             return dict.fromkeys(names, np.full(len(weights), np.nan))
         shares, recovered = self.recovered(outcome, weights)
-        found = [curves.apgr(shares, recovered)]
-        found += [curves.cpt(shares, recovered, percent) for percent in CPT_PERCENTS]
-        return dict(zip(names, found, strict=True))
+        values = [curves.apgr(shares, recovered)]
+        values += [curves.cpt(shares, recovered, percent) for percent in CPT_PERCENTS]
+        return dict(zip(names, values, strict=True))
 
     def recovered(self, outcome: TableOutcome, weights: Floats) -> tuple[Floats, Floats]:
         """Return shares of strong calls and the gap recovered at each, `[draws, points]`."""
@@ -187,5 +187,5 @@ class Judge:
             for x, y, alone in zip(xs, ys, singles, strict=True)
         ]
         needed = np.array([curves.cost_of(q, x, y) for q, x, y in zip(wanted, xs, ys, strict=True)])
-        found = metrics.over_queries(costs, weights), aiq, needed, needed / singles[:, self.best]
-        return dict(zip(names, map(np.asarray, found), strict=True))
+        values = metrics.over_queries(costs, weights), aiq, needed, needed / singles[:, self.best]
+        return dict(zip(names, map(np.asarray, values), strict=True))

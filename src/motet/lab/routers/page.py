@@ -111,10 +111,10 @@ def summary(report: Report) -> Iterator[str]:
     ratio = best.figures["cost_ratio_at_best_single"]
     cheapest = min(report.routers, key=_ratio)
     if ratio.value is not None or _ratio(cheapest) < float("inf"):
-        found = cheapest.figures["cost_ratio_at_best_single"]
+        part_of_cost = cheapest.figures["cost_ratio_at_best_single"]
         yield (
             f"{cheapest.name} reaches the best single expert's quality at {_ratio(cheapest):.0%} "
-            f"of its cost ({_span(found, 100, 0)})."
+            f"of its cost ({_span(part_of_cost, 100, 0)})."
         )
     if report.pair is not None and len(report.experts) == 2:
         leader = max(report.routers, key=lambda judgement: judgement.figures["apgr"].value or 0.0)
@@ -171,8 +171,8 @@ def _figure(
 def _gain(judgement: Judgement) -> str | None:
     if judgement.name == BEST_SINGLE:
         return None
-    found = _figure("gain_over_best_single", 100, 1, "+")(judgement)
-    return f'<span class="{_certain(judgement.figures["gain_over_best_single"])}">{found}</span>'
+    gain = _figure("gain_over_best_single", 100, 1, "+")(judgement)
+    return f'<span class="{_certain(judgement.figures["gain_over_best_single"])}">{gain}</span>'
 
 
 def _seconds(name: str, digits: int) -> Callable[[Judgement], str | None]:
@@ -222,11 +222,11 @@ def _table(report: Report, caption: str, columns: tuple[Column, ...]) -> str:
     head = "".join(f"<th>{escape(columns[number][0])}</th>" for number in kept)
     rows = []
     for judgement in contestants:
-        found = [cells[judgement.name][number] for number in kept]
-        if any(cell is not None for cell in found):
+        shown = [cells[judgement.name][number] for number in kept]
+        if any(cell is not None for cell in shown):
             style = ' class="control"' if judgement.control else ""
             name = escape(judgement.name) + (" <small>control</small>" if judgement.control else "")
-            filled = "".join(f"<td>{cell or ''}</td>" for cell in found)
+            filled = "".join(f"<td>{cell or ''}</td>" for cell in shown)
             rows.append(f"<tr{style}><td>{name}</td>{filled}</tr>")
     return _wrapped(caption, f"<th></th>{head}", rows)
 

@@ -30,13 +30,13 @@ def pictures(report: Report) -> dict[str, bytes]:
         "calibration": calibration,
         "calls": calls,
     }
-    found = {}
+    drawn = {}
     with style():
         for name, picture in made.items():
             figure = picture(report)
             if figure is not None:
-                found[name] = png(figure)
-    return found
+                drawn[name] = png(figure)
+    return drawn
 
 
 def write(pictures: Mapping[str, bytes], folder: Path) -> None:
@@ -52,15 +52,15 @@ def accuracy(report: Report) -> Figure:
     figure, axes = _figure(7.2, 0.9 + 0.32 * len(shown))
     colours = _colours(report)
     for place, judgement in enumerate(shown):
-        found = judgement.figures["accuracy_mean_over_tasks"]
-        if found.value is None:
+        mean = judgement.figures["accuracy_mean_over_tasks"]
+        if mean.value is None:
             continue
         colour = GREY if judgement.control else colours.get(judgement.name, INK)
-        low, high = (found.value if end is None else end for end in (found.low, found.high))
+        low, high = (mean.value if end is None else end for end in (mean.low, mean.high))
         axes.plot([100 * low, 100 * high], [place, place], color=colour, lw=2, alpha=0.55)
-        axes.plot(100 * found.value, place, "D" if judgement.control else "o", color=colour, ms=6)
+        axes.plot(100 * mean.value, place, "D" if judgement.control else "o", color=colour, ms=6)
         axes.annotate(
-            f"{100 * found.value:.1f}",
+            f"{100 * mean.value:.1f}",
             (100 * high, place),
             xytext=(6, 0),
             textcoords="offset points",

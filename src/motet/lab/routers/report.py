@@ -224,9 +224,9 @@ def _against(
         places = permutations(range(len(outcomes)), 2)
         return {f"{one} {other}": means[:, one] - means[:, other] for one, other in places}
 
-    found = resamples.judge(differences)
+    figure = resamples.judge(differences)
     return {
-        (outcomes[one].name, outcomes[other].name): found[f"{one} {other}"]
+        (outcomes[one].name, outcomes[other].name): figure[f"{one} {other}"]
         for one, other in permutations(range(len(outcomes)), 2)
     }
 

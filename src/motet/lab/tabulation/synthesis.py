@@ -46,7 +46,7 @@ def synthesis_prompts(
     """
     answers = _answers(table)
     rng = random.Random(seed)
-    found: list[Prompt] = []
+    qualified: list[Prompt] = []
     for prompt in prompts:
         right = sorted({text for text, score in answers.get(prompt.id, ()) if score >= 1})
         wrong = sorted({text for text, score in answers.get(prompt.id, ()) if score < 0.5})
@@ -55,13 +55,13 @@ def synthesis_prompts(
             drafts = [rng.choice(right), *rng.sample(wrong, WRONG)]
             rng.shuffle(drafts)
             asked = synthesis(Request(model="", messages=prompt.messages), drafts)
-            found.append(replace(prompt, messages=asked.messages))
-    if not found:
+            qualified.append(replace(prompt, messages=asked.messages))
+    if not qualified:
         raise TableError(
             f"{table}: no prompt has one right and {WRONG} different wrong answers in it.",
             hint="Give the prompts that this table was built from.",
         )
-    return found if count is None else rng.sample(found, min(count, len(found)))
+    return qualified if count is None else rng.sample(qualified, min(count, len(qualified)))
 
 
 async def synthesis_results(

@@ -122,8 +122,8 @@ def read_trace(path: Path, names: Sequence[str], seconds: float) -> Trace:
     if "seconds" in table.column_names:
         work = _numbers(path, table, "seconds")
     order = np.argsort(at, kind="stable")
-    found = np.array([known[name] for name in experts], dtype=np.int64)
-    return Trace(tuple(names), at[order] - at.min(initial=np.inf), found[order], work[order])
+    numbers = np.array([known[name] for name in experts], dtype=np.int64)
+    return Trace(tuple(names), at[order] - at.min(initial=np.inf), numbers[order], work[order])
 
 
 def _numbers(path: Path, table: Any, column: str) -> npt.NDArray[np.float64]:

@@ -139,16 +139,16 @@ class Artifact:
         import numpy as np
 
         self._check_width(queries)
-        found = self.estimator.predict(queries)
-        cost = found.cost
+        estimate = self.estimator.predict(queries)
+        cost = estimate.cost
         if self.costs is not None and cost is None:
             cost = self.costs.predict(queries.texts, len(queries))
         columns = [e.column for e in self.manifest.experts if e.column is not None]
         if len(columns) == len(self.experts):
-            quality, error = found.quality[:, columns], found.error[:, columns]
+            quality, error = estimate.quality[:, columns], estimate.error[:, columns]
             cost = None if cost is None else cost[:, columns]
         else:
-            quality, error, cost = self._spread(found, cost)
+            quality, error, cost = self._spread(estimate, cost)
         return Estimate(quality=np.clip(quality, 0, 1), error=error, cost=cost)
 
     def decide(
@@ -182,9 +182,9 @@ class Artifact:
             raise ValueError(f"one query is explained at a time, not {len(queries)}")
         self._check_width(queries)
         columns = {e.name: e.column for e in self.manifest.experts if e.column is not None}
-        found = {"kind": self.kind, **_by_expert(self.estimator.explain(queries), columns)}
+        evidence = {"kind": self.kind, **_by_expert(self.estimator.explain(queries), columns)}
         unknown = [e.name for e in self.manifest.experts if e.column is None and not e.like]
-        return {**found, "without_data": unknown} if unknown else found
+        return {**evidence, "without_data": unknown} if unknown else evidence
 
     def add(
         self,
@@ -292,18 +292,20 @@ class Artifact:
                 hint="Encode with the encoder it was trained with.",
             )
 
-    def _spread(self, found: Estimate, cost: Floats | None) -> tuple[Floats, Floats, Floats | None]:
+    def _spread(
+        self, estimate: Estimate, cost: Floats | None
+    ) -> tuple[Floats, Floats, Floats | None]:
         """Return quality, error and cost by expert where some have no column of their own."""
         import numpy as np
 
-        shape = (len(found.quality), len(self.experts))
+        shape = (len(estimate.quality), len(self.experts))
         quality, error = (np.full(shape, np.nan, np.float32) for _ in range(2))
         usd = None if cost is None else np.full(shape, np.nan, np.float32)
         place = {expert.name: number for number, expert in enumerate(self.manifest.experts)}
         for number, expert in enumerate(self.manifest.experts):
             if expert.column is not None:
-                quality[:, number] = found.quality[:, expert.column]
-                error[:, number] = found.error[:, expert.column]
+                quality[:, number] = estimate.quality[:, expert.column]
+                error[:, number] = estimate.error[:, expert.column]
                 if usd is not None and cost is not None:
                     usd[:, number] = cost[:, expert.column]
         for number, expert in enumerate(self.manifest.experts):
@@ -351,10 +353,10 @@ def _by_expert(told: Any, columns: Mapping[str, int]) -> Any:
         return [_by_expert(part, columns) for part in told]
     if not isinstance(told, dict):
         return told
-    found = {key: _by_expert(part, columns) for key, part in told.items() if key != "by_column"}
+    named = {key: _by_expert(part, columns) for key, part in told.items() if key != "by_column"}
     for what, numbers in told.get("by_column", {}).items():
-        found[what] = {name: numbers[column] for name, column in columns.items()}
-    return found
+        named[what] = {name: numbers[column] for name, column in columns.items()}
+    return named
 
 
 def _union(seen: NDArray[np.uint64] | None, table: Table) -> NDArray[np.uint64] | None:

@@ -70,10 +70,10 @@ class Classifier:
         from scipy.special import softmax
 
         scores = _scores(self.state, queries)
-        found: Floats = softmax(
+        chances: Floats = softmax(
             scores @ self.state["to_chance"] + self.state["to_chance_base"], axis=1
         )
-        return found
+        return chances
 
 
 def _fit(queries: Queries, target: Floats) -> dict[str, NDArray[Any]]:
@@ -106,5 +106,5 @@ def _scores(state: Mapping[str, NDArray[Any]], queries: Queries) -> Floats:
     if "vectors" in state:
         centred = queries.vectors().astype(np.float64) - state["centre"]
         parts.append(centred @ state["vectors"] + state["prior"])
-    found: Floats = np.concatenate(parts, axis=1).astype(np.float64)
-    return found
+    scores: Floats = np.concatenate(parts, axis=1).astype(np.float64)
+    return scores

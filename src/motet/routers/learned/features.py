@@ -43,8 +43,8 @@ def counts(queries: Queries) -> Matrix:
             queries.memo["counts"] = counts(whole)[rows]
         else:
             queries.memo["counts"] = _counted(queries.texts)
-    found: Matrix = queries.memo["counts"]
-    return found
+    matrix: Matrix = queries.memo["counts"]
+    return matrix
 
 
 def _counted(texts: tuple[str, ...]) -> Matrix:
@@ -123,18 +123,18 @@ def ridge(rows: Matrix, target: NDArray[Any], alpha: float) -> NDArray[np.float3
 
     left = target.astype(np.float32)
     across = rows.T.tocsr()
-    found = np.zeros_like(left)
+    solution = np.zeros_like(left)
     step = left.copy()
     square = (left**2).sum(axis=0)
     enough = square * _TOLERANCE**2
     for _ in range(_STEPS):
         product = rows @ (across @ step) + alpha * step
         size = square / (step * product).sum(axis=0).clip(1e-30)
-        found += size * step
+        solution += size * step
         left -= size * product
         before, square = square, (left**2).sum(axis=0)
         if (square <= enough).all():
             break
         step = left + (square / before.clip(1e-30)) * step
-    weights: NDArray[np.float32] = across @ found
+    weights: NDArray[np.float32] = across @ solution
     return weights

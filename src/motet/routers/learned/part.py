@@ -39,12 +39,12 @@ def empty(kind: str, options: Mapping[str, Any]) -> Estimator:
     """
     from motet.routers.learned import ESTIMATORS
 
-    found = ESTIMATORS.load(kind)
+    estimator = ESTIMATORS.load(kind)
     try:
-        return found(found.Config.model_validate(dict(options)))
+        return estimator(estimator.Config.model_validate(dict(options)))
     except ValidationError as error:
         raise ConfigError(
-            [_problem(kind, detail, found.Config) for detail in error.errors()]
+            [_problem(kind, detail, estimator.Config) for detail in error.errors()]
         ) from None
 
 

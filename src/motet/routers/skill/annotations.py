@@ -157,5 +157,5 @@ async def annotate_all(
     except* MotetError as failures:
         failure = first_of(failures)
     else:
-        return [found for text in texts if (found := log.get(text)) is not None]
+        return [known for text in texts if (known := log.get(text)) is not None]
     raise failure

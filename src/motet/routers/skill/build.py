@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from motet.errors import TableError
@@ -22,16 +23,33 @@ EXPERTS = 3
 Tallies = dict[str, tuple[float, float]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """How a profile is made of annotated questions.
+
+    Attributes
+    ----------
+    merge
+        Least cosine of keywords that are merged; None merges none.
+    least
+        Questions that a keyword needs; `taxonomy.least` of the rows when None.
+    experts, counts
+        How the router will recruit, for the picks that trimming reads.
+    """
+
+    merge: float | None = None
+    least: int | None = None
+    experts: int = EXPERTS
+    counts: Counts = "beta"
+
+
 def build(
     table: Table,
     keywords: Sequence[Sequence[str]],
     annotator: AnnotatorRecord,
     *,
     encoder: Encoder | None = None,
-    merge: float | None = None,
-    least: int | None = None,
-    experts: int = EXPERTS,
-    counts: Counts = "beta",
+    options: BuildOptions | None = None,
     report: Progress = silent,
 ) -> Profile:
     """Return the profile of a table.
@@ -42,25 +60,20 @@ def build(
         Of each row, in the table's order.
     encoder
         What merges and will match keywords; None for equal ones alone.
-    merge
-        Least cosine of keywords that are merged; None merges none.
-    least
-        Questions that a keyword needs; `taxonomy.least` of the rows when None.
-    experts, counts
-        How the router will recruit, for the picks that trimming reads.
 
     Raises
     ------
     TableError
         No keyword is frequent enough.
     """
+    options = options or BuildOptions()
     frequency = taxonomy.frequencies(keywords)
     aliases: dict[str, str] = {}
-    if encoder is not None and merge is not None:
+    if encoder is not None and options.merge is not None:
         words = taxonomy.common(frequency)
-        aliases = taxonomy.near_duplicates(words, encoder.encode(words, report), merge)
+        aliases = taxonomy.near_duplicates(words, encoder.encode(words, report), options.merge)
     rows = [tuple(dict.fromkeys(aliases.get(word, word) for word in row)) for row in keywords]
-    needed = taxonomy.least(len(table)) if least is None else least
+    needed = taxonomy.least(len(table)) if options.least is None else options.least
     kept = {word for word, times in taxonomy.frequencies(rows).items() if times >= needed}
     if not kept:
         raise TableError(
@@ -77,7 +90,7 @@ def build(
         overall=_tallies(table, range(len(table))),
         aliases={word: to for word, to in sorted(aliases.items()) if to in kept},
     )
-    return made.model_copy(update={"picks": picks(made, rows, experts, counts)})
+    return made.model_copy(update={"picks": picks(made, rows, options.experts, options.counts)})
 
 
 def picks(
@@ -85,12 +98,12 @@ def picks(
 ) -> dict[str, int]:
     """Return how often each expert is among the best for the questions of a table."""
     overall = profile.global_scores(counts) if counts == "published" else None
-    found: Counter[str] = Counter(dict.fromkeys(profile.experts, 0))
+    times_picked: Counter[str] = Counter(dict.fromkeys(profile.experts, 0))
     for row, times in Counter(tuple(sorted(row)) for row in rows if row).items():
         ranked = standings(profile, row, profile.experts, counts, overall)
         for expert in recruit(ranked, experts):
-            found[expert] += times
-    return dict(found)
+            times_picked[expert] += times
+    return dict(times_picked)
 
 
 def _counts(table: Table, rows: Sequence[Sequence[str]]) -> dict[str, Tallies]:

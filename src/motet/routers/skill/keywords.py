@@ -21,5 +21,5 @@ def usable(words: Iterable[str]) -> tuple[str, ...]:
 
     The order stays.
     """
-    found = dict.fromkeys(normal(word).strip(" .,;:!?\"'`*-") for word in words)
-    return tuple(word for word in found if 0 < len(word) <= MOST_CHARS)[:MOST]
+    keywords = dict.fromkeys(normal(word).strip(" .,;:!?\"'`*-") for word in words)
+    return tuple(word for word in keywords if 0 < len(word) <= MOST_CHARS)[:MOST]

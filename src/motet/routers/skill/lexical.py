@@ -57,10 +57,10 @@ def digest() -> str:
 @cache
 def _skills() -> dict[str, tuple[str, ...]]:
     """Return the skills of every trigger, the singular and the plural of a word alike."""
-    found: dict[str, tuple[str, ...]] = {}
+    skills: dict[str, tuple[str, ...]] = {}
     for trigger, skill in triggers():
-        found[trigger] = (*found.get(trigger, ()), skill)
-    return found
+        skills[trigger] = (*skills.get(trigger, ()), skill)
+    return skills
 
 
 def keywords(text: str) -> tuple[str, ...]:
@@ -70,22 +70,22 @@ def keywords(text: str) -> tuple[str, ...]:
     """
     read = text[:_READ]
     tokens = _TOKEN.findall(read)
-    found = [*_shapes(read), *_known([t.casefold() for t in tokens])[:_LEXICON_MOST]]
-    return tuple(dict.fromkeys([*found, *_own(tokens)]))[:MOST]
+    words = [*_shapes(read), *_known([t.casefold() for t in tokens])[:_LEXICON_MOST]]
+    return tuple(dict.fromkeys([*words, *_own(tokens)]))[:MOST]
 
 
 def _shapes(text: str) -> list[str]:
     """Return what the form of a text says: its script, choices to pick from, code to finish."""
     wanted = _SCRIPT_SHARE * len(text)
-    found = []
+    shapes = []
     if not text.isascii():
-        found = [name for name, script in _SCRIPTS if len(script.findall(text)) > wanted][:1]
+        shapes = [name for name, script in _SCRIPTS if len(script.findall(text)) > wanted][:1]
     first, second = _CHOICES
     if (choice := first.search(text)) and second.search(text, choice.end()):
-        found.append("multiple choice")
+        shapes.append("multiple choice")
     if _CODE.search(text):
-        found.append("code completion")
-    return found
+        shapes.append("code completion")
+    return shapes
 
 
 def _known(words: list[str]) -> list[str]:

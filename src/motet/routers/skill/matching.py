@@ -82,18 +82,18 @@ class Matcher:
 
         Nothing is encoded where all of them are equal to the profile's, or, `sparing`, one is.
         """
-        found: dict[str, Match] = {}
+        matches: dict[str, Match] = {}
         unknown = []
         for word in words:
             keyword = self._profile.keyword(word)
             if keyword is None:
                 unknown.append(word)
             else:
-                found[keyword] = Match(word, keyword)
-        if unknown and self._embed is not None and not (found and self._sparing):
+                matches[keyword] = Match(word, keyword)
+        if unknown and self._embed is not None and not (matches and self._sparing):
             for match in await self._nearest(unknown):
-                found.setdefault(match.keyword, match)
-        return list(found.values())
+                matches.setdefault(match.keyword, match)
+        return list(matches.values())
 
     async def _nearest(self, words: Sequence[str]) -> list[Match]:
         import numpy as np

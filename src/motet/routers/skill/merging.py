@@ -21,10 +21,10 @@ def total(one: Tally | None, other: Tally) -> Tally:
 
 def added(one: Mapping[str, Tally], other: Mapping[str, Tally]) -> dict[str, Tally]:
     """Return the sums of tallies by name, in the order of names."""
-    found = dict(one)
+    sums = dict(one)
     for name, tally in other.items():
-        found[name] = total(found.get(name), tally)
-    return dict(sorted(found.items()))
+        sums[name] = total(sums.get(name), tally)
+    return dict(sorted(sums.items()))
 
 
 def representatives(profiles: Sequence[tuple[Counts, Mapping[str, str]]]) -> dict[str, str]:
@@ -53,8 +53,8 @@ def representatives(profiles: Sequence[tuple[Counts, Mapping[str, str]]]) -> dic
 
 def together(profiles: Iterable[Counts], names: Mapping[str, str]) -> dict[str, dict[str, Tally]]:
     """Return the counts of all profiles, each keyword under the one that stands for it."""
-    found: dict[str, dict[str, Tally]] = {}
+    merged: dict[str, dict[str, Tally]] = {}
     for counts in profiles:
         for keyword, row in counts.items():
-            found[names[keyword]] = added(found.get(names[keyword], {}), row)
-    return dict(sorted(found.items()))
+            merged[names[keyword]] = added(merged.get(names[keyword], {}), row)
+    return dict(sorted(merged.items()))

@@ -58,7 +58,7 @@ class Skill:
 
 def skills(profile: Profile, most: int | None = None) -> list[Skill]:
     """Return the skills with the most answers; all of them where `most` is None."""
-    found = [
+    all_skills = [
         Skill(
             keyword,
             max((sum(profile.tally(keyword, e)) for e in profile.experts), default=0.0),
@@ -66,7 +66,7 @@ def skills(profile: Profile, most: int | None = None) -> list[Skill]:
         )
         for keyword in profile.counts
     ]
-    return sorted(found, key=lambda skill: (-skill.asked, skill.keyword))[:most]
+    return sorted(all_skills, key=lambda skill: (-skill.asked, skill.keyword))[:most]
 
 
 def heat_map(profile: Profile) -> bytes:

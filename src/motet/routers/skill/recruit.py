@@ -68,7 +68,7 @@ def standings(
     overall
         `profile.global_scores("published")`, needed for published counts alone.
     """
-    found = []
+    ranked = []
     for expert in experts:
         log_odds, variance = _evidence(profile, keywords, expert)
         if counts == "published":
@@ -77,8 +77,8 @@ def standings(
         else:
             score = math.tanh(log_odds / 2)  # 2 / (1 + exp(-x)) - 1
             weight = max(0.0, score)
-        found.append(SkillStanding(expert, score, weight, log_odds, variance))
-    return sorted(found, key=lambda s: (-s.weight, -s.score, -s.log_odds, s.expert))
+        ranked.append(SkillStanding(expert, score, weight, log_odds, variance))
+    return sorted(ranked, key=lambda s: (-s.weight, -s.score, -s.log_odds, s.expert))
 
 
 def _evidence(profile: Profile, keywords: Sequence[str], expert: str) -> tuple[float, float]:

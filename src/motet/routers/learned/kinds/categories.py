@@ -101,9 +101,9 @@ class Categories(Estimator):
         chances = self._chances(queries)[0]
         names = self._names()
         likely = [int(number) for number in chances.argsort()[::-1][:3] if chances[number] > 0.01]
-        found = {names[number]: round(float(chances[number]), 4) for number in likely}
-        first, chance = next(iter(found.items()))
-        return {"categories": found, "reason": f"category {first!r} ({chance:.2f})"}
+        categories = {names[number]: round(float(chances[number]), 4) for number in likely}
+        first, chance = next(iter(categories.items()))
+        return {"categories": categories, "reason": f"category {first!r} ({chance:.2f})"}
 
     def restore(self, state: Mapping[str, NDArray[Any]], experts: tuple[str, ...]) -> None:
         """Take over map and classifier."""
@@ -204,10 +204,10 @@ class Categories(Estimator):
             categories = [of.get(self._category(task), len(of)) for task in tasks]
             chances[np.arange(len(tasks)), categories] = 1.0
             return chances
-        found = Classifier(state).predict(queries)
-        entropy = -(found * np.log(found.clip(1e-12))).sum(axis=1) / np.log(found.shape[1])
+        raw = Classifier(state).predict(queries)
+        entropy = -(raw * np.log(raw.clip(1e-12))).sum(axis=1) / np.log(raw.shape[1])
         unsure = entropy > self.options.max_entropy
-        chances[:, :-1] = np.where(unsure[:, None], 0.0, found)
+        chances[:, :-1] = np.where(unsure[:, None], 0.0, raw)
         chances[unsure, -1] = 1.0
         return chances
 

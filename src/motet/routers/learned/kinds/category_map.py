@@ -96,10 +96,10 @@ def _solve(
     whole = np.ones(pairs + experts)
     if active_budget is None:  # then x is whole by itself, and the search is over y alone
         whole[:pairs] = 0
-    found = milp(-worth, constraints=constraints, bounds=Bounds(0, 1), integrality=whole)
-    if found.x is None:
-        raise TableError(f"No map keeps to the budgets: {found.message}")
-    solution: Floats = found.x
+    solved = milp(-worth, constraints=constraints, bounds=Bounds(0, 1), integrality=whole)
+    if solved.x is None:
+        raise TableError(f"No map keeps to the budgets: {solved.message}")
+    solution: Floats = solved.x
     return solution
 
 
@@ -130,5 +130,5 @@ def steadied(sums: Floats, rows: NDArray[Any], families: NDArray[Any], prior_row
         own = families == family
         expected[own] = (better[own] * count[own]).sum(axis=0) / count[own].sum()
     believed = count / (count + prior_rows)
-    found: Floats = level + believed * better + (1 - believed) * expected
-    return found
+    steady: Floats = level + believed * better + (1 - believed) * expected
+    return steady

@@ -74,8 +74,8 @@ class Contrastive(Estimator):
         def loss(rows: torch.Tensor) -> torch.Tensor:
             projected = torch.nn.functional.normalize(vectors[rows] @ project, dim=1)
             similar = projected @ torch.nn.functional.normalize(keys, dim=1).T
-            found = self._pull(similar / options.temperature, scores[rows])
-            return found + options.cluster_weight * _together(
+            pull = self._pull(similar / options.temperature, scores[rows])
+            return pull + options.cluster_weight * _together(
                 projected, cluster[rows], options.temperature
             )
 
@@ -121,8 +121,8 @@ class Contrastive(Estimator):
 
         projected = queries.vectors().astype(np.float64) @ self.learned["project"]
         length = np.linalg.norm(projected, axis=1, keepdims=True).clip(1e-12)
-        found: NDArray[Any] = projected / length @ self.learned["keys"]
-        return found
+        similar: NDArray[Any] = projected / length @ self.learned["keys"]
+        return similar
 
     def _pull(self, similar: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the loss between queries and experts, a query's mean."""
@@ -139,8 +139,8 @@ class Contrastive(Estimator):
         whole = torch.logsumexp(
             torch.cat([positive[..., None], against[:, None].expand(-1, best.shape[1], -1)], 2), 2
         )
-        found: torch.Tensor = ((whole - positive) * (high > 0)).sum(dim=1).mean()
-        return found
+        loss: torch.Tensor = ((whole - positive) * (high > 0)).sum(dim=1).mean()
+        return loss
 
 
 def _together(projected: torch.Tensor, cluster: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -155,5 +155,5 @@ def _together(projected: torch.Tensor, cluster: torch.Tensor, temperature: float
         return projected.sum() * 0
     near = torch.logsumexp(similar.masked_fill(~mates, -torch.inf)[has], dim=1)
     counts = mates[has].sum(dim=1).log()
-    found: torch.Tensor = (torch.logsumexp(similar[has], dim=1) - near + counts).mean()
-    return found
+    loss: torch.Tensor = (torch.logsumexp(similar[has], dim=1) - near + counts).mean()
+    return loss

@@ -50,15 +50,15 @@ class CostQuality(Estimator):
         """Return both."""
         import numpy as np
 
-        found = self._quality.predict(queries)
+        quality = self._quality.predict(queries)
         times = self._cost.predict(_with_length(queries)).quality.clip(_LEAST)
-        return replace(found, cost=(times * self.learned["mean_cost"]).astype(np.float32))
+        return replace(quality, cost=(times * self.learned["mean_cost"]).astype(np.float32))
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return both regressions."""
-        found = dict(self.learned)
-        found |= {f"quality.{name}": array for name, array in self._quality.state().items()}
-        return found | {f"cost.{name}": array for name, array in self._cost.state().items()}
+        state = dict(self.learned)
+        state |= {f"quality.{name}": array for name, array in self._quality.state().items()}
+        return state | {f"cost.{name}": array for name, array in self._cost.state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]], experts: tuple[str, ...]) -> None:
         """Take over both regressions."""

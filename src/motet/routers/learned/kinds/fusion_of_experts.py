@@ -118,8 +118,8 @@ class FusionOfExperts(Estimator):
 
         learned = self.learned
         hidden = (vectors.astype(np.float64) @ learned["first"] + learned["first_base"]).clip(0)
-        found: Floats = expit(hidden @ learned["last"] + learned["last_base"])
-        return found
+        quality: Floats = expit(hidden @ learned["last"] + learned["last_base"])
+        return quality
 
 
 def _roster(quality: Floats, scores: Floats, toll: float) -> NDArray[Any]:

@@ -91,22 +91,22 @@ class Guard(Estimator):
         """Say whether the guard stepped in, and why."""
         similarity = float(self._kth(queries.vectors(), self.options.k)[0])
         told = self._part.explain(queries)
-        found = {"similarity": round(similarity, 4), "covered": True, "of": told}
+        evidence = {"similarity": round(similarity, 4), "covered": True, "of": told}
         if bool(self._far(queries)[0]):
             why = f"unlike known queries ({similarity:.2f} to its neighbour {self.options.k})"
         elif bool(self._undecided(self._part.predict(queries))[0]):
             why = "the top two experts are too close to call"
         else:
-            return {**found, "reason": str(told.get("reason", ""))}
-        return {**found, "covered": False, "reason": f"{why}, so the best overall"}
+            return {**evidence, "reason": str(told.get("reason", ""))}
+        return {**evidence, "covered": False, "reason": f"{why}, so the best overall"}
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the bounds, the index, and what the part learned."""
         import faiss
 
-        found = {**self.learned, _INDEX: faiss.serialize_index(self._index)}
-        found |= {f"overall.{name}": array for name, array in self._overall.state().items()}
-        return found | {_inside(name): array for name, array in self._part.state().items()}
+        state = {**self.learned, _INDEX: faiss.serialize_index(self._index)}
+        state |= {f"overall.{name}": array for name, array in self._overall.state().items()}
+        return state | {_inside(name): array for name, array in self._part.state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]], experts: tuple[str, ...]) -> None:
         """Take over the bounds, the index and the part."""
@@ -155,8 +155,8 @@ def _lead(quality: NDArray[Any]) -> NDArray[Any]:
     if quality.shape[1] < 2:
         return np.ones(len(quality))
     best = np.sort(np.nan_to_num(quality, nan=-1.0), axis=1)[:, -2:]
-    found: NDArray[Any] = best[:, 1] - best[:, 0]
-    return found
+    lead: NDArray[Any] = best[:, 1] - best[:, 0]
+    return lead
 
 
 def _inside(name: str) -> str:

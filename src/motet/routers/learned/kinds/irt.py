@@ -192,5 +192,5 @@ def _constant(rows: torch.Tensor) -> torch.Tensor:
 def _sigmoid(values: NDArray[Any]) -> NDArray[Any]:
     from scipy.special import expit
 
-    found: NDArray[Any] = expit(values)
-    return found
+    chances: NDArray[Any] = expit(values)
+    return chances

@@ -83,12 +83,12 @@ class Neighbours(Estimator):
         """Return the index, the scores, and the start of each query for explanations."""
         import faiss
 
-        found: dict[str, NDArray[Any]] = {
+        state: dict[str, NDArray[Any]] = {
             _INDEX: faiss.serialize_index(self._index),
             "scores": self._scores,
             "k": _scalar(self._k),
         }
-        return found | _packed(self._texts)
+        return state | _packed(self._texts)
 
     def restore(self, state: Mapping[str, NDArray[Any]], experts: tuple[str, ...]) -> None:
         """Take over the index."""

@@ -107,8 +107,8 @@ class MatrixFactorization(Estimator):
         self.drop(column, "matrix", "error")
 
     def _deltas(self, queries: Queries) -> NDArray[Any]:
-        found: NDArray[Any] = queries.vectors().astype("float64") @ self.learned["matrix"]
-        return found
+        deltas: NDArray[Any] = queries.vectors().astype("float64") @ self.learned["matrix"]
+        return deltas
 
 
 def _delta(vectors: Any, project: Any, own: Any, weigh: Any) -> Any:

@@ -48,8 +48,8 @@ class Ridge(Estimator):
         if scores.shape[1] > 1:  # one expert alone has no advantage
             parts.append(advantage(scores))
         turned = centred @ axes
-        found = [self._solve(turned, values.clip(0), part) for part in parts]
-        weights = axes @ sum(weights for weights, _ in found)
+        solved = [self._solve(turned, values.clip(0), part) for part in parts]
+        weights = axes @ sum(weights for weights, _ in solved)
         base = scores.mean(axis=0)
         left = scores - (centred @ weights + base)
         self.learned = {
@@ -58,7 +58,7 @@ class Ridge(Estimator):
             "axes": axes,
             "weights": weights,
             "base": base,
-            "alphas": np.array([alpha for _, alpha in found]),
+            "alphas": np.array([alpha for _, alpha in solved]),
             "noise": np.sqrt((left**2).mean(axis=0)),
         }
 

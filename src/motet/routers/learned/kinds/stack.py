@@ -74,20 +74,20 @@ class Stack(Estimator):
         """Return the mixed estimates, as unsure as the parts are and as they differ."""
         import numpy as np
 
-        found = [part.predict(queries) for _, _, part in self._used()]
+        estimates = [part.predict(queries) for _, _, part in self._used()]
         weights = np.array([weight for _, weight, _ in self._used()])[:, None, None]
-        each = np.stack([one.quality for one in found]).astype(np.float64)
+        each = np.stack([one.quality for one in estimates]).astype(np.float64)
         quality = (each * weights).sum(axis=0)
-        squares = np.stack([one.error for one in found]).astype(np.float64) ** 2
+        squares = np.stack([one.error for one in estimates]).astype(np.float64) ** 2
         error = np.sqrt(((squares + (each - quality) ** 2) * weights).sum(axis=0))
         return Estimate(quality=quality.astype(np.float32), error=error.astype(np.float32))
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Return the weights and what every part learned."""
-        found = dict(self.learned)
+        state = dict(self.learned)
         for number, _, part in self._used():
-            found |= {f"{number}.{name}": array for name, array in part.state().items()}
-        return found
+            state |= {f"{number}.{name}": array for name, array in part.state().items()}
+        return state
 
     def restore(self, state: Mapping[str, NDArray[Any]], experts: tuple[str, ...]) -> None:
         """Take over weights and parts."""
@@ -155,9 +155,9 @@ def _weights(held_out: Floats, table: Table) -> Floats:
     worth = _worth(grid, held_out, scores * row[:, None])
     worth += _worth(grid, usual, gains * row[:, None])
     best = np.argsort(-worth, kind="stable")[:_BEST]
-    found = grid[best].mean(axis=0)
-    found[found < min(_LEAST, found.max())] = 0.0
-    shares: Floats = found / found.sum()
+    weights = grid[best].mean(axis=0)
+    weights[weights < min(_LEAST, weights.max())] = 0.0
+    shares: Floats = weights / weights.sum()
     return shares
 
 

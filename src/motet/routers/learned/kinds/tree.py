@@ -129,9 +129,9 @@ class Tree(Estimator):
         import numpy as np
 
         for side in ("low", "high"):
-            found = np.flatnonzero(self.learned[side] == node)
-            if node and len(found):
-                return int(found[0])
+            parents = np.flatnonzero(self.learned[side] == node)
+            if node and len(parents):
+                return int(parents[0])
         return None
 
     def _grow(
@@ -246,7 +246,7 @@ def _best_split(inputs: Floats, target: Floats, least: int) -> tuple[int, float]
     rows = len(inputs)
     places = np.unique(np.linspace(least, rows - least, _CUTS).astype(int))
     whole = target.sum(axis=0)
-    found, most = (_LEAF, 0.0), float((whole**2).sum() / rows) + 1e-9
+    split, most = (_LEAF, 0.0), float((whole**2).sum() / rows) + 1e-9
     for feature in range(inputs.shape[1]):
         order = np.argsort(inputs[:, feature], kind="stable")
         values = inputs[order, feature]
@@ -256,8 +256,8 @@ def _best_split(inputs: Floats, target: Floats, least: int) -> tuple[int, float]
         best = int(worth.argmax())
         if worth[best] > most:
             cut = (values[places[best] - 1] + values[places[best]]) / 2
-            found, most = (feature, float(cut)), float(worth[best])
-    return found
+            split, most = (feature, float(cut)), float(worth[best])
+    return split
 
 
 def _name(feature: int) -> str:
