@@ -6,7 +6,10 @@ take turns inside one run, in an order drawn anew each round, and figures are ra
 differences of medians over the rounds. Every answer's words are checked; one wrong answer fails
 the run.
 
-Run as `python benchmarks/overhead.py [--quick] [--json FILE] [--out]`.
+With `--before FOLDER`, a checkout of another commit, Motet as it stands there is one more contender
+in one process: whether a change has cost anything.
+
+Run as `python benchmarks/overhead.py [--quick] [--before FOLDER] [--json FILE] [--out]`.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ FORMS = ("whole", "stream")
 _SHOWN = {
     "direct": "direct",
     "inproc": "Motet --local",
+    "before": "Motet before",
     "ray": "Motet on Ray",
     "litellm": "LiteLLM",
 }
@@ -79,7 +83,9 @@ class Cell:
 Reports = dict[Cell, list[dict[str, float]]]
 
 
-def start(contenders: list[str], processes: Processes, folder: Path) -> dict[str, str]:
+def start(
+    contenders: list[str], processes: Processes, folder: Path, before: Path | None
+) -> dict[str, str]:
     """Start the upstream and the contenders; return the base URL of each."""
     ports = {name: free_port() for name in ("direct", *contenders)}
     urls = {name: f"http://127.0.0.1:{port}/v1" for name, port in ports.items()}
@@ -96,9 +102,10 @@ def start(contenders: list[str], processes: Processes, folder: Path) -> dict[str
             if name == "litellm":
                 _start_litellm(processes, config, ports[name])
             else:
-                local = ["--local"] if name == "inproc" else []
+                local = ["--local"] if name != "ray" else []
                 command = [sys.executable, "-m", "motet.cli.main", "serve", config, *local]
-                processes.start(name, command)
+                source = {"PYTHONPATH": f"{before}/src"} if name == "before" else {}
+                processes.start(name, command, **source)
                 processes.wait_for(name, f"http://127.0.0.1:{ports[name]}/ready")
     return urls
 
@@ -164,6 +171,12 @@ def figures_of(found: dict[Cell, dict[str, float]]) -> dict[str, float]:
             at_1, direct = (found.get(Cell(who, 1, form)) for who in (name, "direct"))
             if at_1 and direct:
                 figures[f"{name}_added_ms_p50_c1{suffix}"] = at_1["p50_ms"] - direct["p50_ms"]
+        now, then = (found.get(Cell(who, 16, form)) for who in ("inproc", "before"))
+        if now and then:
+            figures[f"inproc_rps_vs_before_c16{suffix}"] = now["rps"] / then["rps"]
+        now, then = (found.get(Cell(who, 1, form)) for who in ("inproc", "before"))
+        if now and then:
+            figures[f"inproc_p50_vs_before_c1{suffix}"] = now["p50_ms"] / then["p50_ms"]
     return {name: round(value, 2) for name, value in figures.items()}
 
 
@@ -196,13 +209,16 @@ def main() -> None:
     """Run the benchmark."""
     arguments_of = parser(__doc__)
     arguments_of.add_argument(
-        "--skip", action="append", default=[], choices=list(_SHOWN)[1:], help="leave one out"
+        "--skip", action="append", default=[], choices=list(_SHOWN)[1:], help="leave out"
     )
+    arguments_of.add_argument("--before", type=Path, help="a checkout of another commit")
     arguments = arguments_of.parse_args()
+    if arguments.before is None:
+        arguments.skip.append("before")
     rounds, seconds = (2, 1.5) if arguments.quick else (5, 2.0)
     contenders = [name for name in _SHOWN if name not in arguments.skip]
     with tempfile.TemporaryDirectory() as folder, Processes(Path(folder)) as processes:
-        urls = start(contenders, processes, Path(folder))
+        urls = start(contenders, processes, Path(folder), arguments.before)
         found = medians(run(urls, contenders, rounds, seconds, arguments.seed))
     figures = figures_of(found)
     report: dict[str, Any] = {
