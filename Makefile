@@ -20,19 +20,21 @@ test: install  ## Run every test, real engines included
 test-fast: install  ## Run the tests that start neither Ray nor a real model
 	@$(BIN)/python -m pytest -m "not engine and not ray"
 
-check: install  ## Run the gates: format, lint, types, layers, generated docs
+check: install  ## Run the gates: format, lint, types, rooms, names, generated docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m motet.cli.reference --check docs/config.md
+	@$(BIN)/python tools/house.py --quiet
 
 format: install  ## Format the code and apply safe fixes
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: install  ## Write docs/config.md from the schema
+docs: install  ## Write docs/config.md from the schema, and the list of modules
 	@$(BIN)/python -m motet.cli.reference docs/config.md
+	@$(BIN)/python tools/house.py --quiet --write
 
 install: $(STAMP)
 

@@ -33,7 +33,7 @@ from motet.experts.footprint import sizes_of
 from motet.planner.simulate.pace import Pace
 from motet.planner.simulate.run import SimulatedExpert, simulate
 from motet.planner.simulate.trace import Trace, make_trace
-from motet.residency.actions import Rules
+from motet.residency.actions import Bounds
 
 _HERE = Path(__file__).parent
 _EXPERTS = ("arithmetic", "units", "sql", "regexes", "extraction", "triage")
@@ -126,7 +126,7 @@ def predict(
     places = [SimulatedExpert(e, size, Pace(**_known(pace)).load_s(size), _SLOTS) for e in _EXPERTS]
     seconds = np.maximum(1, np.array(found["tokens"])) * pace["token_s"]
     asked = Trace(trace.names, trace.at, trace.expert, seconds)
-    rules = Rules(memory, _PATIENCE_S, 10_000, _TURN_S)
+    rules = Bounds(memory, _PATIENCE_S, 10_000, _TURN_S)
     outcome = simulate(places, asked, rules, policy, Pace(**_known(pace)))
     return {
         "throughput": len(trace) / outcome.seconds,

@@ -21,7 +21,7 @@ from _common import console, finish, machine, markdown, parser, versions
 from motet.planner.simulate.pace import Pace
 from motet.planner.simulate.run import PolicyOutcome, SimulatedExpert, simulate
 from motet.planner.simulate.trace import Trace, make_trace
-from motet.residency.actions import Rules
+from motet.residency.actions import Bounds
 from motet.residency.engine import Engine
 from motet.residency.policy import POLICIES, Lru, Worth
 
@@ -48,7 +48,7 @@ POLICIES.update(worth_by_lru_order=WorthByLruOrder, lru_by_worth_order=LruByWort
 
 def draw(
     rng: np.random.Generator, requests: int
-) -> tuple[list[SimulatedExpert], Trace, Rules, Pace]:
+) -> tuple[list[SimulatedExpert], Trace, Bounds, Pace]:
     """Return a fleet, its traffic, its memory and its device."""
     count = int(rng.integers(4, 61))
     sizes = np.maximum(1, rng.lognormal(np.log(100), 0.8, count)).astype(int)
@@ -68,7 +68,7 @@ def draw(
         seed=int(rng.integers(2**31)),
     )
     pace = Pace(row_share=float(rng.uniform(0.05, 0.5)), beside_load=1.3, beside_answers=1.3)
-    return places, trace, Rules(budget, max_wait_s=120.0, max_waiting=10_000), pace
+    return places, trace, Bounds(budget, max_wait_s=120.0, max_waiting=10_000), pace
 
 
 def interval(ratios: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@
     ├── SourceError                  weights cannot be fetched or converted
     ├── DeployError                  the service cannot be started or joined
     ├── BatchError                   a batch cannot be begun, or not go on
+    ├── StoreError                   what is kept cannot be read or written
     ├── Unauthorized            401  the service wants a key
     ├── RequestError            400  the client must change the request
     │   ├── UnknownModel        404
@@ -137,6 +138,12 @@ class BatchError(MotetError):
     """A batch cannot be begun, or cannot go on."""
 
     code = "batch_failed"
+
+
+class StoreError(MotetError):
+    """What is kept cannot be read or written, such as on a full disk."""
+
+    code = "store_failed"
 
 
 class Unauthorized(MotetError):

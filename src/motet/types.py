@@ -335,23 +335,6 @@ class Decision:
         return tuple(choice.expert for choice in self.choices)
 
 
-def decision_json(composition: str, decision: Decision) -> dict[str, Any]:
-    """Return a decision as the service and the command line show it."""
-    return {
-        "object": "motet.decision",
-        "id": decision.id,
-        "composition": composition,
-        "router": decision.router,
-        "primary": decision.primary,
-        "experts": [
-            {"id": c.expert, "weight": c.weight, "quality": c.quality, "cost_usd": c.cost}
-            for c in decision.choices
-        ],
-        "confidence": decision.confidence,
-        "reason": decision.reason,
-    }
-
-
 class Purpose(StrEnum):
     """What an expert is asked for."""
 
@@ -403,38 +386,3 @@ class Asks(Protocol):
         ExpertError
             It failed.
         """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a request ended, as observers are told.
-
-    Attributes
-    ----------
-    status
-        `ok`, `cancelled` where the client left, or the code of the error.
-    seconds
-        From arrival to the last piece.
-    first_chunk_s
-        From arrival to the first piece; None where none came.
-    author
-        The expert whose words the client read; None where nobody's were.
-    calls
-        Every expert call, in the order they began.
-    """
-
-    status: str
-    seconds: float
-    first_chunk_s: float | None = None
-    author: str | None = None
-    calls: tuple[Call, ...] = ()
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens over all calls."""
-        return sum((call.usage for call in self.calls), Usage())
-
-    @property
-    def cost_usd(self) -> float:
-        """Cost over all calls, in USD."""
-        return sum(call.cost_usd for call in self.calls)

@@ -1,13 +1,13 @@
 """Files and batches over HTTP, with the official client, through restarts and between replicas."""
 
 import json
-import threading
 import time
 
 import httpx
 import openai
 import pytest
 from tests.conftest import running, wait_for
+from tests.operations.recording import Recording
 
 FLEET = """
 version: 1
@@ -188,23 +188,16 @@ def test_a_service_that_restarts_goes_on(config):
         assert names == [f"q{n}" for n in range(20)]
 
 
-def test_of_two_replicas_one_runs_a_batch(config, monkeypatch):
-    from motet.batch.run import Batch
-
-    runs = []
-    real = Batch.run
-
-    async def counted(self):
-        runs.append(threading.get_ident())
-        await real(self)
-
-    monkeypatch.setattr(Batch, "run", counted)
-    with running(config) as one, running(config):
+def test_of_two_replicas_one_runs_a_batch(config):
+    heard = Recording(), Recording()
+    with running(config) as one, running(config) as two:
+        one.motet.observers.add(heard[0])
+        two.motet.observers.add(heard[1])
         with openai.OpenAI(base_url=f"{one.url}/v1", api_key="x") as client:
             time.sleep(0.1)
             batch = created(client, jsonl(*(line(f"q{n}", "slow") for n in range(12))))
             assert ended(client, batch).status == "completed"
-    assert len(runs) == 1
+    assert sorted(len(each.of("finished")) for each in heard) == [0, 12]
 
 
 def test_keys_guard_files_and_batches(config):

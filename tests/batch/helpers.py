@@ -9,16 +9,16 @@ from pathlib import Path
 
 from motet.batch.facts import begin
 from motet.batch.lines import InputFile, Rules
-from motet.batch.loading import LocalLoader
 from motet.batch.output import write_results
 from motet.batch.run import Batch, Settings
-from motet.batch.scheduler import Engine
-from motet.batch.store import Store
 from motet.composer.assembly import assemble
 from motet.composer.pipeline import Pipeline
 from motet.config import parse
 from motet.errors import SourceError
 from motet.experts.fleet import ReadyFleet
+from motet.residency.engines import Host, LocalEngines
+from motet.store.jobs import opened
+from motet.transport.retry import Retry
 
 FLEET = """
 version: 1
@@ -40,7 +40,7 @@ compositions:
 """
 
 
-class Loaded(LocalLoader):
+class Loaded(LocalEngines):
     """Fake experts that have to be loaded, a byte each, and a record of what happened."""
 
     def __init__(self, experts, broken=()):
@@ -51,8 +51,8 @@ class Loaded(LocalLoader):
         self.calls = Counter()
         self._broken = broken
 
-    def engine(self, expert):
-        return Engine(expert)
+    def host(self, expert):
+        return Host(expert)
 
     async def sizes(self, engines):
         return dict.fromkeys(engines, 1)
@@ -125,9 +125,9 @@ async def run_batch(
         parts = replace(parts, compositions={**parts.compositions, name: changed})
     made = loader(parts.experts, broken)
     pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()), observer)
-    settings = Settings(memory, concurrency, order, backoff_s=0.0)
+    settings = Settings(memory, concurrency, order, Retry(first_s=0.0, longest_s=0.0))
     source = write(folder / "in.jsonl", lines)
-    async with Store(folder / "state") as store:
+    async with opened(folder / "state") as store:
         with InputFile(source) as file:
             job = await begin(store, "batch", document, file, Rules(model=model), fresh=fresh)
             batch = Batch(job, store, file, pipeline, made, settings)

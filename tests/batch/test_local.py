@@ -2,8 +2,8 @@
 
 import pytest
 
-from motet.batch.loading import LocalLoader
 from motet.errors import BatchError
+from motet.residency.engines import LocalEngines
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -19,7 +19,7 @@ experts:
 """
 
 
-class Counted(LocalLoader):
+class Counted(LocalEngines):
     def __init__(self, experts, broken=()):
         super().__init__(experts)
         self.loads = []

@@ -50,3 +50,28 @@ async def test_a_vote(tmp_path):
     done = await run_batch(tmp_path, lines("jury"), fleet=FLEET)
     assert set(done.texts.values()) == {"The answer is 4"}
     assert len(done.loader.loads) <= 3
+
+
+ASKING = """
+version: 1
+experts:
+  - {id: a, engine: fake, tokens: [ay], price: {input: 1, output: 1}}
+  - {id: namer, engine: fake, tokens: ['{"expert": "a"}'], price: {input: 100, output: 100}}
+routers: {llm: {kind: llm, expert: namer, by: name}}
+compositions: {auto: {router: llm, limits: {expert_calls: %s}}}
+"""
+
+
+async def test_what_a_router_asks_is_part_of_its_lines_cost_and_budget(tmp_path):
+    lines = [line("q", "hi", motet={"explain": True})]
+    done = await run_batch(tmp_path, lines, fleet=ASKING % 2)
+    about = done.out[0]["response"]["body"]["motet"]
+    assert [(c["expert"], c["purpose"]) for c in about["experts"]] == [
+        ("namer", "route"), ("a", "answer"),
+    ]  # fmt: skip
+    assert about["cost_usd"] > 1e-4 and "started" not in about["experts"][0]
+    used = done.out[0]["response"]["body"]["usage"]
+    assert used["prompt_tokens"] == about["usage"]["prompt_tokens"] > 1
+    (tmp_path / "state").unlink()
+    done = await run_batch(tmp_path, lines, fleet=ASKING % 1)
+    assert done.errors[0]["response"]["body"]["error"]["code"] == "budget_exceeded"

@@ -2,9 +2,11 @@
 
 import asyncio
 import resource
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 from unittest import mock
 
 import pytest
@@ -14,8 +16,8 @@ from tests.batch.helpers import FLEET, line, run_batch
 
 from motet.batch.answers import Said
 from motet.batch.lease import Held, Lease
-from motet.batch.store import Store
 from motet.errors import BatchError, ContextLengthExceeded, ExpertOverloaded, MotetError
+from motet.store.jobs import opened
 from motet.types import Chunk, Usage
 
 CHUNKS = st.builds(
@@ -62,7 +64,7 @@ def test_errors_of_a_plug_in_come_back_as_the_nearest_of_ours():
 
 
 async def test_one_process_at_a_time(tmp_path):
-    async with Store(tmp_path / "state") as store:
+    async with opened(tmp_path / "state") as store:
         await store.add_job("x", "{}", 0)
         async with Lease(store, "x"):
             with pytest.raises(Held, match="is running this batch"):
@@ -75,12 +77,10 @@ async def test_one_process_at_a_time(tmp_path):
 async def test_the_lease_of_a_process_that_is_gone_is_free(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220
     gone.wait()
-    async with Store(tmp_path / "state") as store:
+    async with opened(tmp_path / "state") as store:
         await store.add_job("x", "{}", 0)
-        with mock.patch("os.getpid", return_value=gone.pid):
-            left = Lease(store, "x")
-            await left.__aenter__()
-        left._renewing.cancel()
+        owner = f"{socket.gethostname()}:{gone.pid}:run"
+        await store.take("x", owner, time.time() + 60, gone=lambda holder: False)
         async with Lease(store, "x"):
             pass
 
@@ -103,13 +103,13 @@ def test_a_store_that_cannot_grow_says_so_and_goes_on_later(tmp_path):
     code = textwrap.dedent("""
         import asyncio, pathlib, resource, sys
         from tests.batch.helpers import line, run_batch
-        from motet.errors import BatchError
+        from motet.errors import StoreError
         most = int(sys.argv[2])
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         lines = [line(f"q{n}", "word " * 400) for n in range(60)]
         try:
             done = asyncio.run(run_batch(pathlib.Path(sys.argv[1]), lines))
-        except BatchError as error:
+        except StoreError as error:
             sys.exit(f"{error}")
         print(len(done.out), sum(done.loader.calls.values()))
     """)
@@ -132,7 +132,7 @@ def test_a_store_that_cannot_grow_says_so_and_goes_on_later(tmp_path):
 async def test_cancelled_in_the_middle_it_goes_on_later(tmp_path):
     fleet = FLEET.replace("{id: a, engine: fake,", "{id: a, engine: fake, delay_s: 0.05,")
     lines = [line(f"q{n}") for n in range(60)]
-    async with Store(tmp_path / "state") as store:
+    async with opened(tmp_path / "state") as store:
         run = asyncio.create_task(run_batch(tmp_path, lines, fleet=fleet, concurrency=1))
         while not await store.totals("batch"):
             await asyncio.sleep(0.01)

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from motet.batch.orders import ORDERS
 from motet.batch.outlook import rehearse
-from motet.batch.scheduler import Engine, Scheduler, Start
+from motet.batch.scheduler import BatchScheduler, StartTurn
 from motet.residency.actions import Load, Unload
+from motet.residency.engines import Host
 
 NAMES = "abcde"
 SIZES = st.fixed_dictionaries({name: st.integers(1, 5) for name in NAMES})
@@ -16,23 +17,23 @@ STAGES = st.lists(
 SINGLE = st.sampled_from(NAMES).map(lambda name: ((name,),))
 
 
-class Watched(Scheduler):
+class Watched(BatchScheduler):
     """Checks, at each thing it says to do, that it may be done."""
 
     def __init__(self, sizes, budget, slots, order):
-        super().__init__({name: Engine(name) for name in sizes}, slots, ORDERS[order]())
+        super().__init__({name: Host(name) for name in sizes}, slots, ORDERS[order]())
         self.weigh(sizes, budget)
         self.served = []
         self.loaded_now = set()
 
     def next(self):
         action = super().next()
-        assert self.budget is None or self.used <= self.budget
+        assert self.ledger.budget is None or self.ledger.used <= self.ledger.budget
         match action:
-            case Start(ticket):
-                assert ticket.expert in self.loaded_now
-                assert self.running[ticket.expert] <= self.slots
-                self.served.append(ticket)
+            case StartTurn(turn):
+                assert turn.expert in self.loaded_now
+                assert self.running[turn.expert] <= self.slots
+                self.served.append(turn)
             case Load(engine):
                 assert engine not in self.loaded_now
                 self.loaded_now.add(engine)
@@ -46,8 +47,8 @@ def played(lines, sizes, budget, slots, order):
     scheduler = Watched(sizes, budget, slots, order)
     rehearse(scheduler, dict(enumerate(lines)))
     wanted = sorted((n, e) for n, stages in enumerate(lines) for stage in stages for e in stage)
-    assert sorted((ticket.line, ticket.expert) for ticket in scheduler.served) == wanted
-    assert not scheduler.used - sum(sizes[e] for e in scheduler.loaded_now)
+    assert sorted((turn.line, turn.expert) for turn in scheduler.served) == wanted
+    assert not scheduler.ledger.used - sum(sizes[e] for e in scheduler.loaded_now)
     return scheduler
 
 
@@ -85,8 +86,8 @@ def test_a_panel_with_its_aggregator_loads_each_engine_once(lines, panel, leader
 
 
 def test_adapters_of_one_base_share_its_load():
-    engines = {"base": Engine("base"), "x": Engine("base"), "y": Engine("base"), "z": Engine("z")}
-    scheduler = Scheduler(engines, 2, ORDERS["grouped"]())
+    engines = {"base": Host("base"), "x": Host("base"), "y": Host("base"), "z": Host("z")}
+    scheduler = BatchScheduler(engines, 2, ORDERS["grouped"]())
     scheduler.weigh({"base": 1, "z": 1}, 1)
     lines = {n: ((expert,),) for n, expert in enumerate(["x", "z", "y", "base", "z", "x"])}
     assert sorted(rehearse(scheduler, lines)) == ["base", "z"]

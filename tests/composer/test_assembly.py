@@ -103,7 +103,7 @@ def test_a_clusters_ingress_does_not_look_for_files(tmp_path):
     assert list(
         assemble(
             document,
-            build=lambda entry, options, setting: ENGINES.load(entry.engine)(
+            make=lambda entry, options, setting: ENGINES.load(entry.engine)(
                 entry, options, setting
             ),
         ).experts

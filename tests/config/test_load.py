@@ -89,6 +89,18 @@ def test_missing_file(tmp_path):
         load(tmp_path / "nope.yaml")
 
 
+def test_who_answers_for_an_expert():
+    text = """
+version: 1
+experts:
+  - {id: own, engine: vllm, model: m}
+  - {id: lora, engine: vllm, base: own, adapter: x}
+"""
+    own, lora = parse(text).config.experts
+    assert (own.base, own.host) == (None, "own")
+    assert (lora.base, lora.host) == ("own", "own")
+
+
 def test_with_service_checks_values():
     document = parse(MINIMAL)
     assert document.with_service(port=9, host=None).config.service.port == 9

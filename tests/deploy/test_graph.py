@@ -12,8 +12,9 @@ from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 from motet.composer.assembly import assemble
 from motet.config import load, parse
 from motet.deploy import cluster, graph
+from motet.deploy.applications import Applications
 from motet.deploy.manifests import serve_config
-from motet.deploy.pools import client, in_process
+from motet.deploy.pools import in_process
 from motet.errors import (
     ConfigError,
     DeployError,
@@ -23,7 +24,9 @@ from motet.errors import (
     ExpertUnavailable,
     UnknownModel,
 )
+from motet.experts.build import holds_model
 from motet.types import Chunk, Request, State
+from motet.weights import Setting
 
 TEXT = """
 version: 1
@@ -45,12 +48,7 @@ def document():
 def test_pools(document):
     assert [name for name, _ in graph.pools_of(document)] == ["org/base", "here"]
     assert graph.adapters(document, "org/base") == ["lora"]
-    assert [graph.in_ingress(entry) for entry in document.config.experts] == [
-        True,
-        False,
-        False,
-        False,
-    ]
+    assert [holds_model(entry) for entry in document.config.experts] == [False, True, False, True]
 
 
 def test_ray_gets_enough_logical_cpus(document):
@@ -169,32 +167,33 @@ class Replica:
         self.cancelled = True
 
 
-def controller(monkeypatch, status, replicas):
-    """Let the Serve controller say this of the pool `motet-pool-here`."""
+def controller(status=None, replicas=(), replica=None, name="motet-pool-here"):
+    """Return a Serve whose controller says this of a pool, and whose replica is given."""
     message = "no weights" if status in ("DEPLOY_FAILED", "UNHEALTHY") else ""
     deployment = SimpleNamespace(replica_states=replicas, message=message)
     app = SimpleNamespace(status=status, message="", deployments={"d": deployment})
-    known = SimpleNamespace(applications={"motet-pool-here": app} if status else {})
-    monkeypatch.setattr(client.serve, "status", lambda: known)
-    monkeypatch.setattr(client, "_POOLS", client._Pools())
+    known = SimpleNamespace(applications={name: app} if status else {})
+    return SimpleNamespace(status=lambda: known, get_deployment_handle=lambda *_, **__: replica)
 
 
-def caller(document, monkeypatch, replica, expert="here"):
-    monkeypatch.setattr(client.serve, "get_deployment_handle", lambda *_, **__: replica)
-    return assemble(document, graph.builder(document)).experts[expert]
+def caller(document, serve, expert="here", **options):
+    build = graph.builder(document, Applications(serve, **options))
+    return assemble(document, build).experts[expert]
 
 
-async def test_pool_answers(document, monkeypatch):
+async def test_pool_answers(document):
     replica = Replica([Chunk(text="a"), Chunk(text="b")], [Chunk(finish="stop")])
-    chunks = [chunk async for chunk in caller(document, monkeypatch, replica, "lora").stream(ASK)]
+    chunks = [
+        chunk async for chunk in caller(document, controller(replica=replica), "lora").stream(ASK)
+    ]
     assert [chunk.text for chunk in chunks] == ["a", "b", ""]
     assert replica.asked[0][0] == "lora"
     assert not replica.cancelled
 
 
-async def test_leaving_cancels_the_replica(document, monkeypatch):
+async def test_leaving_cancels_the_replica(document):
     replica = Replica([Chunk(text="a")], [Chunk(text="b")])
-    stream = caller(document, monkeypatch, replica).stream(ASK)
+    stream = caller(document, controller(replica=replica)).stream(ASK)
     await anext(stream)
     await stream.aclose()
     assert replica.cancelled
@@ -208,39 +207,39 @@ async def test_leaving_cancels_the_replica(document, monkeypatch):
         (ActorDiedError(), ExpertError),
     ],
 )
-async def test_failures_of_a_pool(document, monkeypatch, error, kind):
+async def test_failures_of_a_pool(document, error, kind):
     replica = Replica([Chunk(text="a")], error=error)
     with pytest.raises(ExpertError) as caught:
-        async for _ in caller(document, monkeypatch, replica).stream(ASK):
+        async for _ in caller(document, controller(replica=replica)).stream(ASK):
             pass
     assert type(caught.value) is kind
 
 
-async def test_a_replica_that_dies_in_silence_is_replaced(document, monkeypatch):
+async def test_a_replica_that_dies_in_silence_is_replaced(document):
     replica = Replica([Chunk(text="a")], deaths=2)
-    chunks = [chunk async for chunk in caller(document, monkeypatch, replica).stream(ASK)]
+    chunks = [chunk async for chunk in caller(document, controller(replica=replica)).stream(ASK)]
     assert [chunk.text for chunk in chunks] == ["a"]
     assert len(replica.asked) == 3
     replica = Replica([Chunk(text="a")], deaths=3)
     with pytest.raises(ExpertError, match="its replica failed"):
-        await anext(caller(document, monkeypatch, replica).stream(ASK))
+        await anext(caller(document, controller(replica=replica)).stream(ASK))
     assert len(replica.asked) == 3
 
 
-async def test_a_replica_that_dies_in_its_answer_is_not(document, monkeypatch):
+async def test_a_replica_that_dies_in_its_answer_is_not(document):
     replica = Replica([Chunk(text="a")], error=ActorDiedError())
-    stream = caller(document, monkeypatch, replica).stream(ASK)
+    stream = caller(document, controller(replica=replica)).stream(ASK)
     await anext(stream)
     with pytest.raises(ExpertError, match="its replica failed"):
         await anext(stream)
     assert len(replica.asked) == 1
 
 
-async def test_waiting_for_a_pool_that_died_is_given_up(document, monkeypatch):
+async def test_waiting_for_a_pool_that_died_is_given_up(document):
     replica = Replica([Chunk(text="late")], delay_s=60)
-    controller(monkeypatch, "RUNNING", {"STARTING": 1})
+    serve = controller("RUNNING", {"STARTING": 1}, replica)
     with pytest.raises(ExpertUnavailable, match="starting"):
-        async for _ in caller(document, monkeypatch, replica).stream(ASK):
+        async for _ in caller(document, serve).stream(ASK):
             pass
     assert replica.cancelled
 
@@ -260,41 +259,37 @@ ASLEEP = TEXT.replace("{min: 1, max: 3}", "{min: 0, max: 3}").replace(
         (None, {}, State.STARTING, "not deployed yet"),
     ],
 )
-async def test_health_of_a_pool_that_sleeps(monkeypatch, status, replicas, state, reason):
-    controller(monkeypatch, status, replicas)
+async def test_health_of_a_pool_that_sleeps(status, replicas, state, reason):
     document = parse(ASLEEP, env={"KEY": "s3cret"})
-    health = await caller(document, monkeypatch, Replica()).health()
+    health = await caller(document, controller(status, replicas)).health()
     assert health.state is state and reason in health.reason
 
 
-async def test_a_request_waits_until_a_sleeping_pool_is_up(monkeypatch):
+async def test_a_request_waits_until_a_sleeping_pool_is_up():
     replica = Replica([Chunk(text="awake")], delay_s=1.2)
-    controller(monkeypatch, "RUNNING", {"STARTING": 1})
     document = parse(ASLEEP, env={"KEY": "s3cret"})
-    asked = caller(document, monkeypatch, replica)
+    asked = caller(document, controller("RUNNING", {"STARTING": 1}, replica))
     assert [chunk.text async for chunk in asked.stream(ASK)] == ["awake"]
 
 
-async def test_an_adapter_sleeps_with_its_base(monkeypatch):
-    controller(monkeypatch, "RUNNING", {})
-    apps = client.serve.status().applications
-    apps["motet-pool-org--base"] = apps["motet-pool-here"]
+async def test_an_adapter_sleeps_with_its_base():
+    serve = controller("RUNNING", {}, name="motet-pool-org--base")
     document = parse(ASLEEP, env={"KEY": "s3cret"})
-    asked = caller(document, monkeypatch, Replica(), "lora")
+    asked = caller(document, serve, "lora")
     assert (await asked.health()).state is State.ASLEEP
 
 
-async def test_waiting_for_a_slow_pool_goes_on(document, monkeypatch):
+async def test_waiting_for_a_slow_pool_goes_on(document):
     replica = Replica([Chunk(text="late")], delay_s=1.2)
-    controller(monkeypatch, "RUNNING", {"RUNNING": 1})
-    chunks = [chunk async for chunk in caller(document, monkeypatch, replica).stream(ASK)]
+    serve = controller("RUNNING", {"RUNNING": 1}, replica)
+    chunks = [chunk async for chunk in caller(document, serve).stream(ASK)]
     assert [chunk.text for chunk in chunks] == ["late"]
 
 
-async def test_errors_travel_as_parcels(document, monkeypatch):
+async def test_errors_travel_as_parcels(document):
     replica = Replica(ExpertRejected("here", "no"))
     with pytest.raises(ExpertRejected):
-        async for _ in caller(document, monkeypatch, replica).stream(ASK):
+        async for _ in caller(document, controller(replica=replica)).stream(ASK):
             pass
 
 
@@ -311,21 +306,19 @@ async def test_errors_travel_as_parcels(document, monkeypatch):
         ("UNHEALTHY", {}, State.DOWN, "no weights"),
     ],
 )
-async def test_health_of_a_pool(document, monkeypatch, status, replicas, state, reason):
-    controller(monkeypatch, status, replicas)
-    health = await caller(document, monkeypatch, Replica()).health()
+async def test_health_of_a_pool(document, status, replicas, state, reason):
+    health = await caller(document, controller(status, replicas)).health()
     assert health.state is state and reason in health.reason
 
 
-async def test_a_pool_stays_ready_while_a_new_config_is_built(document, monkeypatch):
+async def test_a_pool_stays_ready_while_a_new_config_is_built(document):
     """Serve lists no deployment of an application while it builds another version of it."""
-    monkeypatch.setattr(client, "_FRESH_S", 0.0)
-    controller(monkeypatch, "RUNNING", {"RUNNING": 1})
-    expert = caller(document, monkeypatch, Replica())
+    serve = controller("RUNNING", {"RUNNING": 1})
+    expert = caller(document, serve, fresh_s=0.0)
     assert (await expert.health()).ready
     built = SimpleNamespace(status=ApplicationStatus.DEPLOYING, message="", deployments={})
     known = SimpleNamespace(applications={"motet-pool-here": built})
-    monkeypatch.setattr(client.serve, "status", lambda: known)
+    serve.status = lambda: known
     assert (await expert.health()).ready
     known.applications.clear()
     assert not (await expert.health()).ready
@@ -334,15 +327,14 @@ async def test_a_pool_stays_ready_while_a_new_config_is_built(document, monkeypa
 @pytest.mark.parametrize(
     ("known", "told"), [({"motet-gpu-1": 1.0}, {"motet-gpu-1": 0.3}), ({"motet-gpu-0": 1.0}, {})]
 )
-def test_a_planned_device_is_a_resource_where_a_node_has_it(monkeypatch, known, told):
+def test_a_planned_device_is_a_resource_where_a_node_has_it(known, told):
     text = (
         "version: 1\nexperts: [{id: a, engine: fake-pool, resources: {gpus: 0.3, device: gpu-1}}]"
     )
     document = parse(text)
-    # Of that module alone: Ray's own log filter would believe it too.
-    started = SimpleNamespace(is_initialized=lambda: True, cluster_resources=lambda: known)
-    monkeypatch.setattr(in_process, "ray", started)
-    pool = graph.pool(graph.pool_arguments(document, "a"))._bound_deployment
+    (entry,), setting = document.config.experts, Setting(document.folder, document.folder)
+    pool = in_process.in_process_pool(entry, setting, resources_of_nodes=lambda: known)
+    pool = pool._bound_deployment
     assert pool.ray_actor_options.get("resources", {}) == told
     assert pool.ray_actor_options["num_gpus"] == 0.3
     assert cluster._planned_devices(document) == {"motet-gpu-1": 1.0}

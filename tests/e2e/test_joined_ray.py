@@ -80,12 +80,12 @@ def test_serve_and_deploy(two_nodes, config):
 
 WHERE = """
 import asyncio, sys, ray
-from motet.deploy.control import Control
+from motet.deploy.applications import Applications
 from motet.deploy.names import pool_of
 
 async def main():
     for expert in "abc":
-        print((await Control(pool_of(expert)).call("standing")).device)
+        print((await Applications().call(pool_of(expert), "standing")).device)
 
 ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
 asyncio.run(main())

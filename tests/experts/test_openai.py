@@ -15,6 +15,9 @@ from motet.errors import (
     ExpertTimeout,
     ExpertUnavailable,
 )
+from motet.experts.openai import OpenAIExpert
+from motet.transport.breaker import Breaker
+from motet.transport.retry import Retry
 from motet.types import Request, State, Usage
 
 ANSWER = {
@@ -55,13 +58,15 @@ class Host(httpx.AsyncBaseTransport):
         return json.loads(self.requests[number].content)
 
 
-async def expert(*answers, monkeypatch, options=""):
+async def expert(*answers, options="", **more):
     host = Host(*answers)
-    monkeypatch.setattr("motet.experts.openai._transport", lambda connections: host)
-    monkeypatch.setattr("motet.experts.openai._BACKOFF_S", 0.001)
-    monkeypatch.setattr("motet.experts.openai._LONGEST_BACKOFF_S", 0.002)
     text = f"version: 1\nexperts: [{{id: far, engine: openai, url: 'http://far/v1', model: m{options}}}]"
-    found = assemble(parse(text, env={"KEY": "s3cret"})).experts["far"]
+
+    def make(entry, options, setting):
+        retry = Retry(options.retries + 1, first_s=0.001, longest_s=0.002)
+        return OpenAIExpert(entry, options, setting, connect=lambda _: host, retry=retry, **more)
+
+    found = assemble(parse(text, env={"KEY": "s3cret"}), make).experts["far"]
     await found.start()
     return found, host
 
@@ -83,10 +88,8 @@ def delta(text, **fields):
     return {"choices": [{"index": 0, "delta": {"content": text}, **fields}]}
 
 
-async def test_whole_answer(monkeypatch):
-    found, host = await expert(
-        (200, ANSWER), monkeypatch=monkeypatch, options=", api_key: '${KEY}'"
-    )
+async def test_whole_answer():
+    found, host = await expert((200, ANSWER), options=", api_key: '${KEY}'")
     chunks = await read(found, ask(max_tokens=5, stop=("a",), seed=1, extra={"top_k": 4}))
     assert [c.text for c in chunks] == ["hi", ""]
     assert chunks[-1].usage == Usage(3, 1)
@@ -99,8 +102,8 @@ async def test_whole_answer(monkeypatch):
     }  # fmt: skip
 
 
-async def test_request_fields_travel(monkeypatch):
-    found, host = await expert((200, ANSWER), monkeypatch=monkeypatch)
+async def test_request_fields_travel():
+    found, host = await expert((200, ANSWER))
     tool = {"type": "function", "function": {"name": "f"}}
     await read(found, ask(tools=(tool,), tool_choice="auto", top_logprobs=2, n=2, response_format={"type": "json_object"}))  # fmt: skip
     body = host.body()
@@ -112,20 +115,20 @@ async def test_request_fields_travel(monkeypatch):
     assert host.body()["prompt"] == "once" and host.body()["logprobs"] == 3
 
 
-async def test_stream(monkeypatch):
+async def test_stream():
     usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
     content = sse(delta("a"), delta("b", finish_reason="stop"), usage)
-    found, host = await expert((200, content), monkeypatch=monkeypatch)
+    found, host = await expert((200, content))
     chunks = await read(found, ask(stream=True))
     assert "".join(c.text for c in chunks) == "ab"
     assert chunks[1].finish == "stop" and chunks[-1].usage == Usage(3, 2)
     assert host.body()["stream_options"] == {"include_usage": True}
 
 
-async def test_tool_calls_and_reasoning(monkeypatch):
+async def test_tool_calls_and_reasoning():
     call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
     event = {"choices": [{"index": 0, "delta": {"tool_calls": [call], "reasoning_content": "hm"}}]}
-    found, _ = await expert((200, sse(event)), monkeypatch=monkeypatch)
+    found, _ = await expert((200, sse(event)))
     (chunk,) = await read(found, ask(stream=True))
     assert chunk.tool_calls == (call,) and chunk.reasoning == "hm"
 
@@ -139,8 +142,8 @@ async def test_tool_calls_and_reasoning(monkeypatch):
         (b"data: [1]\n\n", "list where an object belongs"),
     ],
 )
-async def test_broken_streams(monkeypatch, content, message):
-    found, host = await expert((200, content), monkeypatch=monkeypatch)
+async def test_broken_streams(content, message):
+    found, host = await expert((200, content))
     with pytest.raises(ExpertError, match=message):
         await read(found, ask(stream=True))
     assert len(host.requests) == 1  # words may be out: nothing is asked twice
@@ -161,8 +164,8 @@ OVERFLOW = "This model's maximum context length is 4096 tokens. However, you req
         (501, b"<html>", ExpertError),
     ],
 )  # fmt: skip
-async def test_errors_that_are_not_retried(monkeypatch, status, body, kind):
-    found, host = await expert((status, body), monkeypatch=monkeypatch)
+async def test_errors_that_are_not_retried(status, body, kind):
+    found, host = await expert((status, body))
     with pytest.raises(kind) as caught:
         await read(found, ask())
     assert type(caught.value) is kind
@@ -174,16 +177,16 @@ async def test_errors_that_are_not_retried(monkeypatch, status, body, kind):
     "message",
     [OVERFLOW, "max_tokens=5000 cannot be greater than max_model_len=4096. (parameter=max_tokens)"],
 )
-async def test_overflow_numbers(monkeypatch, message):
-    found, _ = await expert((400, {"error": {"message": message}}), monkeypatch=monkeypatch)
+async def test_overflow_numbers(message):
+    found, _ = await expert((400, {"error": {"message": message}}))
     with pytest.raises(ContextLengthExceeded) as caught:
         await read(found, ask())
     assert (caught.value.limit, caught.value.wanted) == (4096, 5000)
 
 
 @pytest.mark.parametrize("failure", [(500, {}), (503, {}), (429, {}), httpx.ConnectError("no")])
-async def test_retries_until_it_works(monkeypatch, failure):
-    found, host = await expert(failure, failure, (200, ANSWER), monkeypatch=monkeypatch)
+async def test_retries_until_it_works(failure):
+    found, host = await expert(failure, failure, (200, ANSWER))
     assert (await read(found, ask()))[0].text == "hi"
     assert len(host.requests) == 3
 
@@ -196,8 +199,8 @@ async def test_retries_until_it_works(monkeypatch, failure):
         (httpx.ConnectError("no"), ExpertUnavailable),
     ],
 )
-async def test_retries_are_bounded(monkeypatch, failure, kind):
-    found, host = await expert(failure, monkeypatch=monkeypatch, options=", retries: 1")
+async def test_retries_are_bounded(failure, kind):
+    found, host = await expert(failure, options=", retries: 1")
     with pytest.raises(kind) as caught:
         await read(found, ask())
     assert len(host.requests) == 2
@@ -205,8 +208,8 @@ async def test_retries_are_bounded(monkeypatch, failure, kind):
         assert caught.value.retry_after == 7
 
 
-async def test_silence_is_a_timeout(monkeypatch):
-    found, host = await expert(httpx.ReadTimeout("x"), monkeypatch=monkeypatch)
+async def test_silence_is_a_timeout():
+    found, host = await expert(httpx.ReadTimeout("x"))
     with pytest.raises(ExpertTimeout, match="silent for 60 s"):
         await read(found, ask())
     assert len(host.requests) == 1
@@ -222,14 +225,14 @@ async def test_silence_is_a_timeout(monkeypatch):
         (httpx.ConnectError("no"), State.DOWN, "cannot be reached"),
     ],
 )
-async def test_health(monkeypatch, answer, state, reason):
-    found, _ = await expert(answer, monkeypatch=monkeypatch)
+async def test_health(answer, state, reason):
+    found, _ = await expert(answer)
     health = await found.health()
     assert health.state is state and reason in health.reason
 
 
-async def test_health_is_asked_rarely_of_a_host_that_answers(monkeypatch):
-    found, host = await expert((200, ANSWER), monkeypatch=monkeypatch)
+async def test_health_is_asked_rarely_of_a_host_that_answers():
+    found, host = await expert((200, ANSWER))
     await read(found, ask())
     await found.health()
     assert len(host.requests) == 1
@@ -259,3 +262,35 @@ async def test_real_sockets(service):
     finally:
         for found in experts.values():
             await found.close()
+
+
+async def test_one_that_fails_again_and_again_rests_and_is_tried_by_one():
+    now = [0.0]
+    breaker = Breaker(2, rest_s=10.0, now=lambda: now[0])
+    found, host = await expert(
+        (500, {}), (500, {}), (500, {}), (200, ANSWER), options=", retries: 0", breaker=breaker
+    )
+    for _ in range(2):
+        with pytest.raises(ExpertError):
+            await read(found, ask())
+    with pytest.raises(ExpertUnavailable, match="several times in a row") as caught:
+        await read(found, ask())
+    assert caught.value.retry_after == 10.0 and len(host.requests) == 2
+    now[0] = 11.0
+    with pytest.raises(ExpertError):
+        await read(found, ask())
+    now[0] = 22.0  # the second rest is twice as long
+    with pytest.raises(ExpertUnavailable):
+        await read(found, ask())
+    now[0] = 32.0
+    assert (await read(found, ask()))[0].text == "hi"
+    assert (await read(found, ask()))[0].text == "hi" and len(host.requests) == 5
+
+
+@pytest.mark.parametrize("status", [429, 400])
+async def test_busy_or_refusing_is_no_failure(status):
+    found, host = await expert((status, {}), options=", retries: 0", breaker=Breaker(1))
+    for _ in range(3):
+        with pytest.raises(ExpertError):
+            await read(found, ask())
+    assert len(host.requests) == 3

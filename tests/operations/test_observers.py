@@ -80,12 +80,19 @@ def test_http_and_its_clients_that_leave_are_heard():
 
 async def test_a_batch_is_heard(tmp_path):
     heard = Recording()
-    lines = [line("q1", "hello"), line("q2", "a bee"), line("q3", "x", model="dead")]
+    lines = [
+        line("q1", "hello"),
+        line("q2", "a bee"),
+        line("q3", "x", model="dead"),
+        line("q4", model="made-up"),
+    ]
     await run_batch(tmp_path, lines, observer=heard)
     assert len(heard.of("decided")) == 3
     ends = sorted((name, told.status) for what, name, told in heard.events if what == "finished")
-    assert ends == [("auto", "ok"), ("auto", "ok"), ("dead", "expert_rejected")]
-    assert heard.names.count("began") == 3
+    assert ends == [
+        ("auto", "ok"), ("auto", "ok"), ("dead", "expert_rejected"), (UNKNOWN, "model_not_found"),
+    ]  # fmt: skip
+    assert heard.names.count("began") == 4
     assert {call.expert for call in heard.of("called")} == {"a", "b", "dead"}
     outcome = next(o for o in heard.of("finished") if o.author == "a")
     assert [call.expert for call in outcome.calls] == ["a"] and outcome.usage.total_tokens

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motet.residency.actions import Load, Refuse, Rules, Start, Unload
-from motet.residency.engine import Engine, State
+from motet.residency.actions import Bounds, Load, Refuse, Start, Unload
+from motet.residency.engine import Engine
+from motet.residency.ledger import EngineState
 from motet.residency.policy import POLICIES
 from motet.residency.scheduler import Scheduler
 
@@ -105,7 +106,7 @@ class Play:
                     number = self._number_of[ticket]
                     assert number not in self.played.left
                     engine = self.scheduler.engines[ticket.engine]
-                    assert engine.state is State.LOADED and engine.running <= engine.slots
+                    assert engine.state is EngineState.LOADED and engine.running <= engine.slots
                     self.played.waits[number] = self.now - ticket.asked_at
                     self._at(self.now + self.requests[number][2], self._finish, ticket)
                 case Load(name):
@@ -126,10 +127,10 @@ class Play:
 
     def _check(self):
         engines = self.scheduler.engines.values()
-        used = sum(e.size for e in engines if e.state is not State.ABSENT)
-        assert used == self.scheduler.memory.used <= self.rules.budget
+        used = sum(e.size for e in engines if e.state is not EngineState.ABSENT)
+        assert used == self.scheduler.ledger.used <= self.rules.budget
         assert self.scheduler.waiting == sum(e.waiting for e in engines)
-        assert sum(e.state is State.LOADING for e in engines) <= 1
+        assert sum(e.state is EngineState.LOADING for e in engines) <= 1
         self.played.most = max(self.played.most, used)
 
 
@@ -163,7 +164,7 @@ def fleets(draw):
 @given(fleet=fleets(), waits=st.floats(1.0, 60.0))
 def test_whatever_comes_memory_and_bounds_are_kept(policy, fleet, waits):
     engines, requests, budget = fleet
-    rules = Rules(budget, max_wait_s=waits, turn_s=5.0)
+    rules = Bounds(budget, max_wait_s=waits, turn_s=5.0)
     played = Play(engines, requests, rules, policy).run()
     ended = played.waits.keys() | played.refused.keys() | played.left
     assert ended == set(range(len(requests))), "every request ends"
@@ -178,7 +179,7 @@ def test_whatever_comes_memory_and_bounds_are_kept(policy, fleet, waits):
 )
 def test_failing_loads_end_every_request_too(policy, fleet, failing):
     engines, requests, budget = fleet
-    played = Play(engines, requests, Rules(budget), policy, failing).run()
+    played = Play(engines, requests, Bounds(budget), policy, failing).run()
     ended = played.waits.keys() | played.refused.keys() | played.left
     assert ended == set(range(len(requests)))
 
@@ -189,7 +190,7 @@ def test_with_patience_nobody_is_refused(policy, fleet):
     """No starvation and no deadlock: with time enough every request is served."""
     engines, requests, budget = fleet
     requests = [(*request[:3], None) for request in requests]
-    rules = Rules(budget, max_wait_s=5_000.0, turn_s=5.0)
+    rules = Bounds(budget, max_wait_s=5_000.0, turn_s=5.0)
     played = Play(engines, requests, rules, policy).run()
     assert len(played.waits) == len(requests)
 
@@ -210,10 +211,10 @@ def test_measured_memory_binds_whatever_the_ledger_says(policy, fleet, left):
         def _check(self):
             super()._check()
             for engine in self.scheduler.engines.values():
-                if engine.state is State.LOADING:
+                if engine.state is EngineState.LOADING:
                     assert engine.size <= max(seen)
 
-    rules = Rules(budget, max_wait_s=30.0, turn_s=5.0)
+    rules = Bounds(budget, max_wait_s=30.0, turn_s=5.0)
     played = Watched(engines, requests, rules, policy, measure=measure).run(until=500.0)
     ended = played.waits.keys() | played.refused.keys() | played.left
     assert ended == set(range(len(requests)))
@@ -221,7 +222,7 @@ def test_measured_memory_binds_whatever_the_ledger_says(policy, fleet, left):
 
 def two(budget=1, load_s=2.0, **rules):
     engines = [Engine("a", 1, load_s), Engine("b", 1, load_s)]
-    return engines, Rules(budget, **rules)
+    return engines, Bounds(budget, **rules)
 
 
 @every_policy
@@ -258,25 +259,25 @@ def test_the_load_that_serves_most_comes_first():
     engines = [Engine(name, 1, 2.0) for name in ("held", "few", "many")]
     requests = [(10.0, "held", 5.0, None), (11.0, "few", 0.1, None)]
     requests += [(11.5 + n / 10, "many", 0.1, None) for n in range(5)]
-    assert Play(engines, requests, Rules(1), "worth").run().loads == ["held", "many", "few"]
+    assert Play(engines, requests, Bounds(1), "worth").run().loads == ["held", "many", "few"]
     engines = [Engine(name, 1, 2.0) for name in ("held", "few", "many")]
-    assert Play(engines, requests, Rules(1), "lru").run().loads == ["held", "few", "many"]
+    assert Play(engines, requests, Bounds(1), "lru").run().loads == ["held", "few", "many"]
 
 
 def test_the_engine_of_least_worth_leaves():
     engines = [Engine("dear", 1, 20.0), Engine("cheap", 1, 1.0), Engine("new", 1, 1.0)]
     requests = [(30.0, "dear", 0.1, None), (31.0, "cheap", 0.1, None), (200.0, "new", 0.1, None)]
-    played = Play(engines, requests, Rules(2), "worth").run()
+    played = Play(engines, requests, Bounds(2), "worth").run()
     assert played.unloads == ["cheap"]
     engines = [Engine("dear", 1, 20.0), Engine("cheap", 1, 1.0), Engine("new", 1, 1.0)]
-    assert Play(engines, requests, Rules(2), "lru").run().unloads == ["dear"]
+    assert Play(engines, requests, Bounds(2), "lru").run().unloads == ["dear"]
 
 
 def test_a_large_engine_does_not_send_more_away_than_it_needs():
     sizes = {"small": 1, "middle": 2, "large": 3}
     engines = [Engine(name, size, 1.0) for name, size in sizes.items()]
     requests = [(10.0, "small", 0.1, None), (20.0, "middle", 0.1, None), (90.0, "large", 0.1, None)]
-    played = Play(engines, requests, Rules(5), "lru").run()
+    played = Play(engines, requests, Bounds(5), "lru").run()
     assert played.loads == ["small", "middle", "large"]
     assert played.unloads == ["small"]
 
@@ -285,7 +286,7 @@ def test_a_large_engine_does_not_send_more_away_than_it_needs():
 def test_too_large_is_refused_at_once_with_both_sizes(policy):
     mib = 2**20
     engines = [Engine("home", 3 * mib, 1.0, pinned=True), Engine("huge", 4 * mib, 1.0)]
-    played = Play(engines, [(5.0, "huge", 1.0, None)], Rules(6 * mib), policy).run()
+    played = Play(engines, [(5.0, "huge", 1.0, None)], Bounds(6 * mib), policy).run()
     wait, reason = played.refused[0]
     assert wait == 0
     assert reason == "it takes 4MiB, and residency.memory has 3MiB beside what is pinned (home)"
@@ -326,7 +327,7 @@ def test_a_failed_load_tells_all_who_wait_and_rests():
 
 def test_a_pinned_engine_is_loaded_again_after_a_failure():
     engines = [Engine("home", 1, 1.0, pinned=True)]
-    played = Play(engines, [(30.0, "home", 1.0, None)], Rules(1), failing={"home": 2}).run()
+    played = Play(engines, [(30.0, "home", 1.0, None)], Bounds(1), failing={"home": 2}).run()
     assert played.loads == ["home"] * 3
     assert played.waits == {0: 0.0}
 

@@ -7,7 +7,7 @@ import pytest
 from tests.residency.helpers import Scripted, virtually
 
 from motet.errors import ExpertOverloaded, ExpertUnavailable, SourceError
-from motet.residency.actions import Rules
+from motet.residency.actions import Bounds
 from motet.residency.policy import POLICIES
 from motet.residency.swapper import Swapper
 from motet.types import State
@@ -32,7 +32,7 @@ class Watched:
 
 
 async def started(engines, *names, policy="worth", pinned=(), slots=8, **rules):
-    swapper = Swapper(engines, Rules(**rules), policy)
+    swapper = Swapper(engines, Bounds(**rules), policy)
     swapper.watcher = Watched()
     for name in names:
         await swapper.admit(name, slots=slots, pinned=name in pinned)
@@ -215,7 +215,7 @@ def test_engines_that_were_there_before_stay_where_they_fit():
     async def work():
         engines = Scripted({"a": 1, "b": 1, "c": 1}, {"a": 1.0, "b": 1.0, "c": 1.0}, 3)
         engines.up |= {"a", "b", "c"}
-        swapper = Swapper(engines, Rules(budget=2))
+        swapper = Swapper(engines, Bounds(budget=2))
         for name in "abc":
             await swapper.admit(name, slots=1, pinned=False, loaded=True)
         await asyncio.sleep(1)

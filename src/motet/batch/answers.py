@@ -60,12 +60,12 @@ class Said:
         fault = None
         if self.error is not None:
             fault = _Fault(_known_kind(self.error).__name__, self.error.__dict__)
-        return codec.dump(_Kept(self.chunks, self.usage, fault))
+        return codec.dump(_KeptCall(self.chunks, self.usage, fault))
 
     @classmethod
     def load(cls, content: bytes) -> Self:
         """Return what `dump` wrote."""
-        kept = codec.load(_Kept, content)
+        kept = codec.load(_KeptCall, content)
         fault = kept.error
         error = None
         if fault is not None:
@@ -82,7 +82,7 @@ class _Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _KeptCall:
     """A call as it is kept."""
 
     chunks: tuple[Chunk, ...]

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from motet import codec
 from motet.batch.answers import Said
 from motet.batch.lines import InputFile, Line
+from motet.batch.plan import Planned
 from motet.batch.replay import Step, replay
 from motet.batch.results import Job
-from motet.batch.store import Row, Store
 from motet.composer.parts import Composition
 from motet.composer.pipeline import Pipeline
-from motet.types import Decision
+from motet.store.jobs import Jobs, LineRow
 
 _MOST_BYTES = 64 * 2**20
 """Bytes of input whose lines are carried; what is beyond that is read again for each step."""
@@ -37,7 +37,7 @@ class Case:
 
     number: int
     line: Line
-    decision: Decision
+    planned: Planned
     composition: Composition
     answers: dict[str, Said]
     step: Step
@@ -52,27 +52,27 @@ class Case:
 class Cases:
     """The cases of one job. Lines are served in their order, so the first to come are carried."""
 
-    def __init__(self, job: Job, store: Store, source: InputFile, pipeline: Pipeline) -> None:
+    def __init__(self, job: Job, jobs: Jobs, source: InputFile, pipeline: Pipeline) -> None:
         self._job = job
-        self._store = store
+        self._jobs = jobs
         self._source = source
         self._pipeline = pipeline
         self._carried: dict[int, tuple[int, Case]] = {}
         self._bytes = 0
 
-    async def of(self, row: Row) -> Case:
+    async def of(self, row: LineRow) -> Case:
         """Return a line, its step replayed if answers have come since."""
-        number = row.place.number
+        number = row.number
         if number in self._carried:
             case = self._carried[number][1]
             if not case.current:
                 case.step, case.current = (
-                    await self._step(case.line, case.decision, case.answers),
+                    await self._step(case.line, case.planned, case.answers),
                     True,
                 )
             return case
         case = await self._read(row)
-        size = row.place.size + _EACH
+        size = row.size + _EACH
         if self._bytes + size <= _MOST_BYTES:
             self._bytes += size
             self._carried[number] = size, case
@@ -83,17 +83,20 @@ class Cases:
         size, _ = self._carried.pop(number, (0, None))
         self._bytes -= size
 
-    async def _read(self, row: Row) -> Case:
+    async def _read(self, row: LineRow) -> Case:
         assert row.decision is not None
-        number = row.place.number
-        line = self._job.rules.read(self._source.read(row.place), self._job.request_id(number))
-        decision = codec.load(Decision, row.decision)
-        answers = await self._store.answers(self._job.id, number)
+        number = row.number
+        line = self._job.rules.read(
+            self._source.read(row.offset, row.size), self._job.request_id(number)
+        )
+        planned = codec.load(Planned, row.decision)
+        kept = await self._jobs.answers(self._job.id, number)
+        answers = {key: Said.load(content) for key, content in kept.items()}
         composition = self._pipeline.compositions[line.request.model]
-        step = await self._step(line, decision, answers)
-        return Case(number, line, decision, composition, answers, step)
+        step = await self._step(line, planned, answers)
+        return Case(number, line, planned, composition, answers, step)
 
-    async def _step(self, line: Line, decision: Decision, answers: dict[str, Said]) -> Step:
+    async def _step(self, line: Line, planned: Planned, answers: dict[str, Said]) -> Step:
         composition = self._pipeline.compositions[line.request.model]
         view = self._pipeline.fleet.view
-        return await replay(composition, line.request, decision, view, answers)
+        return await replay(composition, line.request, planned, view, answers)

@@ -9,9 +9,9 @@ import orjson
 
 from motet.batch.lines import InputFile, Rules
 from motet.batch.results import Job
-from motet.batch.store import Store
 from motet.config import Document
 from motet.errors import BatchError
+from motet.store.jobs import Jobs
 
 _TELLS_NOTHING = {"description", "license", "optional", "resources"}
 """Fields of an expert that change no answer."""
@@ -35,7 +35,7 @@ def facts_of(document: Document, source: InputFile, rules: Rules) -> dict[str, s
 
 
 async def begin(
-    store: Store, id: str, document: Document, source: InputFile, rules: Rules, *, fresh: bool
+    jobs: Jobs, id: str, document: Document, source: InputFile, rules: Rules, *, fresh: bool
 ) -> Job:
     """Return the job to run: the one in the store, or a new one.
 
@@ -50,19 +50,19 @@ async def begin(
         The store's job was of another input or config; names what differs.
     """
     if fresh:
-        await store.forget(id)
+        await jobs.forget(id)
     facts = facts_of(document, source, rules)
-    known = await store.facts(id)
+    known = await jobs.facts(id)
     created = source.modified
     if known is None:
-        await store.add_job(id, orjson.dumps(facts).decode(), created)
+        await jobs.add_job(id, orjson.dumps(facts).decode(), created)
     else:
         text, created = known
         before = orjson.loads(text)
         changed = [n for n in {**before, **facts} if before.get(n) != facts.get(n)]
         if changed:
             raise BatchError(
-                f"{store.path} holds a batch that was begun otherwise. "
+                f"{jobs.path} holds a batch that was begun otherwise. "
                 f"Changed since: {', '.join(changed)}.",
                 hint="Put back what changed to go on, or start anew with --fresh.",
             )

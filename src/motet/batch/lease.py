@@ -6,12 +6,11 @@ import asyncio
 import logging
 import os
 import socket
-import sqlite3
 import time
 from typing import Self
 
-from motet.batch.store import Store
-from motet.errors import BatchError
+from motet.errors import BatchError, StoreError
+from motet.store.jobs import Jobs
 from motet.types import new_id
 
 log = logging.getLogger(__name__)
@@ -32,8 +31,8 @@ class Lease:
     for 15 seconds, or at once when its holder was a process of this host that is gone.
     """
 
-    def __init__(self, store: Store, job: str) -> None:
-        self._store = store
+    def __init__(self, jobs: Jobs, job: str) -> None:
+        self._jobs = jobs
         self._job = job
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{new_id('run')}"
         self._renewing: asyncio.Task[None] | None = None
@@ -46,7 +45,7 @@ class Lease:
         Held
             Another process runs the job.
         """
-        holder = await self._store.do(self._take)
+        holder = await self._jobs.take(self._job, self._owner, _until(), _gone)
         if holder is not None:
             host, pid, _ = holder.rsplit(":", 2)
             raise Held(
@@ -59,31 +58,19 @@ class Lease:
     async def __aexit__(self, *_: object) -> None:
         if self._renewing:
             self._renewing.cancel()
-        query = "UPDATE jobs SET owner = NULL, lease = 0 WHERE id = ? AND owner = ?"
-        await self._store.do(lambda f: f.execute(query, (self._job, self._owner)))
-
-    def _take(self, file: sqlite3.Connection) -> str | None:
-        """Take the lease in one transaction; return who holds it instead, if anybody does."""
-        file.execute("BEGIN IMMEDIATE")  # else two processes could read before either writes
-        query = "SELECT owner, lease FROM jobs WHERE id = ?"
-        owner, until = file.execute(query, (self._job,)).fetchone()
-        if owner is not None and until > time.time() and not _gone(owner):
-            return str(owner)
-        query = "UPDATE jobs SET owner = ?, lease = ? WHERE id = ?"
-        file.execute(query, (self._owner, time.time() + _LEASE_S, self._job))
-        return None
-
-    def _prolong(self, file: sqlite3.Connection) -> None:
-        query = "UPDATE jobs SET lease = ? WHERE id = ? AND owner = ?"
-        file.execute(query, (time.time() + _LEASE_S, self._job, self._owner))
+        await self._jobs.release(self._job, self._owner)
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(_RENEW_S)
             try:
-                await self._store.do(self._prolong)
-            except BatchError as error:  # the run will meet the same fault, and say so
+                await self._jobs.prolong(self._job, self._owner, _until())
+            except StoreError as error:  # the run will meet the same fault, and say so
                 log.error("a lease could not be renewed: %s", error)
+
+
+def _until() -> float:
+    return time.time() + _LEASE_S
 
 
 def _gone(owner: str) -> bool:

@@ -1,4 +1,4 @@
-"""The seam between a batch and its experts: what can be loaded, asked and unloaded."""
+"""What a batch asks of the engines: whose there are, how much they may take, and their experts."""
 
 from __future__ import annotations
 
@@ -6,31 +6,21 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from motet.batch.scheduler import Engine
 from motet.composer.calls import Asked
 from motet.errors import BatchError, ExpertUnavailable
 from motet.experts import Expert
 from motet.experts.fleet import LiveFleet
-from motet.residency.engines import LocalEngines
+from motet.residency.engines import Engines, Host, LocalEngines
 
 
-class Loader(Protocol):
+class Loader(Engines, Protocol):
     """Gives experts to a batch, and takes them back."""
 
     at_once: int
     """Lines that ask one engine at once, when nobody says."""
 
-    def engine(self, expert: str) -> Engine:
+    def host(self, expert: str) -> Host:
         """Return what is loaded for `expert`."""
-
-    async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
-        """Return the bytes that engines take once loaded; None where that is unknown.
-
-        Raises
-        ------
-        SourceError
-            Weights cannot be had.
-        """
 
     def room(self) -> int | None:
         """Return the bytes that a batch may take when nobody says; None for no bound."""
@@ -38,49 +28,25 @@ class Loader(Protocol):
     async def open(self) -> None:
         """Take what is needed before the first load."""
 
-    async def load(self, engine: str) -> None:
-        """Load an engine; its experts can be asked afterwards.
-
-        Raises
-        ------
-        MotetError
-            It cannot be loaded; whoever wants it is told so.
-        """
-
     def expert(self, expert: str) -> Asked:
         """Return an expert whose engine is loaded."""
 
-    async def unload(self, engine: str) -> None:
-        """Give back what `load` took."""
 
-    async def close(self) -> None:
-        """Give back everything."""
+def local_engines(experts: Mapping[str, Expert]) -> LocalEngines:
+    """Return the experts as objects in this process.
 
-
-class LocalLoader(LocalEngines):
-    """Experts as objects in this process; see `LocalEngines`."""
-
-    at_once = 16
-
-    def __init__(self, experts: Mapping[str, Expert]) -> None:
-        for name, expert in experts.items():
-            if expert.home == "vllm":
-                raise BatchError(
-                    f"Expert {name!r}: the engine {expert.entry.engine!r} runs on Ray.",
-                    hint="Run the batch without --local.",
-                )
-        super().__init__(experts)
-
-    def engine(self, expert: str) -> Engine:
-        """Return the expert's own engine: none is shared in one process."""
-        return Engine(expert, always=self._built[expert].home == "ingress")
-
-    async def open(self) -> None:
-        """Start what holds no model."""
-        for name, expert in self._built.items():
-            if expert.home == "ingress":
-                await expert.start()
-                self._up[name] = expert
+    Raises
+    ------
+    BatchError
+        One of them runs on Ray alone.
+    """
+    for name, expert in experts.items():
+        if expert.home == "vllm":
+            raise BatchError(
+                f"Expert {name!r}: the engine {expert.entry.engine!r} runs on Ray.",
+                hint="Run the batch without --local.",
+            )
+    return LocalEngines(experts)
 
 
 class LiveLoader:
@@ -98,9 +64,9 @@ class LiveLoader:
         self._fleet = fleet
         self._patience_s = patience_s
 
-    def engine(self, expert: str) -> Engine:
+    def host(self, expert: str) -> Host:
         """Return the expert itself."""
-        return Engine(expert)
+        return Host(expert)
 
     async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
         """Return that nothing takes memory that it has not taken."""

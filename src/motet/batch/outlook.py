@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from motet.batch.orders import ORDERS
-from motet.batch.scheduler import Engine, Scheduler, Start, Ticket
+from motet.batch.scheduler import BatchScheduler, StartTurn, Turn
 from motet.errors import BatchError
 from motet.residency.actions import Load, Unload
+from motet.residency.engines import Host
 from motet.units import mib
 
 Stages = Sequence[tuple[str, ...]]
@@ -48,11 +49,11 @@ class Outlook:
         Bytes that loaded engines may take together; None for no bound.
     """
 
-    def __init__(self, engines: Mapping[str, Engine]) -> None:
+    def __init__(self, hosts: Mapping[str, Host]) -> None:
         self.calls: Counter[str] = Counter()
         self.sizes: dict[str, int | None] = {}
         self.budget: int | None = None
-        self._engines = engines
+        self._hosts = hosts
         self._lines: dict[int, Stages] = {}
         self._shared: dict[Stages, Stages] = {}
 
@@ -65,7 +66,7 @@ class Outlook:
     @property
     def engines(self) -> set[str]:
         """Engines that are going to be asked."""
-        return {self._engines[expert].id for expert in self.calls}
+        return {self._hosts[expert].id for expert in self.calls}
 
     def weigh(self, sizes: dict[str, int | None], asked: int | None, room: int | None) -> None:
         """Set sizes and budget: `asked`, or without it `room`, or the largest engine if it is more.
@@ -89,7 +90,7 @@ class Outlook:
 
     def loads(self, slots: int, order: str) -> list[str]:
         """Return the engines in the order they are going to be loaded."""
-        scheduler = Scheduler(self._engines, slots, ORDERS[order]())
+        scheduler = BatchScheduler(self._hosts, slots, ORDERS[order]())
         scheduler.weigh(self.sizes, self.budget)
         return rehearse(scheduler, self._lines)
 
@@ -99,16 +100,16 @@ class Outlook:
         return [
             Forecast(
                 expert,
-                self._engines[expert].id,
+                self._hosts[expert].id,
                 calls,
-                self.sizes.get(self._engines[expert].id, 0),
-                often[self._engines[expert].id],
+                self.sizes.get(self._hosts[expert].id, 0),
+                often[self._hosts[expert].id],
             )
             for expert, calls in self.calls.most_common()
         ]
 
 
-def rehearse(scheduler: Scheduler, lines: Mapping[int, Stages]) -> list[str]:
+def rehearse(scheduler: BatchScheduler, lines: Mapping[int, Stages]) -> list[str]:
     """Play a batch in which every call takes one turn; return the engines as they are loaded."""
     left = {number: deque(stages) for number, stages in lines.items()}
 
@@ -119,11 +120,11 @@ def rehearse(scheduler: Scheduler, lines: Mapping[int, Stages]) -> list[str]:
 
     for number in lines:
         add(number)
-    running: deque[Ticket] = deque()
+    running: deque[Turn] = deque()
     while True:
         match scheduler.next():
-            case Start(ticket):
-                running.append(ticket)
+            case StartTurn(turn):
+                running.append(turn)
             case Load(engine):
                 scheduler.loaded(engine)
             case Unload(engine):
@@ -131,9 +132,9 @@ def rehearse(scheduler: Scheduler, lines: Mapping[int, Stages]) -> list[str]:
             case None:
                 if not running:
                     return scheduler.loads
-                ticket = running.popleft()
-                if scheduler.finished(ticket):
-                    if left[ticket.line]:
-                        add(ticket.line)
+                turn = running.popleft()
+                if scheduler.finished(turn):
+                    if left[turn.line]:
+                        add(turn.line)
                     else:
-                        scheduler.leave(ticket.line)
+                        scheduler.leave(turn.line)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from motet.batch.store import Store
 from motet.errors import BatchError
 from motet.files import replacing, to_disk
+from motet.store.jobs import Jobs
 
 
-async def write_results(store: Store, job: str, out: Path, errors: Path) -> tuple[int, int]:
+async def write_results(jobs: Jobs, job: str, out: Path, errors: Path) -> tuple[int, int]:
     """Write the results of a job that there are; return how many lines went to `out`, `errors`.
 
     Without a failed line there is no file at `errors` afterwards.
@@ -31,7 +31,7 @@ async def write_results(store: Store, job: str, out: Path, errors: Path) -> tupl
                 (failed if is_failed else written).write(result)
             lines[is_failed] += 1
 
-        await store.copy_results(job, write)
+        await jobs.copy_results(job, write)
         for path, file in ((out, written), (errors, failed)):
             _finish(path, file)  # both are on the disk before either takes its place
         if not lines[True]:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from motet import codec
 from motet.batch.lines import InputFile, Place, custom_id_of
 from motet.batch.results import Job
-from motet.batch.store import Row, Store
 from motet.composer.pipeline import Pipeline
 from motet.errors import InvalidLine, MotetError
 from motet.progress import Progress
+from motet.store.jobs import Jobs, LineRow
+from motet.types import Call, Decision
 
 _AT_ONCE = 64
 """Lines decided together, so that routers that encode texts can do it in batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A line's decision, and the calls that its router made: they are part of its cost."""
+
+    decision: Decision
+    asked: tuple[Call, ...] = ()
 
 
 class Planner:
@@ -27,9 +37,9 @@ class Planner:
         Decides as it does online; its fleet counts every expert as ready.
     """
 
-    def __init__(self, job: Job, store: Store, source: InputFile, pipeline: Pipeline) -> None:
+    def __init__(self, job: Job, jobs: Jobs, source: InputFile, pipeline: Pipeline) -> None:
         self._job = job
-        self._store = store
+        self._jobs = jobs
         self._source = source
         self._pipeline = pipeline
         self._first: dict[str, int] = {}
@@ -43,7 +53,7 @@ class Planner:
         BatchError
             The store cannot be written.
         """
-        planned = await self._store.names(self._job.id)
+        planned = await self._jobs.names(self._job.id)
         self._first = {name: number for number, name in reversed(planned) if name is not None}
         done = {number for number, _ in planned}
         page: list[tuple[Place, bytes]] = []
@@ -60,12 +70,12 @@ class Planner:
 
     async def _keep(self, page: Sequence[tuple[Place, bytes]]) -> int:
         rows = await asyncio.gather(*(self._decide(place, raw) for place, raw in page))
-        await self._store.add_lines(self._job.id, rows)
+        await self._jobs.add_lines(self._job.id, rows)
         return len(rows)
 
-    async def _decide(self, place: Place, raw: bytes) -> Row:
+    async def _decide(self, place: Place, raw: bytes) -> LineRow:
         """Return the line with its decision, or with the error that it has earned."""
-        custom_id = custom_id_of(raw)
+        custom_id, line = custom_id_of(raw), None
         try:
             line = self._job.rules.read(raw, self._job.request_id(place.number))
             # Before the first wait, so that lines of one page meet here in their order.
@@ -74,9 +84,15 @@ class Planner:
                 raise InvalidLine(
                     f"custom_id: {line.custom_id!r} is taken by line {first}.", param="custom_id"
                 )
-            decision = await self._pipeline.decide(line.request)
+            decision, asked = await self._pipeline.decide_asking(line.request)
         except MotetError as error:
+            if line is not None:
+                self._pipeline.refused(line.request, error)
             result = self._job.refused(place.number, custom_id, error)
-            return Row(place, custom_id, result=result, failed=True)
+            return self._row(place, custom_id, result=result, failed=True)
         decision = replace(decision, id=self._job.made_id("dec-", place.number))
-        return Row(place, custom_id, codec.dump(decision))
+        return self._row(place, custom_id, decision=codec.dump(Planned(decision, asked)))
+
+    @staticmethod
+    def _row(place: Place, custom_id: str | None, **rest: Any) -> LineRow:
+        return LineRow(place.number, place.offset, place.size, custom_id, **rest)

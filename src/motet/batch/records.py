@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from motet import codec
-from motet.batch.files import page
-from motet.batch.store import Store
-from motet.errors import NotFound, RequestError
+from motet.errors import RequestError
 from motet.protocol.batches import BatchBody
+from motet.store.batches import BatchRows
+from motet.store.database import Database
 from motet.types import ANYBODY, Caller, new_id
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS batches (
-    row INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT UNIQUE NOT NULL,
-    status TEXT NOT NULL,
-    input TEXT NOT NULL,           -- the id of its input file
-    body TEXT NOT NULL             -- JSON
-);
-"""
 OPEN = ("validating", "in_progress", "finalizing", "cancelling")
 """States of batches that somebody has to run on."""
 _CALLER = "motet_caller"
@@ -33,10 +20,10 @@ _TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancel
 
 
 class Records:
-    """The batch objects of one store."""
+    """The batch objects of one database."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._rows = BatchRows(database)
 
     async def add(self, body: BatchBody, caller: Caller) -> dict[str, Any]:
         """Keep a new batch of `caller`."""
@@ -58,14 +45,12 @@ class Records:
             "metadata": body.metadata,
             _CALLER: codec.dump(caller).decode(),
         }
-        query = "INSERT INTO batches (id, status, input, body) VALUES (?, ?, ?, ?)"
-        values = (batch["id"], "validating", body.input_file_id, orjson.dumps(batch).decode())
-        await self._store.do(lambda f: f.execute(query, values))
+        await self._rows.add(batch, body.input_file_id)
         return _shown(batch)
 
     async def caller(self, id: str) -> Caller:
         """Return who has made a batch."""
-        kept = (await self._store.do(_get, id)).get(_CALLER)
+        kept = (await self._rows.get(id)).get(_CALLER)
         return ANYBODY if kept is None else codec.load(Caller, kept.encode())
 
     async def get(self, id: str) -> dict[str, Any]:
@@ -76,25 +61,20 @@ class Records:
         NotFound
             There is none with that id.
         """
-        return _shown(await self._store.do(_get, id))
+        return _shown(await self._rows.get(id))
 
     async def listing(self, after: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
         """Return batches, newest first, behind the one called `after`; and whether more follow."""
-        query = "SELECT body FROM batches WHERE 1"
-        rows, more = await page(self._store, "batches", query, (), after, limit)
-        return [_shown(orjson.loads(row[0])) for row in rows], more
+        batches, more = await self._rows.listing(after, limit)
+        return [_shown(batch) for batch in batches], more
 
     async def open(self) -> list[str]:
         """Return the batches that have not ended, oldest first."""
-        query = "SELECT id FROM batches WHERE status IN (?, ?, ?, ?) ORDER BY row"
-        rows = await self._store.do(lambda f: f.execute(query, OPEN).fetchall())
-        return [row[0] for row in rows]
+        return await self._rows.having(OPEN)
 
     async def user_of(self, file: str) -> str | None:
         """Return a batch that has not ended and reads that input file."""
-        query = "SELECT id FROM batches WHERE input = ? AND status IN (?, ?, ?, ?)"
-        row = await self._store.do(lambda f: f.execute(query, (file, *OPEN)).fetchone())
-        return row and str(row[0])
+        return next(iter(await self._rows.having(OPEN, input=file)), None)
 
     async def move(self, id: str, status: str, **fields: Any) -> dict[str, Any]:
         """Put a batch into another state; one that was told to stop goes nowhere but to its end."""
@@ -106,12 +86,12 @@ class Records:
                 batch[f"{status}_at"] = batch[f"{status}_at"] or int(time.time())
             batch.update(fields)
 
-        return await self._change(id, change)
+        return _shown(await self._rows.change(id, change))
 
     async def count(self, id: str, total: int, completed: int, failed: int) -> None:
         """Note how far a batch is."""
         counts = {"total": total, "completed": completed, "failed": failed}
-        await self._change(id, lambda batch: batch.update(request_counts=counts))
+        await self._rows.change(id, lambda batch: batch.update(request_counts=counts))
 
     async def cancel(self, id: str) -> dict[str, Any]:
         """Tell a batch to stop; one that stops already is left alone.
@@ -133,29 +113,9 @@ class Records:
             batch["status"] = "cancelling"
             batch["cancelling_at"] = batch["cancelling_at"] or int(time.time())
 
-        return await self._change(id, change)
-
-    async def _change(self, id: str, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        def write(file: sqlite3.Connection) -> dict[str, Any]:
-            file.execute("BEGIN IMMEDIATE")  # else another replica's change could be lost
-            batch = _get(file, id)
-            change(batch)
-            query = "UPDATE batches SET status = ?, body = ? WHERE id = ?"
-            file.execute(query, (batch["status"], orjson.dumps(batch).decode(), id))
-            return batch
-
-        return _shown(await self._store.do(write))
+        return _shown(await self._rows.change(id, change))
 
 
 def _shown(batch: dict[str, Any]) -> dict[str, Any]:
     """Return a batch as its client sees it."""
     return {name: value for name, value in batch.items() if name != _CALLER}
-
-
-def _get(file: sqlite3.Connection, id: str) -> dict[str, Any]:
-    row = file.execute("SELECT body FROM batches WHERE id = ?", (id,)).fetchone()
-    if row is None:
-        known = [row[0] for row in file.execute("SELECT id FROM batches")]
-        raise NotFound("batch", id, known)
-    batch: dict[str, Any] = orjson.loads(row[0])
-    return batch

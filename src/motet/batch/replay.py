@@ -19,16 +19,18 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from copy import copy
 from dataclasses import dataclass, field
 
 import orjson
 
 from motet.batch.answers import Said
+from motet.batch.plan import Planned
 from motet.composer.calls import Calls
 from motet.composer.parts import Composition
 from motet.errors import MotetError
 from motet.experts.wire import body_of
-from motet.types import Chunk, Decision, ExpertCard, Fleet, Request
+from motet.types import Chunk, ExpertCard, Fleet, Request
 from motet.whole import Whole, collect
 
 log = logging.getLogger(__name__)
@@ -73,13 +75,14 @@ class Step:
 async def replay(
     composition: Composition,
     request: Request,
-    decision: Decision,
+    planned: Planned,
     fleet: Fleet,
     answers: Mapping[str, Said],
 ) -> Step:
     """Run a strategy against `answers`, by their keys, and say what it wants next."""
     journal = _Journal(fleet, answers)
-    calls = Calls(journal, composition.limits, composition.name)
+    decision, asked = planned.decision, map(copy, planned.asked)
+    calls = Calls(journal, composition.limits, composition.name, before=asked)
     async with aclosing(composition.strategy.run(request, decision, calls)) as chunks:
         run = asyncio.create_task(_whole(chunks, request.id))
         try:

@@ -10,7 +10,7 @@ import orjson
 
 from motet.batch.lines import Line, Rules
 from motet.composer.calls import Calls
-from motet.composer.pipeline import explanation
+from motet.composer.explanation import explanation
 from motet.errors import InvalidLine, MotetError
 from motet.protocol.errors import error_of
 from motet.types import Decision

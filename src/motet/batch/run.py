@@ -17,16 +17,21 @@ from motet.batch.outlook import Outlook, Stages
 from motet.batch.plan import Planner
 from motet.batch.replay import Ask, Ending
 from motet.batch.results import Job
-from motet.batch.scheduler import Action, Scheduler, Start, Ticket
-from motet.batch.store import Row, Store
+from motet.batch.scheduler import BatchAction, BatchScheduler, StartTurn, Turn
 from motet.composer.parts import Composition
 from motet.composer.pipeline import Pipeline
 from motet.errors import ExpertUnavailable, MotetError, first_of
+from motet.operations.base import Outcome
 from motet.progress import Progress, silent
 from motet.residency.actions import Load, Unload
-from motet.types import Call, Decision, Outcome, Request
+from motet.store.jobs import CallRow, Jobs, LineRow
+from motet.transport.retry import Retry
+from motet.types import Call, Decision, Request
 
 log = logging.getLogger(__name__)
+
+
+_PATIENT = Retry(attempts=3, first_s=0.5, longest_s=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +46,14 @@ class Settings:
         Lines that ask one engine at once; None leaves it to the loader.
     order
         `grouped`, or `arrival`: line by line, the control.
-    attempts
-        Times an expert is asked that fails in a way that may heal.
-    backoff_s
-        Seconds before the second attempt, unless the error names a time; doubled each time.
+    retry
+        How often an expert is asked that fails in a way that may heal.
     """
 
     memory: int | None = None
     concurrency: int | None = None
     order: str = "grouped"
-    attempts: int = 3
-    backoff_s: float = 0.5
+    retry: Retry = _PATIENT
 
 
 class Batch:
@@ -63,7 +65,7 @@ class Batch:
     def __init__(
         self,
         job: Job,
-        store: Store,
+        jobs: Jobs,
         source: InputFile,
         pipeline: Pipeline,
         loader: Loader,
@@ -71,16 +73,16 @@ class Batch:
         report: Progress = silent,
     ) -> None:
         self._job = job
-        self._store = store
+        self._jobs = jobs
         self._source = source
         self._pipeline = pipeline
         self._loader = loader
         self._settings = settings
         self.report = report
-        self._engines = {expert: loader.engine(expert) for expert in pipeline.parts.experts}
+        self._hosts = {expert: loader.host(expert) for expert in pipeline.parts.experts}
         self.slots = settings.concurrency or loader.at_once
-        self._scheduler = Scheduler(self._engines, self.slots, ORDERS[settings.order]())
-        self.outlook = Outlook(self._engines)
+        self._scheduler = BatchScheduler(self._hosts, self.slots, ORDERS[settings.order]())
+        self.outlook = Outlook(self._hosts)
         self._left = 0
         self._under_way = 0
         self._asked: Counter[str] = Counter()
@@ -89,7 +91,7 @@ class Batch:
         self._seats: dict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(self.slots)
         )
-        self._cases = Cases(job, store, source, pipeline)
+        self._cases = Cases(job, jobs, source, pipeline)
         self._begun: dict[int, tuple[float, Request]] = {}
 
     async def prepare(self) -> None:
@@ -102,15 +104,15 @@ class Batch:
         SourceError
             The weights of one cannot be had.
         """
-        await Planner(self._job, self._store, self._source, self._pipeline).run(self.report)
+        await Planner(self._job, self._jobs, self._source, self._pipeline).run(self.report)
         after = 0
-        while rows := await self._store.open_lines(self._job.id, after):
+        while rows := await self._jobs.open_lines(self._job.id, after):
             self._left += len(rows)
             for row in rows:
                 stages = await self._advance(row)
                 if stages is not None:
-                    self.outlook.add(row.place.number, stages)
-            after = rows[-1].place.number
+                    self.outlook.add(row.number, stages)
+            after = rows[-1].number
         sizes = await self._loader.sizes(sorted(self.outlook.engines))
         self.outlook.weigh(sizes, self._settings.memory, self._loader.room())
         self._scheduler.weigh(sizes, self.outlook.budget)
@@ -143,13 +145,13 @@ class Batch:
                 self._end(number, Outcome(status="cancelled", seconds=self._elapsed(number)))
             await self._loader.close()
             loads = len(self._scheduler.loads)
-            await self._store.add_effort(self._job.id, loads, time.monotonic() - began)
+            await self._jobs.add_effort(self._job.id, loads, time.monotonic() - began)
 
-    async def _do(self, action: Action) -> None:
+    async def _do(self, action: BatchAction) -> None:
         """Do one thing, and wake whoever waits for a change."""
         match action:
-            case Start(ticket):
-                await self._serve(ticket)
+            case StartTurn(turn):
+                await self._serve(turn)
             case Load(engine):
                 await self._load(engine)
             case Unload(engine):
@@ -172,19 +174,19 @@ class Batch:
             self._faults[engine] = MotetError(f"{type(error).__name__}: {error}.")
         self._scheduler.loaded(engine, failed=engine in self._faults)
 
-    async def _serve(self, ticket: Ticket) -> None:
+    async def _serve(self, turn: Turn) -> None:
         """Ask one expert what one line wants of it."""
-        row = await self._store.row(self._job.id, ticket.line)
+        row = await self._jobs.row(self._job.id, turn.line)
         case = await self._cases.of(row)
         self._begin(case)
-        asks = [ask for ask in case.step.asks if ask.expert == ticket.expert]
+        asks = [ask for ask in case.step.asks if ask.expert == turn.expert]
         async with asyncio.TaskGroup() as calls:
             for ask in asks:
                 calls.create_task(self._ask(case, ask))
-        if self._scheduler.finished(ticket):
+        if self._scheduler.finished(turn):
             await self._advance(row)
 
-    async def _advance(self, row: Row) -> Stages | None:
+    async def _advance(self, row: LineRow) -> Stages | None:
         """Queue a line for the calls it wants next, and return them with those of later steps.
 
         When it wants none its result is kept, and None returned.
@@ -200,7 +202,7 @@ class Batch:
         if ending is not None:
             await self._finish(case, ending)
             return None
-        later = _later(composition, case.decision, len(case.answers))
+        later = _later(composition, case.planned.decision, len(case.answers))
         experts = tuple(dict.fromkeys(ask.expert for ask in step.asks))
         self._scheduler.add(case.number, experts, (e for stage in later for e in stage))
         return (experts, *later)
@@ -208,12 +210,12 @@ class Batch:
     async def _finish(self, case: Case, ending: Ending) -> None:
         line, number, calls = case.line, case.number, case.step.calls
         if ending.error is None:
-            result = self._job.answered(number, line, case.decision, calls, ending.answer)
+            result = self._job.answered(number, line, case.planned.decision, calls, ending.answer)
             status = "ok"
         else:
             result = self._job.refused(number, line.custom_id, ending.error)
             status = ending.error.code or str(ending.error.status)
-        await self._store.finish_line(self._job.id, number, result, ending.error is not None)
+        await self._jobs.finish_line(self._job.id, number, result, ending.error is not None)
         self._scheduler.leave(number)
         self._cases.drop(number)
         self._left -= 1
@@ -223,7 +225,9 @@ class Batch:
             Outcome(
                 status=status,
                 seconds=self._elapsed(number),
-                author=calls.author or case.decision.primary if ending.error is None else None,
+                author=calls.author or case.planned.decision.primary
+                if ending.error is None
+                else None,
                 calls=tuple(calls.trace),
             ),
         )
@@ -243,18 +247,25 @@ class Batch:
 
     async def _ask(self, case: Case, ask: Ask) -> None:
         """Make one call, and keep what comes of it."""
-        engine, call = self._engines[ask.expert].id, Call(ask.expert, self._elapsed(case.number))
-        async with self._seats[engine]:
-            if engine in self._faults:
-                said = Said(error=ExpertUnavailable(ask.expert, str(self._faults[engine])))
+        host, call = self._hosts[ask.expert].id, Call(ask.expert, self._elapsed(case.number))
+        async with self._seats[host]:
+            if host in self._faults:
+                said = Said(error=ExpertUnavailable(ask.expert, str(self._faults[host])))
             else:
                 said = await self._patiently(ask)
         call.finished = self._elapsed(case.number)
         call.usage, call.error = said.usage, None if said.error is None else str(said.error)
         call.cost_usd = self._pipeline.fleet.view[ask.expert].card.price.of(said.usage)
-        await self._store.add_answer(
-            self._job.id, case.number, ask.key, ask.expert, said, call.cost_usd
+        usage = said.usage
+        row = CallRow(
+            ask.key,
+            ask.expert,
+            said.dump(),
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            call.cost_usd,
         )
+        await self._jobs.add_answer(self._job.id, case.number, row)
         case.tell(ask.key, said)
         self._pipeline.observer.called(case.line.request, case.composition.name, call)
         self._asked[ask.expert] += 1
@@ -262,14 +273,13 @@ class Batch:
 
     async def _patiently(self, ask: Ask) -> Said:
         """Ask, and ask again when the failure may heal: nobody is waiting."""
-        wait = self._settings.backoff_s
-        for attempt in range(1, self._settings.attempts + 1):
+        retry = self._settings.retry
+        for attempt in range(1, retry.attempts + 1):
             said = await Said.of(ask.expert, self._loader.expert(ask.expert).stream(ask.request))
             error = said.error
-            if error is None or not error.retryable or attempt == self._settings.attempts:
+            if error is None or not error.retryable or attempt == retry.attempts:
                 break
-            await asyncio.sleep(wait if error.retry_after is None else error.retry_after)
-            wait *= 2
+            await asyncio.sleep(retry.wait_s(attempt, error.retry_after))
         return said
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from motet.batch import files, records
 from motet.batch.files import Files
 from motet.batch.lease import Held, Lease
 from motet.batch.lines import ENDPOINTS, InputFile, Rules
@@ -23,13 +22,22 @@ from motet.batch.output import write_results
 from motet.batch.records import Records
 from motet.batch.results import Job
 from motet.batch.run import Batch, Settings
-from motet.batch.store import Store
 from motet.composer.pipeline import Pipeline
 from motet.config import Document
-from motet.errors import BatchError, MotetError, NotFound, RequestError, did_you_mean
+from motet.errors import (
+    BatchError,
+    MotetError,
+    NotFound,
+    RequestError,
+    StoreError,
+    did_you_mean,
+)
 from motet.experts.fleet import ReadyFleet
 from motet.protocol.batches import BatchBody
 from motet.service.motet import Motet
+from motet.store import batches, files, jobs
+from motet.store.database import Database
+from motet.store.jobs import Jobs
 from motet.types import ANYBODY, Caller
 from motet.weights import default_cache
 
@@ -53,20 +61,22 @@ class BatchService:
         self._motet = motet
         self._settings = motet.config.service.batches
         self._now = now
-        self._store = Store(_place(motet.document), files.SCHEMA + records.SCHEMA)
+        schema = jobs.SCHEMA + files.SCHEMA + batches.SCHEMA
+        self._database = Database(_place(motet.document), schema)
+        self._jobs = Jobs(self._database)
         self._is_open = False
         self._opening = asyncio.Lock()
         self._wake = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._files = Files(self._store)
-        self._records = Records(self._store)
+        self._files = Files(self._database)
+        self._records = Records(self._database)
 
     async def __aenter__(self) -> Self:
-        if self._store.path.exists():
+        if self._database.path.exists():
             try:
                 await self._open()
-            except BatchError as error:  # the service answers requests all the same
+            except StoreError as error:  # the service answers requests all the same
                 log.error("batches are not available: %s", error)
         return self
 
@@ -76,7 +86,7 @@ class BatchService:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._is_open:
-            await self._store.__aexit__()
+            await self._database.__aexit__()
 
     async def files(self) -> Files:
         """Return the files of this service."""
@@ -120,7 +130,7 @@ class BatchService:
     async def _open(self) -> None:
         async with self._opening:
             if not self._is_open:
-                await self._store.__aenter__()
+                await self._database.__aenter__()
                 self._is_open = True
                 self._looking = asyncio.create_task(self._look(), name="look for batches")
 
@@ -130,7 +140,7 @@ class BatchService:
             self._wake.clear()
             try:
                 await self._take_up()
-            except BatchError as error:
+            except StoreError as error:
                 log.error("batches wait: %s", error)
             try:
                 async with asyncio.timeout(_LOOK_S):
@@ -151,15 +161,15 @@ class BatchService:
         """Run one batch to its end, unless another replica does."""
         try:
             batch = await self._records.get(id)
-            if await self._store.facts(id) is None:
-                await self._store.add_job(id, "{}", batch["created_at"])
-            async with Lease(self._store, id):
+            if await self._jobs.facts(id) is None:
+                await self._jobs.add_job(id, "{}", batch["created_at"])
+            async with Lease(self._jobs, id):
                 await self._run(await self._records.get(id))
         except Held:
             await asyncio.sleep(_LOOK_S)
         except MotetError as error:
             log.error("batch %s stopped: %s", id, error)
-            if not isinstance(error, BatchError):
+            if not isinstance(error, BatchError | StoreError):
                 await self._fail(id, error)
             await asyncio.sleep(_LOOK_S)  # the store may have room again later
         except Exception:
@@ -184,7 +194,7 @@ class BatchService:
             settings = Settings(concurrency=self._settings.concurrency)
             loader = LiveLoader(self._motet.fleet)
             run = asyncio.create_task(
-                _whole(Batch(job, self._store, source, pipeline, loader, settings))
+                _whole(Batch(job, self._jobs, source, pipeline, loader, settings))
             )
             try:
                 stopped = await self._watch(job.id, run)
@@ -208,7 +218,7 @@ class BatchService:
         """Wait for `run`, counting; return why it has to stop before its end, if it has to."""
         while not run.done():
             await asyncio.wait({run}, timeout=_LOOK_S)
-            await self._records.count(id, *await self._store.counts(id))
+            await self._records.count(id, *await self._jobs.counts(id))
             batch = await self._records.get(id)
             if batch["status"] == "cancelling":
                 return "cancelled"
@@ -226,7 +236,7 @@ class BatchService:
         digest = hashlib.sha256(job.id.encode()).hexdigest()[:31]
         out, errors = f"file-{digest}0", f"file-{digest}1"
         paths = self._files.path(out), self._files.path(errors)
-        written, failed = await write_results(self._store, job.id, *paths)
+        written, failed = await write_results(self._jobs, job.id, *paths)
         fields: dict[str, Any] = {}
         if written:
             await self._files.register(out, f"{job.id}_output.jsonl", "batch_output")
@@ -234,22 +244,22 @@ class BatchService:
         if failed:
             await self._files.register(errors, f"{job.id}_error.jsonl", "batch_output")
             fields["error_file_id"] = errors
-        await self._records.count(job.id, *await self._store.counts(job.id))
+        await self._records.count(job.id, *await self._jobs.counts(job.id))
         state = stopped or "completed"
         if stopped is None and (await self._records.get(job.id))["status"] == "cancelling":
             state = "cancelled"
         await self._records.move(job.id, state, **fields)
-        await self._store.forget(job.id)
+        await self._jobs.forget(job.id)
 
     async def _close_lines(self, job: Job, stopped: str) -> None:
         """Give the lines that were not answered to their end a result that says so."""
         after = 0
-        while rows := await self._store.open_lines(job.id, after):
+        while rows := await self._jobs.open_lines(job.id, after):
             for row in rows:
-                after = row.place.number
+                after = row.number
                 text = f"This request was not answered before the batch was {stopped}."
                 result = job.unfinished(after, row.custom_id, f"batch_{stopped}", text)
-                await self._store.finish_line(job.id, after, result, True)
+                await self._jobs.finish_line(job.id, after, result, True)
 
     async def _fail(self, id: str, error: MotetError) -> None:
         fault = {"code": error.code, "message": str(error), "param": error.param, "line": None}

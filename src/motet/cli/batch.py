@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +12,12 @@ import typer
 
 from motet.cli.bars import progress_bars
 from motet.cli.console import ConfigOption, Json, command, print_json, run, setup_logs
-from motet.errors import BatchError, ConfigError
+from motet.errors import ConfigError
 
 if TYPE_CHECKING:
+    from motet.batch.from_file import BatchFiles, BatchReport, FileBatch
     from motet.batch.loading import Loader
     from motet.batch.outlook import Forecast
-    from motet.batch.run import Settings
     from motet.composer.parts import Parts
     from motet.config import Document
 
@@ -69,6 +70,7 @@ def batch(
     its group and leaves. Decisions and answers are kept in OUT.state as they come: after an
     interruption of any kind the same command goes on where it was.
     """
+    from motet.batch.from_file import BatchFiles, batch_from_file
     from motet.batch.run import Settings
     from motet.composer.assembly import assemble
     from motet.config import load
@@ -77,118 +79,59 @@ def batch(
     document = load(config)
     parts = assemble(document)
     settings = Settings(_bytes(memory), concurrency, str(order))
-    paths = _Paths(source, out, errors or out.with_name(f"{out.stem}.errors{out.suffix}"))
+    files = BatchFiles.of(source, out, errors)
     loader = _loader(document, parts, local=local, address=address)
-    work = _Work(parts, paths, loader, settings, model, fresh=fresh, shown=not json)
+    opened = batch_from_file(parts, files, loader, settings, model=model, fresh=fresh)
     try:
-        report = run(_answer(work, plan_only=plan))
+        plain = run(_answer(opened, files, plan_only=plan, shown=not json))
     except typer.Exit:
         typer.echo("Stopped; the same command goes on from here.", err=True)
         raise
     finally:
         parts.encoders.close()
     if json:
-        print_json(report)
+        print_json(plain)
     elif not plan:
-        _show_report(report)
+        _show_report(plain)
 
 
-@dataclass(frozen=True, slots=True)
-class _Paths:
-    """The files of a batch."""
-
-    source: Path
-    out: Path
-    errors: Path
-
-    @property
-    def state(self) -> Path:
-        return self.out.with_name(f"{self.out.name}.state")
-
-
-@dataclass(frozen=True, slots=True, kw_only=False)
-class _Work:
-    """What the command line asks for."""
-
-    parts: Parts
-    paths: _Paths
-    loader: Loader
-    settings: Settings
-    model: str | None
-    fresh: bool
-    shown: bool
+async def _answer(
+    opened: AbstractAsyncContextManager[FileBatch],
+    files: BatchFiles,
+    *,
+    plan_only: bool,
+    shown: bool,
+) -> dict[str, Any]:
+    """Plan and run, showing how far it is; return the report as plain JSON values."""
+    async with opened as batch:
+        with progress_bars() as bars:
+            await batch.prepare(bars)
+        if shown:
+            _show_plan(batch.forecasts, batch.loads, batch.budget)
+        if plan_only:
+            return {"plan": [asdict(each) for each in batch.forecasts], "loads": batch.loads}
+        with progress_bars() as bars:
+            return _plain(await batch.run(bars), files)
 
 
-async def _answer(work: _Work, *, plan_only: bool) -> dict[str, Any]:
-    """Plan and run; return the report as plain JSON values."""
-    from motet.batch.facts import begin
-    from motet.batch.lease import Lease
-    from motet.batch.lines import InputFile, Rules
-    from motet.batch.output import write_results
-    from motet.batch.run import Batch
-    from motet.batch.store import Store
-    from motet.composer.pipeline import Pipeline
-    from motet.experts.fleet import ReadyFleet
-
-    paths = work.paths
-    _check_out(paths, fresh=work.fresh)
-    pipeline = Pipeline(work.parts, ReadyFleet(work.parts.experts.values()))
-    with InputFile(paths.source) as source:
-        async with Store(paths.state) as store:
-            rules = Rules(model=work.model)
-            job = await begin(store, "batch", work.parts.document, source, rules, fresh=work.fresh)
-            async with Lease(store, job.id):
-                with progress_bars() as bars:
-                    args = (job, store, source, pipeline, work.loader, work.settings, bars)
-                    batch = Batch(*args)
-                    await batch.prepare()
-                loads = batch.outlook.loads(batch.slots, work.settings.order)
-                forecasts = batch.outlook.forecasts(loads)
-                if work.shown:
-                    _show_plan(forecasts, loads, batch.outlook.budget)
-                if plan_only:
-                    return {"plan": [asdict(f) for f in forecasts], "loads": loads}
-                with progress_bars() as bars:
-                    batch.report = bars
-                    await batch.run()
-                await write_results(store, job.id, paths.out, paths.errors)
-                return await _report(store, job.id, paths)
-
-
-async def _report(store: Any, job: str, paths: _Paths) -> dict[str, Any]:
-    lines, completed, failed = await store.counts(job)
-    totals = await store.totals(job)
-    loads, seconds = await store.effort(job)
-    tokens = sum(total.completion_tokens for total in totals)
+def _plain(report: BatchReport, files: BatchFiles) -> dict[str, Any]:
+    experts, seconds = report.experts, report.seconds
+    tokens = sum(total.completion_tokens for total in experts)
     return {
-        "out": str(paths.out),
-        "errors": str(paths.errors) if failed else None,
-        "lines": lines,
-        "completed": completed,
-        "failed": failed,
-        "calls": sum(total.calls for total in totals),
-        "prompt_tokens": sum(total.prompt_tokens for total in totals),
+        "out": str(files.out),
+        "errors": str(files.errors) if report.failed else None,
+        "lines": report.lines,
+        "completed": report.completed,
+        "failed": report.failed,
+        "calls": sum(total.calls for total in experts),
+        "prompt_tokens": sum(total.prompt_tokens for total in experts),
         "completion_tokens": tokens,
-        "cost_usd": sum(total.cost_usd for total in totals),
-        "loads": loads,
+        "cost_usd": sum(total.cost_usd for total in experts),
+        "loads": report.loads,
         "seconds": round(seconds, 3),
         "tokens_per_second": round(tokens / seconds, 3) if seconds else None,
-        "experts": [asdict(total) for total in totals],
+        "experts": [asdict(total) for total in experts],
     }
-
-
-def _check_out(paths: _Paths, *, fresh: bool) -> None:
-    """Refuse to replace what this batch has not written."""
-    for path in (paths.out, paths.errors):
-        if not path.parent.is_dir():
-            raise BatchError(f"{path}: there is no folder {path.parent}.")
-    if len({path.resolve() for path in (paths.source, paths.out, paths.errors)}) < 3:
-        raise BatchError("IN, OUT and the file of --errors must be three different files.")
-    if paths.out.exists() and not paths.state.exists() and not fresh:
-        raise BatchError(
-            f"{paths.out} exists, and no batch is known that wrote it.",
-            hint="Name another file, move it away, or replace it with --fresh.",
-        )
 
 
 def _bytes(text: str | None) -> int | None:
@@ -199,7 +142,7 @@ def _bytes(text: str | None) -> int | None:
 
 def _loader(document: Document, parts: Parts, *, local: bool, address: str | None) -> Loader:
     """Return where experts are loaded: in this process, on a local Ray, or on a cluster."""
-    from motet.batch.loading import LocalLoader
+    from motet.batch.loading import local_engines
 
     if local and address is not None:
         raise ConfigError("--local and --address exclude each other.")
@@ -209,7 +152,7 @@ def _loader(document: Document, parts: Parts, *, local: bool, address: str | Non
         return RayDataLoader(document, parts.experts, address)
     needs_ray = any(expert.home == "vllm" for expert in parts.experts.values())
     if local or not needs_ray:
-        return LocalLoader(parts.experts)
+        return local_engines(parts.experts)
     from motet.deploy.batch.pools import PoolLoader
 
     return PoolLoader(document, parts.experts)
@@ -228,9 +171,9 @@ def _show_plan(forecasts: list[Forecast], loads: list[str], budget: int | None) 
     table.add_column("expert", no_wrap=True)
     for title in ("calls", "memory", "loads"):
         table.add_column(title, justify="right")
-    for found in forecasts:
-        memory = "unknown" if found.bytes is None else mib(found.bytes) if found.bytes else "none"
-        table.add_row(found.expert, str(found.calls), memory, str(found.loads))
+    for each in forecasts:
+        memory = "unknown" if each.bytes is None else mib(each.bytes) if each.bytes else "none"
+        table.add_row(each.expert, str(each.calls), memory, str(each.loads))
     console = Console(stderr=True)
     console.print(table)
     within = "" if budget is None else f" within {mib(budget)}"

@@ -97,6 +97,7 @@ def plan_of(
         concurrency=concurrency,
         traffic=weights_of(traffic),
         pinned=_pinned(document, pin),
+        gpu=machine.gpus,
     )
     if not wanted:
         raise ConfigError(f"{document.name}: no expert of this config holds a model here.")
@@ -118,7 +119,7 @@ def machine_of(devices: str | None, host_memory: str) -> Machine:
 
 def _pinned(document: Document, more: str | None) -> frozenset[str]:
     """Return the experts that the config pins, and `more`; an adapter pins its base."""
-    pinned = [e.options.get("base", e.id) for e in document.config.experts if e.pinned]
+    pinned = [e.host for e in document.config.experts if e.pinned]
     return frozenset([*pinned, *(more.split(",") if more else [])])
 
 

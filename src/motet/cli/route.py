@@ -41,10 +41,11 @@ def route(
 
 async def _decide(config: str, model: str, prompt: str) -> dict[str, Any]:
     from motet.composer.assembly import assemble
+    from motet.composer.explanation import decision_json
     from motet.composer.pipeline import Pipeline
     from motet.config import load
     from motet.experts.fleet import ReadyFleet
-    from motet.types import Request, decision_json
+    from motet.types import Request
 
     parts = assemble(load(config))
     pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()))

@@ -14,6 +14,7 @@ from motet.errors import SourceError
 
 if TYPE_CHECKING:
     from motet.cli.progress import Screen
+    from motet.composer.parts import Parts
     from motet.config import Document
 
 
@@ -38,17 +39,17 @@ def serve(
     setup_logs(verbose)
     began = time.monotonic()
     document = load(config).with_service(host=host, port=port)
-    assemble(document)  # every problem is told before anything starts
+    parts = assemble(document)  # every problem is told before anything starts
     screen = Screen(document, began)
     if local:
         from uvicorn.loops.auto import auto_loop_factory  # uvloop's where it is installed
 
-        run(_serve_here(document, screen), auto_loop_factory())
+        run(_serve_here(parts, screen), auto_loop_factory())
     else:
         _serve_on_ray(document, screen, address)
 
 
-async def _serve_here(document: Document, screen: Screen) -> None:
+async def _serve_here(parts: Parts, screen: Screen) -> None:
     """Run the app in this process."""
     import uvicorn
 
@@ -56,9 +57,9 @@ async def _serve_here(document: Document, screen: Screen) -> None:
     from motet.api.address import check_port
     from motet.service.motet import Motet
 
-    service = document.config.service
+    service = parts.document.config.service
     check_port(service.host, service.port)
-    motet = Motet(document)
+    motet = Motet(parts)
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(motet),

@@ -42,6 +42,7 @@ def chosen(document: Document, names: str | None) -> list[str]:
 def caller(document: Document, name: str, url: str, key: str | None) -> Expert:
     """Return a caller of one expert of a running service."""
     from motet.experts import ENGINES
+    from motet.experts.build import build
     from motet.weights import Setting, default_cache
 
     entry = next(entry for entry in document.config.experts if entry.id == name)
@@ -50,7 +51,7 @@ def caller(document: Document, name: str, url: str, key: str | None) -> Expert:
         {"url": f"{url.rstrip('/')}/v1", "model": name, "api_key": key, "retries": 6}
         | {"read_timeout_s": 600.0}
     )
-    return engine(entry, options, Setting(document.folder, default_cache()))
+    return build(entry, Setting(document.folder, default_cache()), options, engine)
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def served(
         There is no such service, it does not serve a wanted expert, or one of them stays down.
     """
     from motet.cli.client import get
-    from motet.experts import ENGINES
+    from motet.experts.build import engine_of
 
     if url is not None:
         from rich.console import Console
@@ -78,7 +79,7 @@ def served(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    homes = {ENGINES.load(entry.engine).home for entry in document.config.experts}
+    homes = {engine_of(entry).home for entry in document.config.experts}
     place = ["--host", "127.0.0.1", "--port", str(port)] + (["--local"] * ("vllm" not in homes))
     # In a group of its own: Ctrl-C is for the command, which then stops the service.
     process = subprocess.Popen(

@@ -65,7 +65,7 @@ def simulate(
     from motet.composer.assembly import assemble
     from motet.config import load
     from motet.planner.simulate.compare import compare, scenario_of
-    from motet.planner.simulate.homes import engine_of
+    from motet.planner.simulate.homes import hosts_of
     from motet.planner.simulate.pace import read_pace
     from motet.planner.simulate.picture import draw
     from motet.planner.simulate.trace import make_trace, read_trace
@@ -73,7 +73,7 @@ def simulate(
     chosen = _policies(policies)
     document = load(config)
     parts = assemble(document)
-    names = list(engine_of(document))
+    names = list(hosts_of(document))
     if trace is not None:
         asked = read_trace(trace, names, seconds)
     else:

@@ -14,6 +14,7 @@ from motet.config.load import Field
 from motet.encoders.live import Encoders
 from motet.errors import ConfigError, did_you_mean
 from motet.experts import ENGINES, Expert
+from motet.experts.build import build
 from motet.registry import Registry
 from motet.routers import ROUTERS, Router
 
@@ -21,14 +22,14 @@ Build = Callable[[ExpertEntry, Options, Setting], Expert]
 """Makes an expert of a config entry and its engine's options."""
 
 
-def assemble(document: Document, build: Build | None = None) -> Parts:
+def assemble(document: Document, make: Build | None = None) -> Parts:
     """Return the parts of a document, each built once.
 
     Parameters
     ----------
     document
         A document whose structure is valid.
-    build
+    make
         How an expert is made; by default as an object of its engine's class, in this process.
 
     Raises
@@ -36,15 +37,15 @@ def assemble(document: Document, build: Build | None = None) -> Parts:
     ConfigError
         Parts do not fit; every problem is listed, with its line.
     """
-    return _Assembly(document, build).parts()
+    return _Assembly(document, make).parts()
 
 
 class _Assembly:
     """Builds part after part, and collects every problem on the way."""
 
-    def __init__(self, document: Document, build: Build | None) -> None:
+    def __init__(self, document: Document, make: Build | None) -> None:
         self._document = document
-        self._build = build
+        self._make = make
         self._problems: list[str] = []
         self._routers: dict[str, Router] = {}
         self._under_way: list[str] = []
@@ -79,9 +80,11 @@ class _Assembly:
                 engine = self._load(ENGINES, entry.engine, (*at, "engine"))
                 options = self._options(engine.Config, entry.options, at, ExpertEntry)
                 engine.check(options, entries)
-                experts[entry.id] = (self._build or engine)(entry, options, setting)
-                if self._build is None:  # in a cluster's ingress the files are elsewhere
-                    experts[entry.id].verify(entries)
+                if self._make is not None:
+                    experts[entry.id] = self._make(entry, options, setting)
+                    continue
+                experts[entry.id] = build(entry, setting, options)
+                experts[entry.id].verify(entries)  # in a cluster's ingress the files are elsewhere
         return experts
 
     def _make_compositions(self) -> dict[str, Composition]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -71,6 +71,8 @@ class Calls:
         Told of each call once it has ended.
     waited_s
         Seconds of the deadline that are spent already.
+    before
+        Calls that were made for the request before, such as by its router: they count too.
 
     Attributes
     ----------
@@ -88,8 +90,9 @@ class Calls:
         *,
         tell: Tell = _nobody,
         waited_s: float = 0.0,
+        before: Iterable[Call] = (),
     ) -> None:
-        self.trace: list[Call] = []
+        self.trace: list[Call] = list(before)
         self.author: str | None = None
         self._experts = experts
         self._limits = limits

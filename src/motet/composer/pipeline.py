@@ -6,16 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol, Self
 
 from motet.composer.calls import Calls
 from motet.composer.eligibility import eligible, roomy_first
+from motet.composer.explanation import explanation
 from motet.composer.parts import Composition, Parts
 from motet.errors import MotetError, NoExpertAvailable, RequestError, UnknownModel
-from motet.operations.base import UNKNOWN, Observer
-from motet.types import Choice, Chunk, Decision, Fleet, Outcome, Request, decision_json
+from motet.operations.base import UNKNOWN, Observer, Outcome
+from motet.types import Call, Choice, Chunk, Decision, Fleet, Request
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,11 @@ class Pipeline:
         self._idle.set()
 
     async def decide(self, request: Request) -> Decision:
-        """Return which experts would answer `request`, and why.
+        """Return which experts would answer `request`, and why; see `decide_asking`."""
+        return (await self.decide_asking(request))[0]
+
+    async def decide_asking(self, request: Request) -> tuple[Decision, tuple[Call, ...]]:
+        """Return which experts would answer `request`, and why, and what the router asked.
 
         Raises
         ------
@@ -61,7 +65,8 @@ class Pipeline:
         composition = self.find(request)
         calls = self._calls(request, composition)
         try:
-            return await calls.within(self._decide(request, composition, calls))
+            decision = await calls.within(self._decide(request, composition, calls))
+            return decision, tuple(calls.trace)
         finally:
             await calls.close()
 
@@ -73,7 +78,7 @@ class Pipeline:
         waited_s
             Seconds of the deadline that are spent already.
         """
-        name = request.model if request.model in self.compositions else UNKNOWN
+        name = self._name(request)
         self.observer.began(request, name)
         began = time.monotonic()
         self._open += 1
@@ -122,6 +127,15 @@ class Pipeline:
         if not self._open:
             self._idle.set()
         self.observer.finished(request, name, outcome)
+
+    def refused(self, request: Request, error: MotetError) -> None:
+        """Tell observers of a request that came no further than its decision."""
+        name = self._name(request)
+        self.observer.began(request, name)
+        self.observer.finished(request, name, Outcome(status=_status(error), seconds=0.0))
+
+    def _name(self, request: Request) -> str:
+        return request.model if request.model in self.compositions else UNKNOWN
 
     async def idle(self) -> None:
         """Wait until no answer is under way."""
@@ -228,31 +242,6 @@ class Answer:
     def explain(self) -> dict[str, Any]:
         """Return who was asked, why, and what it took, as plain JSON values."""
         return explanation(self.composition.name, self.decision, self.calls)
-
-
-_TIMES = ("started", "first_chunk", "finished")
-
-
-def explanation(
-    composition: str, decision: Decision, calls: Calls, *, timed: bool = True
-) -> dict[str, Any]:
-    """Return who was asked, why, and what it took, as plain JSON values.
-
-    Parameters
-    ----------
-    timed
-        Whether it says when; the times of a replay mean nothing.
-    """
-    trace = [asdict(call) for call in calls.trace]
-    if not timed:
-        trace = [{k: v for k, v in call.items() if k not in _TIMES} for call in trace]
-    return {
-        "composition": composition,
-        "decision": decision_json(composition, decision),
-        "experts": trace,
-        "usage": asdict(calls.usage),
-        "cost_usd": calls.cost_usd,
-    }
 
 
 def _status(error: BaseException) -> str:

@@ -91,8 +91,8 @@ def _read_sample(request: Request, name: str) -> Any:
 
 
 def _syntax_problem(source: str, message: str) -> str:
-    found = _POSITION.search(message)
-    if found is None:
+    place = _POSITION.search(message)
+    if place is None:
         return f"the rule does not compile: {message}"
-    column, reason = int(found[1]), found[2].partition(" expecting ")[0]
+    column, reason = int(place[1]), place[2].partition(" expecting ")[0]
     return f"the rule does not compile at character {column} of {source!r}: {reason}."

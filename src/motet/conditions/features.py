@@ -58,8 +58,8 @@ def _language(request: Request) -> str:
 
 
 def _fences(request: Request) -> list[str]:
-    found = dict.fromkeys(name.lower() for name in _FENCE.findall(_text(request)) if name)
-    return list(found)[:_LIST_LIMIT]
+    fences = dict.fromkeys(name.lower() for name in _FENCE.findall(_text(request)) if name)
+    return list(fences)[:_LIST_LIMIT]
 
 
 def _tools(request: Request) -> list[str]:

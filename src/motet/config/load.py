@@ -29,7 +29,7 @@ _ENV = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))
 _SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
 
 
-class _Loader(yaml.CSafeLoader):
+class _LinedLoader(yaml.CSafeLoader):
     """YAML 1.2's booleans: `no`, `on` and their kin are words, such as a language or a name."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  # as the base class has it
@@ -38,7 +38,7 @@ class _Loader(yaml.CSafeLoader):
     }
 
 
-_Loader.add_implicit_resolver(
+_LinedLoader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
 
@@ -186,7 +186,7 @@ def parse(
 
 
 def _read_yaml(document: Document, text: str) -> None:
-    loader = _Loader(text)
+    loader = _LinedLoader(text)
     try:
         node: yaml.Node | None = loader.get_single_node()
         if node is None:
@@ -233,8 +233,8 @@ def _expand(document: Document, env: Mapping[str, str]) -> Any:
         return _ENV.sub(lambda match: expand(match, at), value) if isinstance(value, str) else value
 
     def expand(match: re.Match[str], at: Field) -> str:
-        found = env.get(match["name"], cast("str | None", match["default"]))
-        if found is None:
+        value = env.get(match["name"], cast("str | None", match["default"]))
+        if value is None:
             problems.append(
                 document.problem(
                     at,
@@ -242,7 +242,7 @@ def _expand(document: Document, env: Mapping[str, str]) -> Any:
                     f"${{{match['name']}:-default}}.",
                 )
             )
-        return found or ""
+        return value or ""
 
     values = walk(document.written, ())
     if problems:
@@ -286,8 +286,8 @@ def _model_at(model: type[BaseModel], path: Field) -> type[BaseModel] | None:
 def _first_model(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_first_model(argument) for argument in getattr(annotation, "__args__", ()))
-    return next(filter(None, found), None)
+    inner = (_first_model(argument) for argument in getattr(annotation, "__args__", ()))
+    return next(filter(None, inner), None)
 
 
 def _dotted(at: Field) -> str:

@@ -116,6 +116,17 @@ class ExpertEntry(Options):
         """The fields that belong to the engine."""
         return dict(self.model_extra or {})
 
+    @property
+    def base(self) -> str | None:
+        """The expert whose engine this one shares as an adapter; None for one with its own."""
+        base = (self.model_extra or {}).get("base")
+        return None if base is None else str(base)
+
+    @property
+    def host(self) -> str:
+        """The expert whose engine answers: this one, or its base."""
+        return self.base or self.id
+
 
 class Component(Options):
     """A router or a strategy: its kind, and the options of that kind."""

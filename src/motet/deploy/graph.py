@@ -17,12 +17,15 @@ from ray.serve.deployment import Application
 
 from motet.composer.assembly import Build, assemble
 from motet.config import Document, ExpertEntry, Options, parse
+from motet.deploy.applications import Applications
 from motet.deploy.names import INGRESS, SWAPPER, pool_of
 from motet.deploy.pools.client import PoolExpert
-from motet.deploy.residency.client import LeasedExpert, Leases
+from motet.deploy.residency.client import ClusterLeases
 from motet.errors import UnknownModel
-from motet.experts import ENGINES, Expert
-from motet.experts.vllm import DEFAULT_SLOTS
+from motet.experts import Expert
+from motet.experts.build import build, engine_of, holds_model
+from motet.experts.vllm import ADAPTER_SLOTS
+from motet.residency.expert import LeasedExpert
 from motet.service.motet import Motet
 from motet.weights import Setting, default_cache
 
@@ -78,7 +81,7 @@ def pool(args: GraphArgs) -> Application:
     if args["expert"] not in pools:
         raise UnknownModel(args["expert"], pools)
     entry = pools[args["expert"]]
-    if ENGINES.load(entry.engine).home == "vllm":
+    if engine_of(entry).home == "vllm":
         from motet.deploy.pools.vllm import vllm_pool  # takes many seconds
 
         return vllm_pool(entry, setting, swapped=args.get("swapped", False))
@@ -97,18 +100,13 @@ def swapper(args: GraphArgs) -> Application:
 def pools_of(document: Document) -> Iterator[tuple[str, ExpertEntry]]:
     """Yield expert id and entry of every pool, in the order of the config."""
     for entry in document.config.experts:
-        if not in_ingress(entry) and "base" not in entry.options:
+        if holds_model(entry):
             yield entry.id, entry
-
-
-def in_ingress(entry: ExpertEntry) -> bool:
-    """Return whether an expert needs no pool: it only waits on a network."""
-    return ENGINES.load(entry.engine).home == "ingress"
 
 
 def adapters(document: Document, base: str) -> list[str]:
     """Return the experts that share the engine of `base`."""
-    return [entry.id for entry in document.config.experts if entry.options.get("base") == base]
+    return [entry.id for entry in document.config.experts if entry.base == base]
 
 
 def arguments(document: Document) -> GraphArgs:
@@ -124,11 +122,11 @@ def pool_arguments(document: Document, expert: str, *, swapped: bool = False) ->
     """
     entry = next(e for e in document.written["experts"] if e["id"] == expert)
     if adapters(document, expert):
-        entry = {"adapter_slots": DEFAULT_SLOTS, **entry}
-    found: GraphArgs = {**_with_only(document, [entry]), "expert": expert}
+        entry = {"adapter_slots": ADAPTER_SLOTS, **entry}
+    alone: GraphArgs = {**_with_only(document, [entry]), "expert": expert}
     if swapped:
-        found["swapped"] = True
-    return found
+        alone["swapped"] = True
+    return alone
 
 
 def swapper_arguments(document: Document) -> GraphArgs:
@@ -181,24 +179,29 @@ def _ingress_app(args: GraphArgs) -> Any:
     return create_app(Motet(assemble(document, builder(document))))
 
 
-def builder(document: Document) -> Build:
-    """Return what makes the ingress's experts: the engine itself, or a caller of its pool."""
+def builder(document: Document, applications: Applications | None = None) -> Build:
+    """Return what makes the ingress's experts: the engine itself, or a caller of its pool.
+
+    Parameters
+    ----------
+    applications
+        Where the pools are; Serve's own when absent.
+    """
+    seen = applications or Applications()
     entries = {entry.id: entry for entry in document.config.experts}
     settings = document.config.residency
-    leases = None if settings is None else Leases(settings.max_wait_s)
+    leases = None if settings is None else ClusterLeases(seen, settings.max_wait_s)
 
-    def build(entry: ExpertEntry, options: Options, setting: Setting) -> Expert:
-        engine = ENGINES.load(entry.engine)
-        expert = engine(entry, options, setting)
-        if engine.home == "ingress":
+    def make(entry: ExpertEntry, options: Options, setting: Setting) -> Expert:
+        expert = build(entry, setting, options)
+        if expert.home == "ingress":
             return expert
         if leases is not None:
-            return LeasedExpert(entry, options, setting, expert.card, leases)
-        home = entries.get(str(entry.options.get("base", entry.id)), entry)
-        sleeps = home.resources.replicas.min == 0
-        return PoolExpert(entry, options, setting, expert.card, sleeps=sleeps)
+            return LeasedExpert(PoolExpert(expert, seen), leases)
+        host = entries.get(entry.host, entry)
+        return PoolExpert(expert, seen, sleeps=host.resources.replicas.min == 0)
 
-    return build
+    return make
 
 
 def _document(args: GraphArgs) -> Document:

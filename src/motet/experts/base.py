@@ -10,6 +10,9 @@ from motet.config import ExpertEntry, Options
 from motet.types import Capability, Chunk, ExpertCard, Health, Price, Request
 from motet.weights import Setting
 
+SLOTS = 8
+"""Requests on one engine at once, where the engine does not say."""
+
 
 class Expert(ABC):
     """One language model that can answer a request.
@@ -41,6 +44,11 @@ class Expert(ABC):
         self.options = options
         self.setting = setting
         self.card = card_of(entry, options, type(self).capabilities)
+
+    @property
+    def slots(self) -> int:
+        """Requests that its engine works on at once; more than that wait for a place."""
+        return SLOTS
 
     @classmethod
     def check(cls, options: Any, experts: Mapping[str, ExpertEntry]) -> None:
@@ -111,7 +119,7 @@ def card_of(entry: ExpertEntry, options: Any, capabilities: frozenset[Capability
     return ExpertCard(
         id=entry.id,
         engine=entry.engine,
-        model=str(getattr(options, "model", None) or getattr(options, "base", None) or ""),
+        model=str(getattr(options, "model", None) or entry.base or ""),
         context=entry.context,
         capabilities=capabilities if entry.capabilities is None else entry.capabilities,
         skills=entry.skills,

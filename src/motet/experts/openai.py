@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -14,14 +14,23 @@ import orjson
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 
 from motet.config import ExpertEntry, Options
-from motet.errors import ExpertError, ExpertTimeout, ExpertUnavailable, MotetError
+from motet.errors import (
+    ExpertError,
+    ExpertOverloaded,
+    ExpertRejected,
+    ExpertTimeout,
+    ExpertUnavailable,
+)
 from motet.experts.base import Expert
-from motet.experts.wire import DONE, body_of, chunks_of, error_in, error_of, event_data
+from motet.experts.wire import body_of, chunks_of, error_in, error_of, event_data
+from motet.protocol.frames import DONE
+from motet.transport.breaker import Breaker
+from motet.transport.connections import Connect, Connections, Patience, connect
+from motet.transport.retry import Retry
 from motet.types import READY, Capability, Chunk, Health, Request, State
 from motet.weights import Setting
 
-_BACKOFF_S = 0.2
-_LONGEST_BACKOFF_S = 5.0
+_FRESH_S = 10.0
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 
 
@@ -47,55 +56,55 @@ class OpenAIConfig(Options):
 class OpenAIExpert(Expert):
     """Forwards requests over HTTP and translates answers and errors.
 
-    The transport is called directly: what `httpx.AsyncClient` adds (cookies, redirects,
-    authentication flows) is not wanted here and would cost more than the rest of the way.
+    Parameters
+    ----------
+    connect
+        Opens its connections.
+    retry
+        When a failure before the first byte is tried once more; by the options when absent.
+    breaker
+        Keeps it from being asked while it fails again and again.
     """
 
     Config = OpenAIConfig
     options: OpenAIConfig
     capabilities = frozenset(Capability)
 
-    def __init__(self, entry: ExpertEntry, options: OpenAIConfig, setting: Setting) -> None:
+    def __init__(
+        self,
+        entry: ExpertEntry,
+        options: OpenAIConfig,
+        setting: Setting,
+        *,
+        connect: Connect = connect,
+        retry: Retry | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:
         super().__init__(entry, options, setting)
-        base = options.url.rstrip("/")
-        self._urls = {
-            path: httpx.URL(f"{base}{path}")
-            for path in ("/chat/completions", "/completions", "/models")
-        }
-        url = self._urls["/models"]
-        self._headers = [
-            (b"host", url.netloc),
-            (b"content-type", b"application/json"),
-            (b"accept-encoding", b"identity"),  # else aiohttp offers gzip, which nobody unpacks
-        ]
+        headers = {b"content-type": b"application/json"}
         if options.api_key:
-            bearer = f"Bearer {options.api_key.get_secret_value()}"
-            self._headers.append((b"authorization", bearer.encode()))
-        self._timeout = {
-            "connect": options.connect_timeout_s,
-            "read": options.read_timeout_s,
-            "write": options.read_timeout_s,
-            "pool": options.connect_timeout_s,
-        }
-        self._transport: httpx.AsyncBaseTransport | None = None
-        self._reached = 0.0  # monotonic time of the last proof that the host answers
+            headers[b"authorization"] = f"Bearer {options.api_key.get_secret_value()}".encode()
+        patience = Patience(options.connect_timeout_s, options.read_timeout_s)
+        self._host = Connections(options.url, headers, patience, options.connections, connect)
+        self._retry = retry or Retry(attempts=options.retries + 1)
+        self._breaker = breaker or Breaker()
+        self._reached = -math.inf  # monotonic time of the last proof that the host answers
 
     async def start(self) -> None:
         """Open the connection pool; connections are made when needed."""
-        self._transport = _transport(self.options.connections)
+        self._host.open()
 
     async def close(self) -> None:
         """Close every connection."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        await self._host.close()
 
     async def health(self) -> Health:
         """Ask for the host's models, unless an answer proved it well in the last ten seconds."""
-        if time.monotonic() - self._reached < 10:
+        if time.monotonic() - self._reached < _FRESH_S:
             return READY
         try:
-            async with self._send("GET", "/models", b"", self.options.connect_timeout_s) as answer:
+            read_s = self.options.connect_timeout_s
+            async with self._send("GET", "/models", read_s=read_s) as answer:
                 status = answer.status_code
         except ExpertError as error:
             return Health(State.DOWN, error.message)
@@ -108,10 +117,30 @@ class OpenAIExpert(Expert):
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer `request` from the remote host; see `Expert.stream`."""
+        if rest_s := self._breaker.rest_s():
+            raise ExpertUnavailable(
+                self.card.id,
+                "has failed several times in a row, and is not asked for a moment.",
+                retry_after=rest_s,
+            )
+        try:
+            async with aclosing(self._asked(request)) as answer:
+                async for chunk in answer:
+                    self._breaker.succeeded()
+                    yield chunk
+        except (ExpertOverloaded, ExpertRejected):
+            self._breaker.succeeded()  # it answers: being busy, or refusing, is no failure
+            raise
+        except ExpertError:
+            self._breaker.failed()
+            raise
+
+    async def _asked(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Ask, and ask again while nothing was said and the failure may heal."""
         path = "/completions" if request.prompt is not None else "/chat/completions"
         content = orjson.dumps(body_of(request, self.options.model))
-        for attempt in range(self.options.retries + 1):
-            last = attempt == self.options.retries
+        for attempt in range(1, self._retry.attempts + 1):
+            last = attempt == self._retry.attempts
             try:
                 async with self._send("POST", path, content) as answer:
                     if answer.status_code < 400:
@@ -124,11 +153,11 @@ class OpenAIExpert(Expert):
                     if last or answer.status_code not in _RETRIED:
                         raise error
             except ExpertUnavailable as unreachable:
-                self._reached = 0.0
+                self._reached = -math.inf
                 if last:
                     raise
                 error = unreachable
-            await asyncio.sleep(_backoff(attempt, error))
+            await asyncio.sleep(self._retry.wait_s(attempt, error.retry_after))
 
     async def _read(self, answer: httpx.Response, stream: bool) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of a good answer; a break in the middle is never retried."""
@@ -160,48 +189,24 @@ class OpenAIExpert(Expert):
 
     @asynccontextmanager
     async def _send(
-        self, method: str, path: str, content: bytes, read_timeout_s: float | None = None
+        self, method: str, path: str, content: bytes = b"", *, read_s: float | None = None
     ) -> AsyncIterator[httpx.Response]:
-        if self._transport is None:
+        if not self._host.is_open:
             raise ExpertUnavailable(self.card.id, "is not started.")
-        timeout = {**self._timeout, "read": read_timeout_s or self._timeout["read"]}
-        request = httpx.Request(
-            method,
-            self._urls[path],
-            headers=[*self._headers, (b"content-length", b"%d" % len(content))],
-            content=content,
-            extensions={"timeout": timeout},
-        )
-        try:
-            answer = await self._transport.handle_async_request(request)
-        except httpx.ReadTimeout:
-            raise ExpertTimeout(self.card.id, f"silent for {timeout['read']:g} s.") from None
-        except httpx.TransportError as error:
-            raise ExpertUnavailable(
-                self.card.id,
-                f"{self.options.url} cannot be reached ({type(error).__name__}).",
-                retry_after=5.0,
-            ) from error
-        answer.request = request
-        try:
+        async with AsyncExitStack() as stack:
+            try:
+                sending = self._host.send(method, path, content, read_s=read_s)
+                answer = await stack.enter_async_context(sending)
+            except httpx.ReadTimeout:
+                seconds = read_s or self.options.read_timeout_s
+                raise ExpertTimeout(self.card.id, f"silent for {seconds:g} s.") from None
+            except httpx.TransportError as error:
+                raise ExpertUnavailable(
+                    self.card.id,
+                    f"{self.options.url} cannot be reached ({type(error).__name__}).",
+                    retry_after=5.0,
+                ) from error
             yield answer
-        finally:
-            await answer.aclose()
-
-
-def _transport(connections: int) -> httpx.AsyncBaseTransport:
-    # aiohttp's parser and pool under httpx's interface: about a third of the time per request of
-    # httpx's own transport at one connection, a seventh at sixteen (benchmarks/overhead.py).
-    import aiohttp
-    from httpx_aiohttp import AiohttpTransport
-
-    transport: httpx.AsyncBaseTransport = AiohttpTransport(
-        client=lambda: aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=30),
-            auto_decompress=False,
-        )
-    )
-    return transport
 
 
 def _json(data: bytes, expert: str) -> dict[str, Any]:
@@ -212,10 +217,3 @@ def _json(data: bytes, expert: str) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise ExpertError(expert, f"sent {type(payload).__name__} where an object belongs.")
     return payload
-
-
-def _backoff(attempt: int, error: MotetError) -> float:
-    """Return seconds to wait: full jitter over a doubling bound, never under `Retry-After`."""
-    bound = min(_LONGEST_BACKOFF_S, _BACKOFF_S * 2**attempt)
-    asked = min(_LONGEST_BACKOFF_S, error.retry_after or 0.0)
-    return max(asked, random.uniform(0, bound))

@@ -15,7 +15,7 @@ from motet.experts.base import Expert
 from motet.types import Capability, Chunk, Health, Request, State
 from motet.weights import Setting
 
-DEFAULT_SLOTS = 8
+ADAPTER_SLOTS = 8
 _CPU_CACHE_BYTES = 1024**3
 
 
@@ -56,7 +56,7 @@ class VllmConfig(Options):
         return self
 
 
-def kv_bytes(entry: ExpertEntry) -> int:
+def cache_bytes(entry: ExpertEntry) -> int:
     """Return the bytes for keys and values of an engine on a CPU, or as the config says."""
     return int(entry.resources.memory or _CPU_CACHE_BYTES)
 
@@ -81,6 +81,11 @@ class VllmExpert(Expert):
         if options.tool_parser and entry.capabilities is None:
             tools = self.card.capabilities | {Capability.TOOLS}
             self.card = dataclasses.replace(self.card, capabilities=tools)
+
+    @property
+    def slots(self) -> int:
+        """Requests that a replica works on at once."""
+        return self.options.ongoing_requests
 
     def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
         """Refuse an adapter that is absent, of another base, or too large for its engine."""

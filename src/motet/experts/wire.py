@@ -22,7 +22,6 @@ from motet.errors import (
 )
 from motet.types import Chunk, Request, Usage
 
-DONE = b"[DONE]"
 _LIMIT = re.compile(r"(?:maximum context length\D{0,20}|max_model_len\W{0,3})(\d+)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
 

@@ -127,7 +127,7 @@ def check_members(card: FusionCard, experts: Mapping[str, ExpertEntry]) -> None:
                 f"it was trained with the expert {member.id!r}, which is not in this config.",
                 hint=did_you_mean(member.id, experts),
             )
-        base = experts.get(str(entry.options.get("base")), entry)
+        base = experts.get(entry.host, entry)
         adapter = entry.options.get("adapter")
         here = base.options.get("model"), None if adapter is None else str(adapter)
         if here != (member.model, member.adapter):

@@ -226,7 +226,7 @@ def card_of_member(expert: str, entries: Mapping[str, ExpertEntry], setting: Set
     if expert not in entries:
         raise ConfigError(f"no expert {expert!r}. {did_you_mean(expert, entries)}")
     options = entries[expert].options
-    own = entries[options["base"]].options if options.get("base") in entries else options
+    own = entries.get(entries[expert].host, entries[expert]).options
     if "model" not in own:
         raise ConfigError(
             f"expert {expert!r} cannot be a member: its engine {entries[expert].engine!r} holds no "

@@ -2,11 +2,48 @@
 
 from __future__ import annotations
 
-from motet.types import Call, Decision, Outcome, Request
+from dataclasses import dataclass
+
+from motet.types import Call, Decision, Request, Usage
 
 UNKNOWN = "unknown"
 """The composition of a request for a model that does not exist: what clients make up is no name to
 count by, for there would be no end to them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a request ended, as observers are told.
+
+    Attributes
+    ----------
+    status
+        `ok`, `cancelled` where the client left, or the code of the error.
+    seconds
+        From arrival to the last piece.
+    first_chunk_s
+        From arrival to the first piece; None where none came.
+    author
+        The expert whose words the client read; None where nobody's were.
+    calls
+        Every expert call, in the order they began.
+    """
+
+    status: str
+    seconds: float
+    first_chunk_s: float | None = None
+    author: str | None = None
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens over all calls."""
+        return sum((call.usage for call in self.calls), Usage())
+
+    @property
+    def cost_usd(self) -> float:
+        """Cost over all calls, in USD."""
+        return sum(call.cost_usd for call in self.calls)
 
 
 class Observer:

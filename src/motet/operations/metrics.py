@@ -17,8 +17,8 @@ from prometheus_client import (
     multiprocess,
 )
 
-from motet.operations.base import Observer
-from motet.types import Call, Fleet, Outcome, Request
+from motet.operations.base import Observer, Outcome
+from motet.types import Call, Fleet, Request
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from motet.operations.base import Observer
-from motet.types import Call, Decision, Outcome, Request
+from motet.operations.base import Observer, Outcome
+from motet.types import Call, Decision, Request
 
 log = logging.getLogger(__name__)
 

@@ -51,7 +51,7 @@ def advise(document: Document, plan: Plan, traffic: Mapping[str, float] | None) 
     traffic
         Expert -> weight, as for `demands`; equal when absent.
     """
-    bases = {e.id: str(e.options["base"]) for e in document.config.experts if "base" in e.options}
+    bases = {e.id: e.base for e in document.config.experts if e.base is not None}
     seats = {seat.demand.expert: seat for seat in plan.seats}
     idle = [device for device in plan.machine.devices if not plan.on(device.name)]
 

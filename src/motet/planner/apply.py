@@ -40,20 +40,16 @@ def _resources(seat: PlanSeat, plan: Plan, entry: dict[str, Any]) -> dict[str, A
     demand = seat.demand
     resident = seat.state is Tier.RESIDENT
     kv = seat.kv if resident else demand.kv
-    found: dict[str, Any] = {"memory": kv // demand.parts}
-    if demand.parts == 1 and not _on_cpu(plan):
+    resources: dict[str, Any] = {"memory": kv // demand.parts}
+    if demand.parts == 1 and plan.machine.gpus:
         share = seat.share
         if not resident:
             room = min(d.total for d in plan.machine.devices if d.memory >= demand.part)
             share = demand.part / room
         if resident and entry.get("resources", {}).get("replicas", {}).get("max", 1) == 1:
-            found["device"] = seat.devices[0]
-        found["gpus"] = min(1.0, math.floor(share / USABLE * _STEPS) / _STEPS)
+            resources["device"] = seat.devices[0]
+        resources["gpus"] = min(1.0, math.floor(share / USABLE * _STEPS) / _STEPS)
     if not resident:
         replicas = entry.get("resources", {}).get("replicas", {})
-        found["replicas"] = {**replicas, "min": 0}
-    return found
-
-
-def _on_cpu(plan: Plan) -> bool:
-    return all(device.name == "cpu" for device in plan.machine.devices)
+        resources["replicas"] = {**replicas, "min": 0}
+    return resources

@@ -68,6 +68,11 @@ class Machine:
     load_rate: float = 2e9
     start_s: float = 20.0
 
+    @property
+    def gpus(self) -> bool:
+        """Whether its devices are GPUs, and not the memory of a CPU."""
+        return any(device.name != "cpu" for device in self.devices)
+
     def wake_s(self, size: int) -> float:
         """Return the seconds until a sleeping expert of `size` bytes answers."""
         return size / self.wake_rate

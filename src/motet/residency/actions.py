@@ -49,7 +49,7 @@ Action = Start | Load | Unload | Refuse
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class Bounds:
     """Bounds of residency.
 
     Attributes
@@ -70,6 +70,6 @@ class Rules:
     turn_s: float = 10.0
 
     @classmethod
-    def of(cls, settings: Residency) -> Rules:
+    def of(cls, settings: Residency) -> Bounds:
         """Return the bounds that a config sets."""
         return cls(int(settings.memory), settings.max_wait_s, settings.max_waiting, settings.turn_s)

@@ -7,19 +7,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-SLOTS = 8
-"""Requests on one engine at once, where its options do not say."""
+from motet.experts.base import SLOTS
+from motet.residency.ledger import EngineState, Holding
+
 RECENT_S = 600.0
 """Seconds after which a request counts as recent by 1/e still."""
-
-
-class State(Enum):
-    """Where an engine is in its life."""
-
-    ABSENT = auto()
-    LOADING = auto()
-    LOADED = auto()
-    UNLOADING = auto()
 
 
 class Stage(Enum):
@@ -47,7 +39,7 @@ class Ticket:
 
 
 @dataclass(slots=True, eq=False)
-class Engine:
+class Engine(Holding):
     """What is loaded for an expert, and for the adapters that share it.
 
     Attributes
@@ -68,12 +60,9 @@ class Engine:
         Before this time it is not loaded, because loading failed; `error` says how.
     """
 
-    id: str
-    size: int
     load_s: float
     slots: int = SLOTS
     pinned: bool = False
-    state: State = State.ABSENT
     queue: deque[Ticket] = field(default_factory=deque)
     waiting: int = 0
     running: int = 0
@@ -89,12 +78,12 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Whether it is there and nothing runs on it."""
-        return self.state is State.LOADED and not self.running
+        return self.state is EngineState.LOADED and not self.running
 
     @property
     def startable(self) -> bool:
         """Whether its first waiting request can start now."""
-        there = self.state is State.LOADED and not self.leaving
+        there = self.state is EngineState.LOADED and not self.leaving
         return there and self.waiting > 0 and self.running < self.slots
 
     def push(self, ticket: Ticket) -> None:

@@ -1,4 +1,4 @@
-"""The seam to what is loaded and unloaded, and the engines of this process behind it."""
+"""The one seam to loading and unloading, and the engines of this process behind it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,30 @@ import asyncio
 import ctypes
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from motet.experts import Expert
+from motet.experts.build import build
 from motet.experts.footprint import default_budget, sizes_of
 from motet.types import Health
 from motet.weights.sizes import available_memory
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Whose engine answers for an expert.
+
+    Attributes
+    ----------
+    id
+        The expert itself, or the one whose engine its adapter shares.
+    always
+        Whether it is there without being loaded, such as a remote one.
+    """
+
+    id: str
+    always: bool = False
 
 
 class Engines(Protocol):
@@ -27,7 +45,7 @@ class Engines(Protocol):
         """
 
     async def load(self, engine: str) -> None:
-        """Load an engine; its expert can be asked afterwards.
+        """Load an engine; its experts can be asked afterwards.
 
         Raises
         ------
@@ -38,18 +56,24 @@ class Engines(Protocol):
     async def unload(self, engine: str) -> None:
         """Give back what `load` took."""
 
+    async def close(self) -> None:
+        """Give back everything."""
+
+
+class SwappedEngines(Engines, Protocol):
+    """What a swapper asks besides, since it holds engines for as long as a service runs."""
+
     async def health(self, engine: str) -> Health:
         """Return whether an engine that is loaded can be asked."""
 
     def free(self) -> int | None:
         """Return the bytes that the device has left, as measured now; None where nobody can say."""
 
-    async def close(self) -> None:
-        """Give back everything."""
-
 
 class LocalEngines:
     """Experts as objects in this process; those that hold a model are made anew for each load.
+
+    Serves a swapper, and a batch (see `motet.batch.loading.Loader`).
 
     Parameters
     ----------
@@ -57,11 +81,17 @@ class LocalEngines:
         Built, and not started.
     """
 
+    at_once = 16
+
     def __init__(self, experts: Mapping[str, Expert]) -> None:
         self._built = experts
         self._up: dict[str, Expert] = {}
         # transformers cannot be imported by two threads at once, and loads would share the disk.
         self._loading = asyncio.Lock()
+
+    def host(self, expert: str) -> Host:
+        """Return the expert's own engine: none is shared in one process."""
+        return Host(expert, always=self._built[expert].home == "ingress")
 
     async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
         """Read the sizes from the files of the weights, which are fetched if need be."""
@@ -76,10 +106,17 @@ class LocalEngines:
         """Return the memory that this machine can give to programs now."""
         return available_memory()
 
+    async def open(self) -> None:
+        """Start what holds no model."""
+        for name, expert in self._built.items():
+            if expert.home == "ingress":
+                await expert.start()
+                self._up[name] = expert
+
     async def load(self, engine: str) -> None:
         """Start the expert, as a new object: closing ends one for good."""
         built = self._built[engine]
-        expert = type(built)(built.entry, built.options, built.setting)
+        expert = build(built.entry, built.setting, built.options, type(built))
         async with self._loading:
             try:
                 await expert.start()
@@ -98,6 +135,10 @@ class LocalEngines:
     def expert(self, expert: str) -> Expert:
         """Return a started expert."""
         return self._up[expert]
+
+    def get(self, expert: str) -> Expert | None:
+        """Return an expert if it is started; None while it is not."""
+        return self._up.get(expert)
 
     def __contains__(self, expert: str) -> bool:
         """Return whether an expert is started."""

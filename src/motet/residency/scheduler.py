@@ -2,7 +2,7 @@
 
 The service drives it with real engines and a clock, the simulator with events. A ticket is a
 request that wants an engine. `Scheduler.next` says one thing to do at a time; `policy.py` holds
-the ways to choose, `memory.py` who is there.
+the ways to choose, `exchange.py` who is there.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from motet.residency.actions import Action, Refuse, Rules, Start
-from motet.residency.engine import Engine, Stage, State, Ticket
-from motet.residency.memory import Memory
+from motet.residency.actions import Action, Bounds, Refuse, Start
+from motet.residency.engine import Engine, Stage, Ticket
+from motet.residency.exchange import Exchange
+from motet.residency.ledger import EngineState, Ledger
 from motet.residency.policy import Policy
 from motet.units import mib
 
@@ -37,11 +38,12 @@ class Scheduler:
     """
 
     def __init__(
-        self, rules: Rules, policy: Policy, measure: Callable[[], int | None] = lambda: None
+        self, bounds: Bounds, policy: Policy, measure: Callable[[], int | None] = lambda: None
     ) -> None:
-        self.rules = rules
-        self.memory = Memory(rules, policy, measure)
-        self.engines = self.memory.engines
+        self.bounds = bounds
+        self.ledger: Ledger[Engine] = Ledger(bounds.budget, measure)
+        self.exchange = Exchange(self.ledger, bounds, policy)
+        self.engines = self.ledger.engines
         self.waiting = 0
         self._policy = policy
         self._arrivals: deque[Ticket] = deque()
@@ -56,10 +58,8 @@ class Scheduler:
 
         One that is `loaded` already stays, unless what is there is too much with it.
         """
-        self.memory.add(engine)
-        if loaded:
-            self.memory.found(engine)
-        else:
+        self.exchange.add(engine, loaded=loaded)
+        if not loaded:
             self._ahead.append(engine)
         self._changed = True
 
@@ -69,14 +69,14 @@ class Scheduler:
         self._refuse_all(engine, reason, _FIRST_REST_S)
         if engine in self._ahead:
             self._ahead.remove(engine)
-        self.memory.remove(engine)
+        self.exchange.remove(engine)
         self._changed = True
 
     def ask(self, name: str, now: float) -> Ticket:
         """Queue a request for an engine; `next` starts or refuses it."""
         engine = self.engines[name]
         engine.note_request(now)
-        ticket = Ticket(name, now, engine.state is State.LOADED and not engine.leaving)
+        ticket = Ticket(name, now, engine.state is EngineState.LOADED and not engine.leaving)
         refusal = self._cannot_wait(engine, ticket, now)
         if refusal is not None:
             ticket.stage = Stage.OVER
@@ -86,7 +86,7 @@ class Scheduler:
         self.waiting += 1
         self._arrivals.append(ticket)
         self._offer(engine)
-        self._changed |= engine.state is State.ABSENT
+        self._changed |= engine.state is EngineState.ABSENT
         return ticket
 
     def leave(self, ticket: Ticket, now: float) -> None:
@@ -107,7 +107,7 @@ class Scheduler:
     def loaded(self, name: str, now: float, seconds: float) -> None:
         """Note that an engine is loaded, and how long that took."""
         engine = self.engines[name]
-        self.memory.landed(engine, loaded=True)
+        self.exchange.landed(engine, loaded=True)
         engine.loaded_at = engine.used_at = now
         engine.load_s = seconds
         engine.failures, engine.error = 0, None
@@ -117,7 +117,7 @@ class Scheduler:
     def failed(self, name: str, now: float, error: Exception) -> None:
         """Note that an engine could not be loaded; who waits for it is told, and it rests."""
         engine = self.engines[name]
-        self.memory.landed(engine, loaded=False)
+        self.exchange.landed(engine, loaded=False)
         rest = min(_LONGEST_REST_S, _FIRST_REST_S * 2**engine.failures)
         engine.failures, engine.error = engine.failures + 1, error
         engine.retry_at = now + rest
@@ -128,14 +128,14 @@ class Scheduler:
 
     def unloaded(self, name: str) -> None:
         """Note that an engine is gone."""
-        self.memory.gone(self.engines[name])
+        self.exchange.gone(self.engines[name])
         self._changed = True
 
     def dismiss(self, name: str) -> None:
         """Have a loaded engine that is broken leave as soon as nothing runs on it."""
         engine = self.engines[name]
-        if engine.state is State.LOADED and not engine.leaving:
-            self.memory.send_away(engine)
+        if engine.state is EngineState.LOADED and not engine.leaving:
+            self.exchange.send_away(engine)
             self._changed = True
 
     def next(self, now: float) -> Action | None:
@@ -147,17 +147,19 @@ class Scheduler:
         ticket = self._startable()
         if ticket is not None:
             return self._start(ticket, now)
-        if not self._changed and now < min(self.memory.look_at, self._rest_ends_at):
+        # Choosing looks at every engine, and `next` is asked with every request: so only when
+        # something has changed, or time alone may change what is chosen.
+        if not self._changed and now < min(self.exchange.look_at, self._rest_ends_at):
             return None
         if now >= self._rest_ends_at:
             self._rest_ends_at = math.inf
-        action: Action | None = self.memory.next(now, lambda: self._wanted(now))
-        if action is None and self._ahead and not self.memory.busy and not self._wanted(now):
+        action: Action | None = self.exchange.next(now, lambda: self._wanted(now))
+        if action is None and self._ahead and not self.exchange.busy and not self._wanted(now):
             action = self._load_ahead()
-        if self.memory.freed:
-            for engine in self.memory.freed:
+        if self.exchange.freed:  # requests may start on them before anything else is done
+            for engine in self.exchange.freed:
                 self._offer(engine)
-            self.memory.freed.clear()
+            self.exchange.freed.clear()
             return action or self.next(now)
         self._changed = action is not None
         return action
@@ -166,20 +168,20 @@ class Scheduler:
     def wake_at(self) -> float:
         """When to ask `next` again though nothing has happened; infinity for never."""
         head = self._head()
-        bound = math.inf if head is None else head.asked_at + self.rules.max_wait_s
-        return min(bound, self.memory.look_at, self._rest_ends_at)
+        bound = math.inf if head is None else head.asked_at + self.bounds.max_wait_s
+        return min(bound, self.exchange.look_at, self._rest_ends_at)
 
     def _cannot_wait(self, engine: Engine, ticket: Ticket, now: float) -> Refuse | None:
         """Return why a request is refused on arrival; None when it may wait."""
-        if engine.state is State.ABSENT:
+        if engine.state is EngineState.ABSENT:
             if now < engine.retry_at:
                 reason = f"it could not be loaded: {engine.error}"
                 return Refuse(ticket, reason, engine.retry_at - now)
-            if (excess := self.memory.excess(engine)) is not None:
-                return Refuse(ticket, excess, self.rules.max_wait_s)
-        if self.waiting >= self.rules.max_waiting:
+            if (excess := self.exchange.excess(engine)) is not None:
+                return Refuse(ticket, excess, self.bounds.max_wait_s)
+        if self.waiting >= self.bounds.max_waiting:
             reason = f"{self.waiting} requests wait for experts to be loaded already"
-            return Refuse(ticket, reason, self.rules.turn_s, full=True)
+            return Refuse(ticket, reason, self.bounds.turn_s, full=True)
         return None
 
     def _refuse_all(self, engine: Engine, reason: str, retry_after: float) -> None:
@@ -206,18 +208,18 @@ class Scheduler:
 
     def _expire(self, now: float) -> None:
         """Refuse those whose bound is over."""
-        while (ticket := self._head()) and ticket.asked_at + self.rules.max_wait_s <= now:
+        while (ticket := self._head()) and ticket.asked_at + self.bounds.max_wait_s <= now:
             self._drop(ticket, Stage.OVER)
             self._changed = True
             reason = self._why(self.engines[ticket.engine])
-            self._refusals.append(Refuse(ticket, reason, self.rules.turn_s))
+            self._refusals.append(Refuse(ticket, reason, self.bounds.turn_s))
 
     def _why(self, engine: Engine) -> str:
         """Say why a request has waited too long."""
-        waited = f"it had no turn within {self.rules.max_wait_s:g} s"
-        if engine.state is State.ABSENT:
-            budget = mib(self.rules.budget)
-            return f"{waited}: the memory ({budget}) is held by {self.memory.holders()}"
+        waited = f"it had no turn within {self.bounds.max_wait_s:g} s"
+        if engine.state is EngineState.ABSENT:
+            budget = mib(self.bounds.budget)
+            return f"{waited}: the memory ({budget}) is held by {self.exchange.holders()}"
         return f"{waited}: it is {engine.state.name.lower()}, {engine.running} answers under way"
 
     def _startable(self) -> Ticket | None:
@@ -247,13 +249,13 @@ class Scheduler:
             asked = [self.engines[head.engine]] if head else []
         else:
             asked = [e for e in engines if e.waiting]
-        absent = [e for e in asked if e.state is State.ABSENT]
-        pinned = [e for e in engines if e.pinned and e.state is State.ABSENT]
-        pinned = [e for e in pinned if self.memory.excess(e) is None]
+        absent = [e for e in asked if e.state is EngineState.ABSENT]
+        pinned = [e for e in engines if e.pinned and e.state is EngineState.ABSENT]
+        pinned = [e for e in pinned if self.exchange.excess(e) is None]
         self._rest_ends_at = min((e.retry_at for e in pinned if e.retry_at > now), default=math.inf)
 
         def rank(engine: Engine) -> tuple[bool, float]:
-            if engine.overdue(now, self.rules.max_wait_s):
+            if engine.overdue(now, self.bounds.max_wait_s):
                 return (False, engine.head().asked_at)
             return (True, -self._policy.gain(engine, now))
 
@@ -264,9 +266,9 @@ class Scheduler:
         """Load an engine that nobody has asked for yet, while there is room for it."""
         while self._ahead:
             engine = self._ahead[0]
-            fresh = engine.state is State.ABSENT and not engine.pinned
-            action = self.memory.load_if_it_fits(engine) if fresh else None
-            if action is None and fresh and self.memory.busy:
+            fresh = engine.state is EngineState.ABSENT and not engine.pinned
+            action = self.exchange.load_if_it_fits(engine) if fresh else None
+            if action is None and fresh and self.exchange.busy:
                 return None
             self._ahead.popleft()
             if action is not None:

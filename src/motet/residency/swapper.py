@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from motet.errors import ExpertOverloaded, ExpertUnavailable, MotetError
-from motet.residency.actions import Load, Refuse, Rules, Start, Unload
+from motet.residency.actions import Bounds, Load, Refuse, Start, Unload
 from motet.residency.engine import Engine, Ticket
-from motet.residency.engine import State as EngineState
-from motet.residency.engines import Engines
+from motet.residency.engines import SwappedEngines
+from motet.residency.ledger import EngineState
 from motet.residency.policy import POLICIES
 from motet.residency.scheduler import Scheduler
 from motet.types import READY, Health, State
@@ -52,10 +52,10 @@ class Swapper:
         Told of hits, waits, loads and evictions, if there is one.
     """
 
-    def __init__(self, engines: Engines, rules: Rules, policy: str = "worth") -> None:
+    def __init__(self, engines: SwappedEngines, bounds: Bounds, policy: str = "worth") -> None:
         self.engines = engines
         self.watcher: Watcher | None = None
-        self._scheduler = Scheduler(rules, POLICIES[policy](), engines.free)
+        self._scheduler = Scheduler(bounds, POLICIES[policy](), engines.free)
         self._granted: dict[Ticket, asyncio.Future[Start | Refuse]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -64,7 +64,7 @@ class Swapper:
     @property
     def used(self) -> int:
         """Bytes that engines take now."""
-        return self._scheduler.memory.used
+        return self._scheduler.ledger.used
 
     async def admit(self, engine: str, *, slots: int, pinned: bool, loaded: bool = False) -> None:
         """Make an engine known; from then on it can be leased.
@@ -80,10 +80,10 @@ class Swapper:
             Its weights cannot be had.
         """
         size = (await self.engines.sizes([engine]))[engine]
-        rules = self._scheduler.rules
+        bounds = self._scheduler.bounds
         if size is None:
             self._unknown.add(engine)
-        taken = rules.budget if size is None else size  # of unknown size, it is loaded alone
+        taken = bounds.budget if size is None else size  # of unknown size, it is loaded alone
         load_s = _START_S + taken / _LOAD_RATE
         self._scheduler.add(Engine(engine, taken, load_s, slots, pinned), loaded=loaded)
         self._pump()
@@ -127,6 +127,7 @@ class Swapper:
                 self.watcher.leased(expert, outcome, self._now() - began)
             yield
         finally:
+            # However waiting ended, the ticket leaves: nothing is to be loaded for nobody.
             if self.watcher and outcome in ("left", "refused"):
                 self.watcher.leased(expert, outcome, self._now() - began)
             self._scheduler.leave(ticket, self._now())
@@ -135,8 +136,8 @@ class Swapper:
     async def health(self, engine: str) -> Health:
         """Return whether requests for an engine are served, and what they wait for."""
         now = self._now()
-        found = self._scheduler.engines[engine]
-        match found.state:
+        known = self._scheduler.engines[engine]
+        match known.state:
             case EngineState.LOADED:
                 health = await self.engines.health(engine)
                 if not health.ready:  # it is made anew on the next request
@@ -146,14 +147,14 @@ class Swapper:
                     return health
                 return READY
             case EngineState.LOADING:
-                return Health(State.ASLEEP, f"loading; {found.waiting} requests wait")
+                return Health(State.ASLEEP, f"loading; {known.waiting} requests wait")
             case EngineState.UNLOADING:
                 return Health(State.ASLEEP, "leaving for another expert")
-        if (excess := self._scheduler.memory.excess(found)) is not None:
+        if (excess := self._scheduler.exchange.excess(known)) is not None:
             return Health(State.DOWN, excess)
-        if now < found.retry_at:
-            return Health(State.DOWN, f"it could not be loaded: {found.error}")
-        return Health(State.ASLEEP, f"loads in about {found.load_s:.2g} s when it is asked")
+        if now < known.retry_at:
+            return Health(State.DOWN, f"it could not be loaded: {known.error}")
+        return Health(State.ASLEEP, f"loads in about {known.load_s:.2g} s when it is asked")
 
     async def close(self) -> None:
         """Refuse who waits, and unload everything."""
@@ -178,7 +179,11 @@ class Swapper:
             del self._granted[ticket]
 
     def _pump(self) -> None:
-        """Do all that can be done now, and come back when time alone changes that."""
+        """Do all that can be done now, and come back when time alone changes that.
+
+        It never waits, since every request comes through here: loads and unloads are tasks, and
+        each pumps again when it ends.
+        """
         while action := self._scheduler.next(self._now()):
             match action:
                 case Start(ticket) | Refuse(ticket):
@@ -230,7 +235,7 @@ class Swapper:
             return
         if size is not None:
             self._unknown.discard(engine)
-            self._scheduler.memory.resize(self._scheduler.engines[engine], size)
+            self._scheduler.ledger.resize(self._scheduler.engines[engine], size)
 
     async def _unload(self, engine: str) -> None:
         try:
@@ -249,7 +254,7 @@ class Swapper:
 
     def _tell(self) -> None:
         if self.watcher:
-            self.watcher.holds(self._scheduler.memory.used, self._scheduler.rules.budget)
+            self.watcher.holds(self._scheduler.ledger.used, self._scheduler.bounds.budget)
 
     @staticmethod
     def _now() -> float:

@@ -4,7 +4,6 @@ import gzip
 import json
 import shlex
 from pathlib import Path
-from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -141,9 +140,8 @@ def test_a_planned_device_without_a_pod_is_named(tmp_path):
 @pytest.mark.parametrize(("announced", "pinned"), [("gpu-0,gpu-1", True), ("gpu-10", False)])
 def test_a_pool_waits_for_a_pod_that_is_announced(monkeypatch, announced, pinned):
     monkeypatch.setenv("MOTET_DEVICES", announced)
-    connected = SimpleNamespace(is_initialized=lambda: True, cluster_resources=dict)
-    monkeypatch.setattr(in_process, "ray", connected)
-    found = in_process.pin(parse(PLANNED).config.experts[1], 1.0)
+    nodes = {"CPU": 4.0}
+    found = in_process.pin(parse(PLANNED).config.experts[1], 1.0, nodes)
     assert found == ({"motet-gpu-1": 1.0} if pinned else {})
 
 

@@ -16,11 +16,11 @@ from motet.types import Request
 REPLICAS = [SimpleNamespace(replica_id=name) for name in ("left", "right", "middle")]
 
 
-def router(lengths=()):
+def router(lengths=(), **options):
     """A router as Serve makes it, less Serve: queue lengths are given."""
     found = PrefixRouter.__new__(PrefixRouter)
     found._replica_queue_len_cache = dict(lengths)
-    found.initialize_state()
+    found.initialize_state(**options)
     return found
 
 
@@ -100,9 +100,8 @@ async def test_experts_of_one_engine_share_nothing():
     assert len(await found.choose_replicas(REPLICAS, pending(text, "adapter"))) == 1
 
 
-async def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(prefix_router, "_KNOWN", 100)
-    found = router()
+async def test_memory_is_bounded():
+    found = router(known=100)
     for number in range(1000):
         await ask(found, f"{number} " * BLOCK)
     assert len(found._readers) <= 100

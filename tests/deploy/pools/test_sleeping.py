@@ -7,8 +7,9 @@ import pytest
 
 from motet.config import parse
 from motet.deploy.pools.sleeping import EXTENSION, Sleeper
-from motet.deploy.residency import replica
+from motet.deploy.residency.replica import Here
 from motet.errors import ExpertUnavailable
+from motet.experts.footprint import Footprint
 from motet.weights import Setting
 
 GIB = 2**30
@@ -192,10 +193,8 @@ async def test_a_replica_lets_its_engine_sleep(monkeypatch, tmp_path):
         return "node:gpu-0"
 
     gpu.left = 12 * GIB
-    monkeypatch.setattr(vllm, "_gpu_of_group", place)
     monkeypatch.setattr(llm_server, "push_telemetry_report_for_all_models", lambda **_: None)
-    monkeypatch.setattr(replica, "node_id", lambda: "node")
-    monkeypatch.setattr(replica, "sizes_of", lambda experts: {"e": WEIGHTS + CACHE})
+    here = Here(lambda: "node", place, account=lambda *_: Footprint(WEIGHTS, CACHE))
     document = parse(TEXT)
     (entry,), setting = document.config.experts, Setting(folder=tmp_path, cache=tmp_path)
     config = vllm.llm_config(entry, setting, swapped=True)
@@ -205,7 +204,7 @@ async def test_a_replica_lets_its_engine_sleep(monkeypatch, tmp_path):
     assert config.engine_kwargs["worker_extension_cls"] == EXTENSION
 
     pool = Pool.__new__(Pool)
-    await pool.__init__(config, entry=entry, setting=setting, swapped=True)
+    await pool.__init__(config, entry=entry, setting=setting, swapped=True, here=here)
     assert not started and (await pool.standing()).free is None
     assert await pool.size() == WEIGHTS + CACHE
     up = await pool.load()

@@ -14,7 +14,7 @@ from motet.planner.simulate import run as simulation
 from motet.planner.simulate.pace import Pace, read_pace
 from motet.planner.simulate.run import SimulatedExpert, simulate, together
 from motet.planner.simulate.trace import Trace, make_trace, read_trace
-from motet.residency.actions import Rules
+from motet.residency.actions import Bounds
 from motet.residency.engine import Engine
 from motet.residency.policy import POLICIES
 from motet.residency.swapper import Swapper
@@ -73,7 +73,7 @@ def test_the_simulator_says_what_the_swapper_does(policy, seed):
     ]
     names = [place.expert for place in places]
     trace = make_trace(names, 300, rate=1.0, skew=0.8, seconds=0.7, seed=seed)
-    rules = Rules(budget=7, max_wait_s=20.0, turn_s=4.0)
+    rules = Bounds(budget=7, max_wait_s=20.0, turn_s=4.0)
     expected = Ideal(places, trace, rules, policy, Pace(unload_s=UNLOAD_S)).run(lambda done: None)
     waits, loads = virtually(serve(places, trace, rules, policy))
     assert len(loads) == expected.loads > 6
@@ -93,7 +93,7 @@ def test_the_simulator_says_what_the_swapper_does(policy, seed):
 def test_every_request_ends_within_its_bound(policy, rate, budget, seed, row):
     places = [SimulatedExpert(f"e{n}", 1 + n % 3, 0.5 + n, slots=1 + n) for n in range(5)]
     trace = make_trace([p.expert for p in places], 80, rate=rate, seconds=2.0, seed=seed)
-    rules = Rules(budget, max_wait_s=15.0, max_waiting=20)
+    rules = Bounds(budget, max_wait_s=15.0, max_waiting=20)
     pace = Pace(row_share=row, beside_load=2.0, beside_answers=1.5)
     outcome = simulate(places, trace, rules, policy, pace)
     assert (outcome.wait_s <= 15.0 + 1e-6).all() and (outcome.wait_s >= 0).all()
@@ -107,7 +107,7 @@ def test_work_is_shared_by_those_who_run():
     for experts, row_share, takes in (([0, 0], 0.25, 1.25), ([0, 1], 0.25, 2.0), ([0], 0.25, 1.0)):
         count = len(experts)
         trace = Trace(("a", "b"), np.full(count, 10.0), np.array(experts), np.ones(count))
-        outcome = simulate(places, trace, Rules(2), "worth", Pace(row_share=row_share))
+        outcome = simulate(places, trace, Bounds(2), "worth", Pace(row_share=row_share))
         assert outcome.seconds == pytest.approx(takes)
 
 
@@ -115,7 +115,7 @@ def test_loading_and_answering_slow_each_other():
     places = [SimulatedExpert(name, 1, 4.0) for name in "abc"]
     trace = Trace(("a", "b", "c"), np.array([5.0, 5.0]), np.array([1, 2]), np.array([2.0, 1.0]))
     pace = Pace(beside_load=2.0, beside_answers=2.0, unload_s=0.0, row_share=0.0)
-    outcome = simulate(places, trace, Rules(2), "lru", pace)
+    outcome = simulate(places, trace, Bounds(2), "lru", pace)
     # `a` and `b` are there. While `c` is loaded in the place of `a`, `b` answers at half its pace
     # until 9.0, when 2 s of the load are left.
     assert outcome.wait_s.tolist() == pytest.approx([0.0, 6.0])
@@ -129,7 +129,7 @@ def test_parts_of_a_trace_come_together():
     for number, place in enumerate(places):
         rows = np.flatnonzero(trace.expert == number)
         part = Trace(trace.names, trace.at[rows], trace.expert[rows], trace.seconds[rows])
-        parts.append((simulate([place], part, Rules(1), "lru", Pace()), rows))
+        parts.append((simulate([place], part, Bounds(1), "lru", Pace()), rows))
     whole = together(parts, len(trace))
     assert whole.loads == 2 and whole.served.all()
     assert whole.wait_s[parts[0][1]].tolist() == parts[0][0].wait_s.tolist()

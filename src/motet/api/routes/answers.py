@@ -10,11 +10,12 @@ from fastapi import Request as HttpRequest
 
 from motet.api.answer import AnswerResponse
 from motet.api.guard import caller_of, read_body
+from motet.composer.explanation import decision_json
 from motet.protocol.body import Body
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.service.motet import Motet
-from motet.types import Request, decision_json
+from motet.types import Request
 
 
 def add_answers(app: FastAPI, service: Motet, keep_alive_s: float) -> None:

@@ -46,13 +46,13 @@ def _json(text: str) -> str | None:
 
 
 def _number(text: str) -> str:
-    found = _NUMBER.findall(text)
-    return f"{float(found[-1].replace(',', '')):.10g}" if found else ""
+    numbers = _NUMBER.findall(text)
+    return f"{float(numbers[-1].replace(',', '')):.10g}" if numbers else ""
 
 
 def _choice(text: str) -> str:
-    found = _CHOICE.findall(text)
-    return found[-1] if found else ""
+    letters = _CHOICE.findall(text)
+    return letters[-1] if letters else ""
 
 
 def _plain(text: str) -> str:

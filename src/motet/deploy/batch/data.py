@@ -14,13 +14,14 @@ from typing import Any
 
 from motet import codec
 from motet.batch.answers import Said
-from motet.batch.scheduler import Engine
 from motet.composer.calls import Asked
 from motet.config import Document
 from motet.deploy import cluster
 from motet.deploy.batch.pools import PoolLoader
 from motet.errors import ExpertError
-from motet.experts import ENGINES, Expert
+from motet.experts import Expert
+from motet.experts.build import build
+from motet.residency.engines import Host
 from motet.types import Chunk, ExpertCard, Request
 
 _ROWS = 32
@@ -38,11 +39,11 @@ class RayDataLoader(PoolLoader):
         super().__init__(document, experts, address)
         self._groups: dict[str, Group] = {}
 
-    def engine(self, expert: str) -> Engine:
+    def host(self, expert: str) -> Host:
         """Return the expert itself; also one that waits on a network, from many nodes then."""
         if self._built[expert].home == "vllm":
-            return super().engine(expert)
-        return Engine(expert)
+            return super().host(expert)
+        return Host(expert)
 
     async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
         """Read the sizes of those that hold a model."""
@@ -53,6 +54,7 @@ class RayDataLoader(PoolLoader):
         """Join Ray, with Serve where a pool will be wanted."""
         pools = any(expert.home == "vllm" for expert in self._built.values())
         await asyncio.to_thread(cluster.start, self._document, self._address, with_serve=pools)
+        self._meet()
 
     async def load(self, engine: str) -> None:
         """Be ready to take calls; the actors start with the first of them."""
@@ -155,9 +157,7 @@ class Answerer:
 
         document = parse(arguments["config"], folder=Path(arguments["folder"]))
         (entry,) = document.config.experts
-        engine = ENGINES.load(entry.engine)
-        options = engine.Config.model_validate(entry.options)
-        self._expert = engine(entry, options, Setting(document.folder, default_cache()))
+        self._expert = build(entry, Setting(document.folder, default_cache()))
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._on_loop(self._expert.start())

@@ -7,13 +7,13 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from motet.batch.scheduler import Engine
 from motet.config import Document
 from motet.deploy import cluster
 from motet.deploy.names import SWAPPER, pool_of
 from motet.errors import DeployError
 from motet.experts import Expert
-from motet.experts.footprint import default_budget, sizes_of
+from motet.residency.engines import Host, LocalEngines
+from motet.residency.expert import LeasedExpert
 
 
 class PoolLoader:
@@ -34,35 +34,41 @@ class PoolLoader:
         self._document = document.with_service(port=_free_port())
         self._built = experts
         self._address = address
-        self._up: dict[str, Expert] = {}
+        self._local = LocalEngines(experts)
+        self._callers: dict[str, Expert] = {}
         self._own: set[str] = set()
         self._swapped: set[str] = set()
+        self._applications: Any = None
         self._leases: Any = None
 
-    def engine(self, expert: str) -> Engine:
+    def host(self, expert: str) -> Host:
         """Return the pool's expert: its own, or the base whose engine its adapter shares."""
         built = self._built[expert]
-        base = getattr(built.options, "base", None)
-        return Engine(base or expert, always=built.home == "ingress")
+        return Host(built.entry.host, always=built.home == "ingress")
 
     async def sizes(self, engines: Iterable[str]) -> dict[str, int | None]:
         """Read the sizes from the files of the weights, which are fetched if need be."""
-        held = {e: self._built[e] for e in engines if self._built[e].home != "ingress"}
-        return await asyncio.to_thread(sizes_of, held)
+        return await self._local.sizes(engines)
 
     def room(self) -> int | None:
         """Return a share of this machine's free memory; no bound on a cluster."""
-        return default_budget() if self._address is None else None
+        return self._local.room() if self._address is None else None
 
     async def open(self) -> None:
         """Start or join Ray, and start what needs no pool."""
         if self._address is None:
             cluster.prepare_environment()
         await asyncio.to_thread(cluster.start, self._document, self._address)
-        for name, expert in self._built.items():
-            if expert.home == "ingress":
-                await expert.start()
-                self._up[name] = expert
+        self._meet()
+        await self._local.open()
+
+    def _meet(self) -> None:
+        """Make what asks Serve, which must not be imported before its environment is set."""
+        from motet.deploy.applications import Applications
+        from motet.deploy.residency.client import ClusterLeases
+
+        self._applications = Applications()
+        self._leases = ClusterLeases(self._applications)
 
     async def load(self, engine: str) -> None:
         """Run the pool and wait for it; one that runs on the cluster already is used as it is.
@@ -88,19 +94,17 @@ class PoolLoader:
             raise DeployError(f"The pool of {engine!r} does not start: {reason}")
 
     def expert(self, expert: str) -> Expert:
-        """Return a caller of the expert's pool."""
+        """Return a caller of the expert's pool, or the expert where it needs none."""
         from motet.deploy.pools.client import PoolExpert
-        from motet.deploy.residency.client import LeasedExpert, Leases
 
-        if expert not in self._up:
-            built = self._built[expert]
-            told = (built.entry, built.options, built.setting, built.card)
-            if self.engine(expert).id in self._swapped:
-                self._leases = self._leases or Leases()
-                self._up[expert] = LeasedExpert(*told, self._leases)
-            else:
-                self._up[expert] = PoolExpert(*told)
-        return self._up[expert]
+        if expert in self._local:
+            return self._local.expert(expert)
+        if expert not in self._callers:
+            caller: Expert = PoolExpert(self._built[expert], self._applications)
+            if self.host(expert).id in self._swapped:
+                caller = LeasedExpert(caller, self._leases)
+            self._callers[expert] = caller
+        return self._callers[expert]
 
     async def unload(self, engine: str) -> None:
         """Delete the pool, and wait until its replicas are gone."""
@@ -112,8 +116,7 @@ class PoolLoader:
 
     async def close(self) -> None:
         """Close what runs here, delete the pools, and stop or leave Ray."""
-        for expert in self._up.values():
-            await expert.close()
+        await self._local.close()
         for engine in tuple(self._own):
             await self.unload(engine)
         if self._address is None:

@@ -30,7 +30,7 @@ _CACHE = "/var/cache/motet"
 _METRICS = "/var/run/motet-metrics"
 
 
-class Node(Options):
+class Pod(Options):
     """What one pod takes."""
 
     cpu: PositiveFloat = 2.0
@@ -39,7 +39,7 @@ class Node(Options):
     """Memory, such as 16GiB."""
 
 
-class Workers(Node):
+class Workers(Pod):
     """Pods of one kind that hold experts."""
 
     name: _NAME
@@ -95,7 +95,7 @@ class Values(Options):
     """Secret whose entries become environment variables, for `${ENV}` in experts.yaml."""
     cache_claim: str | None = None
     """PersistentVolumeClaim for weights; without one each pod fetches its own."""
-    head: Node = Node()
+    head: Pod = Pod()
     """The pod of Ray's head, which holds no expert."""
     workers: list[Workers] = Field(min_length=1)
     """Pods that hold experts."""
@@ -191,7 +191,7 @@ def _upgrade(upgrade: Upgrade | None) -> dict[str, Any]:
     }
 
 
-def _pod(values: Values, node: Node, container: str, port: int) -> dict[str, Any]:
+def _pod(values: Values, node: Pod, container: str, port: int) -> dict[str, Any]:
     gpus = node.gpus if isinstance(node, Workers) else 0
     image = node.image if isinstance(node, Workers) else None
     amounts: dict[str, Any] = {"cpu": f"{node.cpu:g}", "memory": f"{node.memory // 2**20}Mi"}

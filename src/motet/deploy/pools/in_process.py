@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -23,9 +23,9 @@ from ray.serve.deployment import Application
 from motet.config import ExpertEntry
 from motet.deploy.names import DEVICES, DOOR, Parcel, device_resource, pool_of
 from motet.deploy.pools.prefix_router import PrefixRouter
-from motet.deploy.residency.replica import Residence, gpus_here, node_id
+from motet.deploy.residency.replica import HERE, Here, Residence
 from motet.errors import MotetError
-from motet.experts import ENGINES
+from motet.experts.build import build, engine_of
 from motet.residency.engines import LocalEngines
 from motet.types import Request
 from motet.weights import Setting
@@ -68,13 +68,15 @@ class ExpertPool(Residence):
     """
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, entry: ExpertEntry, setting: Setting, *, swapped: bool = False
+        self,
+        entry: ExpertEntry,
+        setting: Setting,
+        *,
+        swapped: bool = False,
+        here: Here = HERE,
     ) -> None:
-        self._settle(entry, setting)
-        engine = ENGINES.load(entry.engine)
-        options = engine.Config.model_validate(entry.options)
-        self._engines = LocalEngines({entry.id: engine(entry, options, setting)})
-        self._swapped = swapped
+        await self._settle(entry, setting, here, swapped=swapped)
+        self._engines = LocalEngines({entry.id: build(entry, setting)})
         if not swapped:
             await self._bring()
             self._loaded = True
@@ -106,9 +108,6 @@ class ExpertPool(Residence):
     async def _put_away(self, host_room: int) -> None:
         await self._engines.unload(self._entry.id)
 
-    async def _device(self) -> str:
-        return gpus_here() if self._entry.resources.gpus else node_id()
-
     async def _free(self) -> int | None:
         torch = sys.modules.get("torch")  # the engine's own; without one nothing is to be measured
         if not self._entry.resources.gpus:
@@ -122,7 +121,18 @@ class ExpertPool(Residence):
         return "" if health.ready else health.reason
 
 
-def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = False) -> Application:
+def node_resources() -> dict[str, float]:
+    """Return the resources of the connected Ray's nodes together; none where none is connected."""
+    return dict(ray.cluster_resources()) if ray.is_initialized() else {}
+
+
+def in_process_pool(
+    entry: ExpertEntry,
+    setting: Setting,
+    *,
+    swapped: bool = False,
+    resources_of_nodes: Callable[[], Mapping[str, float]] = node_resources,
+) -> Application:
     """Return the application of an expert whose engine runs inside its replicas."""
     resources = entry.resources
     # Of engines that take turns Ray is told next to nothing: the swapper sees to the memory.
@@ -130,14 +140,14 @@ def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = Fal
     deployment = serve.deployment(
         ExpertPool,
         name=pool_of(entry.id),
-        autoscaling_config=autoscaling(entry, entry.options.get("max_batch", 8)),
+        autoscaling_config=autoscaling(entry, build(entry, setting).slots),
         max_replicas_per_node=resources.replicas.per_node,
         max_ongoing_requests=64 + CONTROL_CALLS,
         max_queued_requests=256,
         ray_actor_options={
             "num_cpus": 1,
             "num_gpus": share,
-            "resources": pin(entry, share),
+            "resources": pin(entry, share, resources_of_nodes()),
             # Threads of torch that spin while they wait starve every other process of the machine.
             "runtime_env": {"env_vars": {"OMP_WAIT_POLICY": "passive"}},
         },
@@ -147,18 +157,23 @@ def in_process_pool(entry: ExpertEntry, setting: Setting, *, swapped: bool = Fal
     return behind_door(entry, deployment.bind(entry, setting, swapped=swapped))
 
 
-def pin(entry: ExpertEntry, share: float) -> dict[str, float]:
+def pin(entry: ExpertEntry, share: float, nodes: Mapping[str, float]) -> dict[str, float]:
     """Return the custom resources that keep a replica on the node of its planned device.
 
     None where no node of the connected Ray was started with that device, nor will be: Ray chooses
     then.
+
+    Parameters
+    ----------
+    nodes
+        Resources of the connected Ray's nodes together.
     """
     device = entry.resources.device
-    if device is None or not ray.is_initialized():
+    if device is None or not nodes:
         return {}
     name = device_resource(device)
     announced = os.environ.get(DEVICES, "").split(",")
-    if device not in announced and name not in ray.cluster_resources():
+    if device not in announced and name not in nodes:
         log.warning("no node has %s: Ray chooses where %s lives", name, entry.id)
         return {}
     return {name: share or SEAT}
@@ -194,7 +209,7 @@ class Door:
 
 def _by_prefix(entry: ExpertEntry) -> bool:
     replicas = entry.resources.replicas
-    caches = ENGINES.load(entry.engine).home == "vllm"
+    caches = engine_of(entry).home == "vllm"
     wanted = caches if replicas.prefix_affinity is None else replicas.prefix_affinity
     return wanted and replicas.max > 1
 

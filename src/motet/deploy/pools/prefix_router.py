@@ -31,8 +31,9 @@ class PrefixRouter(RequestRouter):  # type: ignore[misc]  # Ray ships no types
     Otherwise two replicas are drawn, and Serve takes the less busy one.
     """
 
-    def initialize_state(self, **_: Any) -> None:
-        """Begin without a memory; Serve calls it once."""
+    def initialize_state(self, known: int = _KNOWN, **_: Any) -> None:
+        """Begin without a memory, which will hold so many beginnings; Serve calls it once."""
+        self._most = known
         self._readers: OrderedDict[int, ReplicaID] = OrderedDict()
 
     async def choose_replicas(
@@ -55,20 +56,20 @@ class PrefixRouter(RequestRouter):  # type: ignore[misc]  # Ray ships no types
         for beginning in _beginnings(pending_request):
             self._readers[beginning] = replica_id
             self._readers.move_to_end(beginning)
-        while len(self._readers) > _KNOWN:
+        while len(self._readers) > self._most:
             self._readers.popitem(last=False)
 
     def _reader(
         self, pending_request: PendingRequest | None, known: dict[ReplicaID, RunningReplica]
     ) -> ReplicaID | None:
         """Return which of the replicas has read the longest beginning of a request."""
-        found = None
+        longest = None
         for beginning in _beginnings(pending_request):
             reader = self._readers.get(beginning)
             if reader is None:
                 break
-            found = reader if reader in known else found
-        return found
+            longest = reader if reader in known else longest
+        return longest
 
     def _busier(self, reader: ReplicaID, known: dict[ReplicaID, RunningReplica]) -> bool:
         lengths = {replica: self.replica_queue_len_cache.get(replica) or 0 for replica in known}

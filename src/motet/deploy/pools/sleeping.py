@@ -15,11 +15,11 @@ from motet.units import mib
 
 log = logging.getLogger(__name__)
 
-EXTENSION = f"{__name__}.WorkerExtension"
+EXTENSION = f"{__name__}.SleepExtension"
 """What an engine that is to sleep names as its `worker_extension_cls`."""
 
 
-class WorkerExtension:
+class SleepExtension:
     """What vLLM's worker on a GPU is asked besides."""
 
     def free_bytes(self) -> int:

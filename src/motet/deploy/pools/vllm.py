@@ -36,15 +36,17 @@ from motet.deploy.pools.in_process import (
     autoscaling,
     behind_door,
     engine_start,
+    node_resources,
     pin,
     routing,
 )
 from motet.deploy.pools.sleeping import EXTENSION, Sleeper
-from motet.deploy.residency.replica import Residence, gpus_here, node_id
+from motet.deploy.residency.replica import Here, Residence, gpus_here
 from motet.errors import ExpertRejected, ExpertUnavailable, MotetError
-from motet.experts.vllm import VllmConfig, kv_bytes
-from motet.experts.wire import DONE, body_of, chunks_of, error_from, error_in, event_data
+from motet.experts.vllm import VllmConfig, cache_bytes
+from motet.experts.wire import body_of, chunks_of, error_from, error_in, event_data
 from motet.planner.devices import USABLE
+from motet.protocol.frames import DONE
 from motet.types import Request
 from motet.weights import Setting, fetch
 
@@ -63,14 +65,18 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
     engine: Any
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, llm_config: LLMConfig, *, entry: ExpertEntry, setting: Setting, swapped: bool = False
+        self,
+        llm_config: LLMConfig,
+        *,
+        entry: ExpertEntry,
+        setting: Setting,
+        swapped: bool = False,
+        here: Here | None = None,
     ) -> None:
-        self._settle(entry, setting)
-        self._swapped = swapped
+        here = here or Here(gpu=_gpu_of_group)
+        await self._settle(entry, setting, here, swapped=swapped)
         self._sleeper: Sleeper | None = None
         self._loading = asyncio.Lock()
-        self._weights: int | None = None
-        self._place = await _gpu_of_group() if swapped and entry.resources.gpus else node_id()
         await LLMServer.__init__(self, llm_config)
 
     async def start(self) -> None:
@@ -99,12 +105,9 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
         if not self._swapped:
             await LLMServer.check_health(self)
 
-    async def size(self) -> int | MotetError | None:
-        """Return the bytes that the engine takes; see `Residence.size`."""
-        size = await super().size()
-        if isinstance(size, int):
-            self._weights = size - kv_bytes(self._entry)
-        return size
+    async def _locate(self) -> str:
+        """Return the device; without a swapper nobody asks, and there may be no group to ask in."""
+        return await super()._locate() if self._swapped else self._here.node()
 
     async def _bring(self) -> None:
         """Wake the engine where it sleeps, or start one, alone on this machine."""
@@ -120,7 +123,8 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
         if self._swapped and self._entry.resources.gpus:
             adapters = bool(self._entry.options.get("adapter_slots"))
             client = self.engine._engine_client
-            self._sleeper = Sleeper(client, self._weights, adapters=adapters)
+            weights = None if self._taken is None else self._taken.weights
+            self._sleeper = Sleeper(client, weights, adapters=adapters)
 
     async def _wake(self, sleeper: Sleeper) -> None:
         try:
@@ -147,9 +151,6 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
         except Exception as error:  # vLLM's own, of a library that is not typed for us
             return str(error) or type(error).__name__
         return ""
-
-    async def _device(self) -> str:
-        return self._place
 
     async def _free(self) -> int | None:
         if not self._entry.resources.gpus:
@@ -282,7 +283,7 @@ def _engine_args(
     if entry.resources.memory is not None:
         args["kv_cache_memory_bytes"] = int(entry.resources.memory)
     elif entry.resources.gpus == 0:
-        args["kv_cache_memory_bytes"] = kv_bytes(entry)
+        args["kv_cache_memory_bytes"] = cache_bytes(entry)
     if 0 < entry.resources.gpus < 1:
         # Even with its cache sized, vLLM refuses to start where less than this share is free.
         args["gpu_memory_utilization"] = round(USABLE * entry.resources.gpus, 4)
@@ -291,14 +292,14 @@ def _engine_args(
     if entry.resources.gpus == 0:
         # Compiling takes minutes of a small machine and wins little on a CPU.
         args["enforce_eager"] = True
-        args["worker_extension_cls"] = "motet.deploy.pools.vllm_cpu.WorkerExtension"
+        args["worker_extension_cls"] = "motet.deploy.pools.vllm_cpu.CpuExtension"
     return args | options.engine_args
 
 
 def _gpu_share(entry: ExpertEntry, *, swapped: bool) -> dict[str, Any]:
     # Of engines that take turns Ray is told next to nothing: the swapper sees to the memory.
     gpus = SEAT if swapped else entry.resources.gpus
-    pinned = pin(entry, gpus)
+    pinned = pin(entry, gpus, node_resources())
     if gpus > 1 or (gpus == 1 and not pinned):
         return {}
     return {"placement_group_config": {"bundles": [{"CPU": 1, "GPU": gpus, **pinned}]}}

@@ -1,6 +1,6 @@
 """What Motet mends in vLLM's worker on a CPU.
 
-An engine names `WorkerExtension` as its `worker_extension_cls`; its worker process imports this
+An engine names `CpuExtension` as its `worker_extension_cls`; its worker process imports this
 module before it loads the model, and importing it is what counts.
 """
 
@@ -16,7 +16,7 @@ from vllm.v1.worker.cpu_model_runner import CPUModelRunner
 from motet.deploy.pools import vllm_lora
 
 
-class WorkerExtension:
+class CpuExtension:
     """A name for `worker_extension_cls`."""
 
 

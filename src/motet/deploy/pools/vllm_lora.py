@@ -76,11 +76,11 @@ class StackedAdapters(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM is not ty
         if not self._any_adapter:
             return
         key = a[0].data_ptr()
-        found: Any = self._stacks.get(key, _ABSENT)
-        if found is _ABSENT:
+        stacked: Any = self._stacks.get(key, _ABSENT)
+        if stacked is _ABSENT:
             # vLLM's stacks have a dimension of 1 after the slots.
-            found = stack([part.squeeze(1) for part in a], [part.squeeze(1) for part in b])
-            self._stacks[key] = found
-        if found is not None:
+            stacked = stack([part.squeeze(1) for part in a], [part.squeeze(1) for part in b])
+            self._stacks[key] = stacked
+        if stacked is not None:
             x = x.view(-1, x.shape[-1])
-            add(y.view(-1, y.shape[-1]), x, found, slots[: x.shape[0]], widths, scale)
+            add(y.view(-1, y.shape[-1]), x, stacked, slots[: x.shape[0]], widths, scale)

@@ -5,28 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from motet.config import ExpertEntry, Residency
-from motet.deploy.control import Control
+from motet.config import Residency
+from motet.deploy.applications import Applications
 from motet.deploy.names import SWAPPER
-from motet.deploy.pools.client import PoolExpert
+from motet.deploy.residency.pulse import USUAL, Pulse
 from motet.errors import DeployError, ExpertUnavailable
-from motet.types import Chunk, ExpertCard, Health, Request, State
-from motet.weights import Setting
+from motet.types import Health, State
 
-_FRESH_S = 0.5
-_EVERY_S = 1.0
-_ANSWER_S = 2.0
-_LOST_S = 15.0
-"""Seconds without the swapper until requests are refused at once; until then they wait for it."""
 _UNHEARD = "the swapper does not answer; it is being started"
 
 
-class Leases:
+class ClusterLeases:
     """What this process holds of the engines of a cluster, and what it knows of them.
+
+    A `motet.residency.expert.Leases`, as the swapper of a single process is one.
 
     Leases are renewed while the process lives; those of a dead one are freed by silence.
 
@@ -36,8 +31,15 @@ class Leases:
         The bound of the swapper's own waiting.
     """
 
-    def __init__(self, max_wait_s: float = Residency.model_fields["max_wait_s"].default) -> None:
+    def __init__(
+        self,
+        applications: Applications,
+        max_wait_s: float = Residency.model_fields["max_wait_s"].default,
+        pulse: Pulse = USUAL,
+    ) -> None:
+        self._applications = applications
         self._max_wait_s = max_wait_s
+        self._pulse = pulse
         self._held: set[str] = set()
         self._known: dict[str, Health] = {}
         self._heard_at = time.monotonic()
@@ -45,10 +47,12 @@ class Leases:
         self._lock = asyncio.Lock()
         self._ends: set[asyncio.Task[None]] = set()
         self._renewing: asyncio.Task[None] | None = None
-        self._swapper = Control(SWAPPER)
+
+    async def admit(self, engine: str, *, slots: int, pinned: bool) -> None:
+        """Do nothing: the swapper hears of engines from their pools."""
 
     @asynccontextmanager
-    async def hold(self, engine: str, expert: str) -> AsyncIterator[None]:
+    async def lease(self, engine: str, expert: str) -> AsyncIterator[None]:
         """Wait until `engine` is loaded and has room, and keep it so for the block.
 
         Raises
@@ -57,6 +61,7 @@ class Leases:
             It cannot be had within the bound, and why; or the swapper is away for as long.
         """
         lease = uuid.uuid4().hex
+        # Renewed from now on: the swapper may give it before its answer is here.
         self._held.add(lease)
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew_while_held(), name="renew leases")
@@ -73,16 +78,16 @@ class Leases:
     async def health(self, engine: str) -> Health:
         """Return how an engine is, as the swapper said at most half a second ago."""
         async with self._lock:
-            if time.monotonic() - self._asked_at > _FRESH_S:
+            if time.monotonic() - self._asked_at > self._pulse.fresh_s:
                 await self._renew()
-        if time.monotonic() - self._heard_at > _LOST_S:
+        if time.monotonic() - self._heard_at > self._pulse.lost_s:
             return Health(State.STARTING, _UNHEARD)
         return self._known.get(engine, Health(State.STARTING, "the swapper is starting"))
 
     async def _renew_while_held(self) -> None:
         try:
             while self._held:
-                await asyncio.sleep(_EVERY_S)
+                await asyncio.sleep(self._pulse.renew_s)
                 async with self._lock:
                     await self._renew()
         finally:
@@ -90,8 +95,8 @@ class Leases:
 
     async def _renew(self) -> None:
         try:
-            async with asyncio.timeout(_ANSWER_S):
-                self._known = await self._swapper.call("renew", list(self._held))
+            async with asyncio.timeout(self._pulse.answer_s):
+                self._known = await self._applications.call(SWAPPER, "renew", list(self._held))
             self._heard_at = time.monotonic()
         except (TimeoutError, DeployError):
             pass  # it is being replaced; engines live on without it
@@ -99,54 +104,20 @@ class Leases:
 
     async def _take(self, lease: str, engine: str, expert: str) -> None:
         try:
-            async with asyncio.timeout(self._max_wait_s + _LOST_S):
+            async with asyncio.timeout(self._max_wait_s + self._pulse.lost_s):
                 while True:
                     try:
-                        await self._swapper.call("take", lease, engine, expert)
+                        await self._applications.call(SWAPPER, "take", lease, engine, expert)
                         self._heard_at = time.monotonic()
                         return
                     except DeployError:
-                        await asyncio.sleep(_FRESH_S)  # it died; its successor is asked
+                        await asyncio.sleep(self._pulse.fresh_s)  # it died; its successor is asked
         except TimeoutError:
             raise ExpertUnavailable(expert, f"{_UNHEARD}.", retry_after=5.0) from None
 
     async def _give_back(self, lease: str) -> None:
         try:
-            async with asyncio.timeout(_ANSWER_S):
-                await self._swapper.call("give_back", lease)
+            async with asyncio.timeout(self._pulse.answer_s):
+                await self._applications.call(SWAPPER, "give_back", lease)
         except (TimeoutError, DeployError):
             pass  # it is freed all the same, since nobody renews it
-
-
-class LeasedExpert(PoolExpert):
-    """An expert of a pool whose engine is loaded only while it is worth its place."""
-
-    def __init__(
-        self,
-        entry: ExpertEntry,
-        options: Any,
-        setting: Setting,
-        card: ExpertCard,
-        leases: Leases,
-    ) -> None:
-        super().__init__(entry, options, setting, card)
-        self._leases = leases
-
-    async def health(self) -> Health:
-        """Return `asleep` while the engine is not there; a request wakes it."""
-        return await self._leases.health(self._home)
-
-    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        """Answer `request` once the engine is loaded; see `Expert.stream`.
-
-        Raises
-        ------
-        ExpertUnavailable, ExpertOverloaded
-            It had no turn within the bound, or too many wait.
-        """
-        async with (
-            self._leases.hold(self._home, self.card.id),
-            aclosing(super().stream(request)) as answer,
-        ):
-            async for chunk in answer:
-                yield chunk

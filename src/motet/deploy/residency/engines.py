@@ -8,16 +8,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from motet.config import ExpertEntry
-from motet.deploy.control import Control
+from motet.deploy.applications import Applications
 from motet.deploy.names import pool_of
-from motet.deploy.residency.replica import Standing
+from motet.deploy.residency.pulse import USUAL, Pulse
+from motet.deploy.residency.replica import ReplicaStanding
 from motet.errors import ExpertUnavailable, MotetError
 from motet.types import READY, Health, State
 
-_ANSWER_S = 5.0
 
-
-class Pool:
+class SwappedPool:
     """The one replica of a pool, as the swapper sees it.
 
     Attributes
@@ -28,12 +27,15 @@ class Pool:
         Why its engine cannot be admitted.
     """
 
-    def __init__(self, entry: ExpertEntry) -> None:
+    def __init__(
+        self, entry: ExpertEntry, applications: Applications, pulse: Pulse = USUAL
+    ) -> None:
         self.entry = entry
-        self.said: Standing | None = None
+        self.said: ReplicaStanding | None = None
         self.fault = ""
         self._turned_at = 0.0
-        self._replica = Control(pool_of(entry.id))
+        self._applications = applications
+        self._pulse = pulse
 
     @property
     def loaded(self) -> bool:
@@ -47,8 +49,8 @@ class Pool:
             return
         asked_at = time.monotonic()
         try:
-            async with asyncio.timeout(_ANSWER_S):
-                said = await self._replica.call("standing")
+            async with asyncio.timeout(self._pulse.standing_s):
+                said = await self._call("standing")
         except (TimeoutError, MotetError):
             return
         if asked_at > self._turned_at:  # else it speaks of before the last load or unload
@@ -56,7 +58,7 @@ class Pool:
 
     async def size(self) -> int | None:
         """Return the bytes that the engine takes; see `Engines.sizes`."""
-        size: int | None = await self._replica.call("size")
+        size: int | None = await self._call("size")
         return size
 
     async def turn(self, how: str, *arguments: Any) -> None:
@@ -68,9 +70,12 @@ class Pool:
             It cannot be loaded, or its replica died.
         """
         try:
-            self.said = await self._replica.call(how, *arguments)
+            self.said = await self._call(how, *arguments)
         finally:
             self._turned_at = time.monotonic()
+
+    async def _call(self, method: str, *arguments: Any) -> Any:
+        return await self._applications.call(pool_of(self.entry.id), method, *arguments)
 
 
 class PoolEngines:
@@ -84,7 +89,7 @@ class PoolEngines:
         Bytes of a node's memory for the weights of engines that sleep.
     """
 
-    def __init__(self, pools: Mapping[str, Pool], device: str, host_memory: int) -> None:
+    def __init__(self, pools: Mapping[str, SwappedPool], device: str, host_memory: int) -> None:
         self._pools = pools
         self._device = device
         self._host_memory = host_memory
@@ -129,7 +134,7 @@ class PoolEngines:
     async def close(self) -> None:
         """Leave everything as it is: the next swapper finds it."""
 
-    def _host_room(self, of: Standing) -> int:
+    def _host_room(self, of: ReplicaStanding) -> int:
         """Return the bytes that may stay in a node's memory when one more engine leaves."""
         there = [pool.said for pool in self._pools.values() if pool.said is not None]
         kept = sum(said.kept for said in there if said.node == of.node)

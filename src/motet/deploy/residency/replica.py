@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,8 +16,7 @@ import ray
 
 from motet.config import ExpertEntry
 from motet.errors import ExpertUnavailable, MotetError
-from motet.experts import ENGINES
-from motet.experts.footprint import sizes_of
+from motet.experts.footprint import Footprint, footprint
 from motet.weights import Setting
 from motet.weights.sizes import available_memory
 
@@ -28,7 +27,7 @@ _LAST_ANSWERS_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReplicaStanding:
     """What a replica says of its engine.
 
     Attributes
@@ -59,20 +58,68 @@ class Standing:
     kept: int = 0
 
 
+def gpus_here() -> str:
+    """Return the GPU that Ray gave to this process."""
+    gpus = ray.get_runtime_context().get_accelerator_ids()["GPU"]
+    return f"{node_id()}:gpu-{','.join(gpus)}"
+
+
+def node_id() -> str:
+    """Return the node that this replica is on."""
+    return str(ray.get_runtime_context().get_node_id())
+
+
+async def _gpus_of_process() -> str:
+    return gpus_here()
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What a replica asks of the place where it is.
+
+    Attributes
+    ----------
+    node, gpu
+        Name the node, and the GPU that this replica was given.
+    memory
+        Measures the bytes that programs of the node can take now.
+    account
+        Counts what an expert takes, from the files of its weights.
+    """
+
+    node: Callable[[], str] = node_id
+    gpu: Callable[[], Awaitable[str]] = _gpus_of_process
+    memory: Callable[[], int] = available_memory
+    account: Callable[[ExpertEntry, Setting], Footprint | None] = footprint
+
+
+HERE = Here()
+"""The replica's own place, as Ray and the system tell of it."""
+
+
 class Residence(ABC):
     """What a pool's replica adds to its answers when the swapper decides over its engine."""
 
     _entry: ExpertEntry
     _setting: Setting
+    _taken: Footprint | None = None
     _loaded = False
     _open = 0
 
-    def _settle(self, entry: ExpertEntry, setting: Setting) -> None:
+    async def _settle(
+        self, entry: ExpertEntry, setting: Setting, here: Here, *, swapped: bool
+    ) -> None:
         """Take what the methods below need; called once, in the replica."""
-        self._entry, self._setting = entry, setting
+        self._entry, self._setting, self._here = entry, setting, here
+        self._swapped = swapped
+        self._device = await self._locate()
         self._turning = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
+
+    async def _locate(self) -> str:
+        """Return the name of the device whose memory the engine takes: the node's, or a GPU's."""
+        return await self._here.gpu() if self._entry.resources.gpus else self._here.node()
 
     @abstractmethod
     async def _bring(self) -> None:
@@ -86,13 +133,9 @@ class Residence(ABC):
     async def _fault(self) -> str:
         """Return why a loaded engine answers no more; empty while it does."""
 
-    @abstractmethod
-    async def _device(self) -> str:
-        """Return the name of the device whose memory the engine takes: the node's, or a GPU's."""
-
     async def _free(self) -> int | None:
         """Return the bytes that the device has left."""
-        return available_memory()
+        return self._here.memory()
 
     def _kept(self) -> int:
         """Return the bytes that stay in the host's memory now."""
@@ -120,28 +163,26 @@ class Residence(ABC):
 
     async def size(self) -> int | MotetError | None:
         """Return the bytes that the engine takes once loaded, from the files of its weights."""
-        engine = ENGINES.load(self._entry.engine)
-        options = engine.Config.model_validate(self._entry.options)
-        expert = engine(self._entry, options, self._setting)
         try:
-            return (await asyncio.to_thread(sizes_of, {expert.card.id: expert}))[expert.card.id]
+            self._taken = await asyncio.to_thread(self._here.account, self._entry, self._setting)
         except MotetError as error:
             return error
+        return None if self._taken is None else self._taken.loaded
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> ReplicaStanding:
         """Return how the engine stands."""
-        return Standing(
-            node=node_id(),
-            device=await self._device(),
+        return ReplicaStanding(
+            node=self._here.node(),
+            device=self._device,
             loaded=self._loaded,
             busy=self._turning.locked(),
             fault=await self._fault() if self._loaded else "",
             free=await self._free(),
-            host_free=available_memory(),
+            host_free=self._here.memory(),
             kept=self._kept(),
         )
 
-    async def load(self) -> Standing | MotetError:
+    async def load(self) -> ReplicaStanding | MotetError:
         """Load the engine, unless it is there."""
         async with self._turning:
             if not self._loaded:
@@ -155,25 +196,14 @@ class Residence(ABC):
                 self._loaded = True
         return await self.standing()
 
-    async def unload(self, host_room: int = 0) -> Standing:
+    async def unload(self, host_room: int = 0) -> ReplicaStanding:
         """Put the engine away once its answers have ended; new ones are refused at once."""
         async with self._turning:
             if self._loaded:
-                self._loaded = False
+                self._loaded = False  # no new answer begins, or those under way would never end
                 try:
                     await asyncio.wait_for(self._idle.wait(), _LAST_ANSWERS_S)
                 except TimeoutError:
                     log.warning("%s is put away under %d answers", self._entry.id, self._open)
                 await self._put_away(host_room)
         return await self.standing()
-
-
-def gpus_here() -> str:
-    """Return the GPU that Ray gave to this process."""
-    found = ray.get_runtime_context().get_accelerator_ids()["GPU"]
-    return f"{node_id()}:gpu-{','.join(found)}"
-
-
-def node_id() -> str:
-    """Return the node that this replica is on."""
-    return str(ray.get_runtime_context().get_node_id())

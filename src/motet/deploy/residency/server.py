@@ -21,28 +21,25 @@ from ray import serve
 from ray.serve.deployment import Application
 
 from motet.config import Document
+from motet.deploy.applications import Applications
 from motet.deploy.names import SWAPPER, pool_of
-from motet.deploy.pools.client import running_pools
-from motet.deploy.residency.engines import Pool, PoolEngines
+from motet.deploy.residency.engines import PoolEngines, SwappedPool
+from motet.deploy.residency.pulse import USUAL, Pulse
 from motet.errors import ExpertUnavailable, MotetError
-from motet.experts import ENGINES
+from motet.experts.build import build
 from motet.operations.metrics import SwapMetrics
-from motet.residency.actions import Rules
-from motet.residency.expert import slots_of
+from motet.residency.actions import Bounds
 from motet.residency.swapper import Swapper
 from motet.types import Health, State
+from motet.weights import Setting, default_cache
 
 log = logging.getLogger(__name__)
 
-_EVERY_S = 1.0
-_SETTLE_S = 2.0
-_SILENCE_S = 10.0
-"""Seconds without a word of a lease until it is freed."""
 NOT_UP = Health(State.STARTING, "its pool is not up yet")
 
 
 @dataclass(slots=True)
-class _Lease:
+class _HeldLease:
     """A place on an engine that a process holds, and when it last said so."""
 
     place: AsyncExitStack
@@ -56,20 +53,30 @@ class ClusterSwapper:
     ----------
     document
         Experts with pools, and `residency`.
+    applications
+        Where the pools are; Serve's own, as this replica sees them, when absent.
     """
 
-    async def __init__(self, document: Document) -> None:  # type: ignore[misc]  # Serve awaits it
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self,
+        document: Document,
+        applications: Applications | None = None,
+        pulse: Pulse = USUAL,
+    ) -> None:
         settings = document.config.residency
         assert settings is not None, "deployed only where a config has the section"
-        self._rules, self._policy = Rules.of(settings), settings.policy
+        self._bounds, self._policy = Bounds.of(settings), settings.policy
         entries = sorted(document.config.experts, key=lambda entry: not entry.pinned)
-        self._pools = {entry.id: Pool(entry) for entry in entries}
+        self._applications = applications or Applications()
+        self._pulse = pulse
+        self._pools = {entry.id: SwappedPool(entry, self._applications, pulse) for entry in entries}
         self._host_memory = int(settings.host_memory)
+        self._setting = Setting(document.folder, default_cache())
         self._swappers: dict[str, Swapper] = {}
         self._devices: dict[str, str] = {}
-        self._watcher = _Watcher(SwapMetrics(CollectorRegistry()), self._swappers)
+        self._watcher = _DeviceTotals(SwapMetrics(CollectorRegistry()), self._swappers)
         self._settling: dict[str, asyncio.Task[None]] = {}
-        self._leases: dict[str, _Lease] = {}
+        self._leases: dict[str, _HeldLease] = {}
         self._view: dict[str, Health] = {}
         self._heard = asyncio.Event()
         self._watching = asyncio.create_task(self._watch())
@@ -88,7 +95,7 @@ class ClusterSwapper:
             await place.enter_async_context(swapper.lease(engine, expert))
         except MotetError as error:
             return error
-        self._leases[lease] = _Lease(place, time.monotonic())
+        self._leases[lease] = _HeldLease(place, time.monotonic())
         return None
 
     async def give_back(self, lease: str) -> None:
@@ -98,7 +105,7 @@ class ClusterSwapper:
 
     async def renew(self, leases: list[str]) -> dict[str, Health]:
         """Hear which leases a process still holds, and tell it how every engine is."""
-        await self._heard.wait()
+        await self._heard.wait()  # until it has looked at the pools it would say that none is up
         now = time.monotonic()
         for lease in leases:
             if (held := self._leases.get(lease)) is not None:
@@ -111,15 +118,16 @@ class ClusterSwapper:
             try:
                 await self._look()
                 for lease, held in list(self._leases.items()):
-                    if time.monotonic() - held.heard_at > _SILENCE_S:
+                    if time.monotonic() - held.heard_at > self._pulse.silence_s:
                         log.warning("lease %s is freed: whoever held it is silent", lease)
                         await self.give_back(lease)
             except Exception:
+                # Whatever one look fails of, leases and engines need the next one.
                 log.exception("the swapper goes on after a fault")
-            await asyncio.sleep(_EVERY_S)
+            await asyncio.sleep(self._pulse.look_s)
 
     async def _look(self) -> None:
-        running = await running_pools()
+        running = await self._applications.running()
         await asyncio.gather(
             *(pool.look(up=pool_of(name) in running) for name, pool in self._pools.items())
         )
@@ -129,9 +137,9 @@ class ClusterSwapper:
                 self._settling[name] = asyncio.create_task(self._settle(name, self._pools[name]))
                 self._settling[name].add_done_callback(partial(self._settled, name))
             if self._pools[name].loaded and (task := self._settling.get(name)):
-                await asyncio.wait([task], timeout=_SETTLE_S)
+                await asyncio.wait([task], timeout=self._pulse.settle_s)
         if self._settling:
-            await asyncio.wait(self._settling.values(), timeout=_SETTLE_S)
+            await asyncio.wait(self._settling.values(), timeout=self._pulse.settle_s)
         self._view = {name: await self._health(name) for name in self._pools}
         self._heard.set()
 
@@ -140,7 +148,7 @@ class ClusterSwapper:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s cannot be admitted", name, exc_info=error)
 
-    async def _settle(self, name: str, pool: Pool) -> None:
+    async def _settle(self, name: str, pool: SwappedPool) -> None:
         """Admit an engine to the swapper of its device, which another replica of it may change.
 
         A task of its own: whoever is asked for its size may have to fetch its weights first.
@@ -156,13 +164,13 @@ class ClusterSwapper:
             del self._devices[name]
         if said.device not in self._swappers:
             engines = PoolEngines(self._pools, said.device, self._host_memory)
-            self._swappers[said.device] = Swapper(engines, self._rules, self._policy)
+            self._swappers[said.device] = Swapper(engines, self._bounds, self._policy)
             self._swappers[said.device].watcher = self._watcher
         entry = pool.entry
-        options = ENGINES.load(entry.engine).Config.model_validate(entry.options)
+        slots = build(entry, self._setting).slots
         try:
             await self._swappers[said.device].admit(
-                name, slots=slots_of(options), pinned=entry.pinned, loaded=said.loaded
+                name, slots=slots, pinned=entry.pinned, loaded=said.loaded
             )
         except MotetError as error:
             pool.fault = str(error)
@@ -177,7 +185,7 @@ class ClusterSwapper:
         return Health(State.DOWN, fault) if fault else NOT_UP
 
 
-class _Watcher:
+class _DeviceTotals:
     """Metrics of the swappers of all devices, with what they hold together."""
 
     def __init__(self, metrics: SwapMetrics, swappers: dict[str, Swapper]) -> None:

@@ -12,12 +12,12 @@ from motet.config import Document
 from motet.experts import Expert
 from motet.experts.footprint import default_budget
 from motet.planner.devices import Machine
-from motet.planner.simulate.homes import Home, engine_of, here, planned
+from motet.planner.simulate.homes import Home, here, hosts_of, planned
 from motet.planner.simulate.pace import Pace
 from motet.planner.simulate.run import PolicyOutcome, simulate, together
 from motet.planner.simulate.trace import Trace
 from motet.progress import Progress, silent
-from motet.residency.actions import Rules
+from motet.residency.actions import Bounds
 
 _PLANNING_S = 2.5
 
@@ -38,7 +38,7 @@ class Scenario:
 
     homes: Sequence[Home]
     trace: Trace
-    rules: Rules
+    rules: Bounds
     pace: Pace
 
 
@@ -80,13 +80,13 @@ def scenario_of(
     ConfigError
         Nobody holds a model, an expert fits nowhere, or its size is not known.
     """
-    owner = engine_of(document)
+    owner = hosts_of(document)
     pace = pace or Pace()
     trace = replace(trace, names=tuple(owner[name] for name in trace.names))
     settings = document.config.residency
     if memory is None:
         memory = default_budget() if settings is None else int(settings.memory)
-    rules = Rules(memory) if settings is None else replace(Rules.of(settings), budget=memory)
+    rules = Bounds(memory) if settings is None else replace(Bounds.of(settings), budget=memory)
     if machine is None:
         held = {name: experts[name] for name in dict.fromkeys(owner.values())}
         homes = here(held, memory, pace)

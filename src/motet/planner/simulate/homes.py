@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from motet.config import Document
 from motet.errors import ConfigError
 from motet.experts import Expert
+from motet.experts.build import engine_of
 from motet.experts.footprint import sizes_of
 from motet.planner import Machine, Plan, Tier, demands, make_plan
 from motet.planner.simulate.pace import Pace
@@ -30,7 +31,7 @@ class Home:
     experts: tuple[SimulatedExpert, ...]
 
 
-def engine_of(document: Document) -> dict[str, str]:
+def hosts_of(document: Document) -> dict[str, str]:
     """Return the engine of every expert that holds a model: its own, or its base's.
 
     Raises
@@ -38,12 +39,10 @@ def engine_of(document: Document) -> dict[str, str]:
     ConfigError
         There is none.
     """
-    from motet.experts import ENGINES
-
     owners = {
-        entry.id: str(entry.options.get("base", entry.id))
+        entry.id: entry.host
         for entry in document.config.experts
-        if ENGINES.load(entry.engine).home != "ingress"
+        if engine_of(entry).home != "ingress"
     }
     if not owners:
         raise ConfigError(f"{document.name}: no expert of this config holds a model here.")
@@ -75,7 +74,7 @@ def here(experts: Mapping[str, Expert], memory: int, pace: Pace) -> list[Home]:
             name,
             size,
             pace.load_s(size),
-            int(getattr(experts[name].options, "max_batch", 8)),
+            experts[name].slots,
             experts[name].entry.pinned,
         )
         for name, size in sizes.items()
@@ -105,7 +104,9 @@ def planned(
         Experts do not fit, or one is spread over several devices, which is not simulated.
     """
     pinned = frozenset(e.id for e in document.config.experts if e.pinned)
-    wanted = demands(document, concurrency=concurrency, traffic=traffic, pinned=pinned)
+    wanted = demands(
+        document, concurrency=concurrency, traffic=traffic, pinned=pinned, gpu=machine.gpus
+    )
     if spread := [d.expert for d in wanted if d.parts > 1]:
         raise ConfigError(f"experts over several devices are not simulated: {', '.join(spread)}.")
     plan = make_plan(wanted, machine, seconds=seconds)

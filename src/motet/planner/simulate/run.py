@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from motet.planner.simulate.pace import Pace
 from motet.planner.simulate.trace import Trace
-from motet.residency.actions import Load, Refuse, Rules, Start, Unload
+from motet.residency.actions import Bounds, Load, Refuse, Start, Unload
 from motet.residency.engine import Engine, Ticket
 from motet.residency.policy import POLICIES
 from motet.residency.scheduler import Scheduler
@@ -81,7 +81,7 @@ class PolicyOutcome:
 def simulate(
     experts: Sequence[SimulatedExpert],
     trace: Trace,
-    rules: Rules,
+    rules: Bounds,
     policy: str,
     pace: Pace,
     report: Callable[[float], None] = lambda done: None,
@@ -118,7 +118,7 @@ class _Device:
         self,
         experts: Sequence[SimulatedExpert],
         trace: Trace,
-        rules: Rules,
+        rules: Bounds,
         policy: str,
         pace: Pace,
     ) -> None:

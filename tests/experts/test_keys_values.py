@@ -2,7 +2,7 @@
 
 import pytest
 
-from motet.planner.keys_values import kv_bytes
+from motet.experts.keys_values import kv_bytes
 
 LLAMA = {
     "num_hidden_layers": 32,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from motet.errors import SourceError
 
 _WIDTHS = {"float32": 4, "float16": 2, "bfloat16": 2, "fp8": 1, "float8_e4m3fn": 1}
 _LINEAR = {"linear_attention", "mamba", "mamba2", "recurrent", "conv"}
@@ -40,6 +44,21 @@ def kv_bytes(config: Mapping[str, Any], tokens: int, width: int | None = None) -
     size = int(text.get("head_dim") or int(text["hidden_size"]) // heads)
     kept = sum(_kept(text, layer, tokens) for layer in range(layers))
     return kept * 2 * keys * size * width
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the configuration of the model in a folder.
+
+    Raises
+    ------
+    SourceError
+        There is none that can be read.
+    """
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{folder / 'config.json'} cannot be read: {error}.") from error
+    return config
 
 
 def _kept(text: Mapping[str, Any], layer: int, tokens: int) -> int:

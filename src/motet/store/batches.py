@@ -1,0 +1,82 @@
+"""Batches of a service as they are shown: a document each, with what is looked up beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from motet.errors import NotFound
+from motet.store.database import Connection, Database
+from motet.store.paging import page
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS batches (
+    row INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT UNIQUE NOT NULL,
+    status TEXT NOT NULL,
+    input TEXT NOT NULL,           -- the id of its input file
+    body TEXT NOT NULL             -- JSON
+);
+"""
+
+
+class BatchRows:
+    """The batches of one database; a batch is a JSON object with `id` and `status`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, batch: dict[str, Any], input: str) -> None:
+        """Keep a new batch, which reads the file `input`."""
+        query = "INSERT INTO batches (id, status, input, body) VALUES (?, ?, ?, ?)"
+        values = (batch["id"], batch["status"], input, orjson.dumps(batch).decode())
+        await self._database.do(lambda f: f.execute(query, values))
+
+    async def get(self, id: str) -> dict[str, Any]:
+        """Return a batch.
+
+        Raises
+        ------
+        NotFound
+            There is none with that id.
+        """
+        return await self._database.do(_get, id)
+
+    async def listing(self, after: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
+        """Return batches, newest first, behind the one called `after`; and whether more follow."""
+        query = "SELECT body FROM batches WHERE 1"
+        rows, more = await page(self._database, "batches", query, (), after, limit)
+        return [orjson.loads(row[0]) for row in rows], more
+
+    async def having(self, states: Sequence[str], input: str | None = None) -> list[str]:
+        """Return the batches in one of `states`, oldest first; those that read `input` if given."""
+        marks = ", ".join("?" * len(states))
+        query = f"""SELECT id FROM batches WHERE status IN ({marks})
+                    AND (? IS NULL OR input = ?) ORDER BY row"""  # noqa: S608
+        values = (*states, input, input)
+        rows = await self._database.do(lambda f: f.execute(query, values).fetchall())
+        return [row[0] for row in rows]
+
+    async def change(self, id: str, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """Return a batch after `change`, which no other replica's change comes between."""
+
+        def write(file: Connection) -> dict[str, Any]:
+            file.execute("BEGIN IMMEDIATE")  # else another replica's change could be lost
+            batch = _get(file, id)
+            change(batch)
+            query = "UPDATE batches SET status = ?, body = ? WHERE id = ?"
+            file.execute(query, (batch["status"], orjson.dumps(batch).decode(), id))
+            return batch
+
+        return await self._database.do(write)
+
+
+def _get(file: Connection, id: str) -> dict[str, Any]:
+    row = file.execute("SELECT body FROM batches WHERE id = ?", (id,)).fetchone()
+    if row is None:
+        known = [each[0] for each in file.execute("SELECT id FROM batches")]
+        raise NotFound("batch", id, known)
+    batch: dict[str, Any] = orjson.loads(row[0])
+    return batch

@@ -1,0 +1,46 @@
+"""One policy of waiting, and one breaker."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motet.transport.breaker import Breaker
+from motet.transport.retry import Retry
+
+SECONDS = st.floats(0, 100)
+
+
+@given(st.integers(1, 60), SECONDS, SECONDS, st.none() | SECONDS)
+def test_a_wait_is_within_its_bounds(attempt, first, longest, asked):
+    wait = Retry(3, first, longest).wait_s(attempt, asked)
+    assert 0 <= wait <= longest
+    assert wait >= min(longest, asked or 0)
+    assert wait <= max(first * 2 ** (attempt - 1), asked or 0)
+
+
+def test_waits_differ():
+    assert len({Retry(first_s=1.0).wait_s(3) for _ in range(20)}) > 10
+
+
+@given(st.lists(st.sampled_from(["ok", "fail", "later"]), max_size=60), st.integers(1, 4))
+def test_a_breaker_opens_after_failures_in_a_row_alone(events, most):
+    now = [0.0]
+    breaker = Breaker(most, rest_s=1.0, longest_s=8.0, now=lambda: now[0])
+    row = 0
+    for event in events:
+        if event == "later":
+            now[0] += 0.6
+            continue
+        rest = breaker.rest_s()
+        assert 0 <= rest <= 8
+        if row < most:
+            assert rest == 0
+        if rest:
+            continue  # nobody is asked
+        if row >= most:
+            assert breaker.rest_s() > 0  # one tries, the others wait
+        if event == "ok":
+            breaker.succeeded()
+            row = 0
+        else:
+            breaker.failed()
+            row += 1
