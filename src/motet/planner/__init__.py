@@ -4,7 +4,7 @@ from motet.planner.adapters import Advice, advise
 from motet.planner.apply import apply
 from motet.planner.demand import Demand, demands
 from motet.planner.devices import Device, Machine
-from motet.planner.plan import Plan, PlanSeat, Tier, make_plan
+from motet.planner.plan import Plan, PlanSeat, Tier, make_plan, plan_config
 
 __all__ = [
     "Advice",
@@ -18,4 +18,5 @@ __all__ = [
     "apply",
     "demands",
     "make_plan",
+    "plan_config",
 ]

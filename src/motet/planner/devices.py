@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from motet import units
 from motet.errors import ConfigError, did_you_mean
+from motet.weights.sizes import available_memory
 
 GPUS = {
     "t4": 15_360,
@@ -80,6 +81,12 @@ class Machine:
     def load_s(self, size: int) -> float:
         """Return the seconds until an expert on disk answers."""
         return self.start_s + size / self.load_rate
+
+
+def this_machine() -> Machine:
+    """Return this machine: its free memory, of which a tenth is left to other programs."""
+    free = available_memory()
+    return Machine((Device("cpu", int(0.9 * free), free),))
 
 
 def parse_machine(spec: str, host: int = 0) -> Machine:

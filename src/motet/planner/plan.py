@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import floor
 
+from motet.config import Document
 from motet.errors import ConfigError
-from motet.planner.demand import Demand
-from motet.planner.devices import Device, Machine
+from motet.planner.demand import Demand, demands
+from motet.planner.devices import Device, Machine, this_machine
 from motet.planner.placement import Placement, place
 from motet.units import readable
 
@@ -75,7 +76,51 @@ class Plan:
         return [seat for seat in self.seats if device in seat.devices]
 
 
-def make_plan(demands: Sequence[Demand], machine: Machine, *, seconds: float = 2.5) -> Plan:
+def plan_config(
+    document: Document,
+    machine: Machine | None = None,
+    *,
+    traffic: Mapping[str, float] | None = None,
+    pinned: Collection[str] = (),
+    concurrency: int = 8,
+    seconds: float = 2.5,
+) -> Plan:
+    """Return the plan for the experts of a config that hold a model; loads none.
+
+    Parameters
+    ----------
+    machine
+        Where they are to live; this machine when None.
+    traffic
+        Expert -> weight; equal when None, and 0 for experts it leaves out.
+    pinned
+        Experts that never leave, beside those that the config pins; an adapter pins its base.
+    concurrency
+        Requests of full context that each engine shall hold at once.
+    seconds
+        Time for the best plan.
+
+    Raises
+    ------
+    ConfigError
+        Nobody holds a model, a name is no expert's, or the experts do not fit.
+    SourceError
+        Weights cannot be had, or say nothing of their size.
+    """
+    machine = machine or this_machine()
+    wanted = demands(
+        document,
+        concurrency=concurrency,
+        traffic=traffic,
+        pinned=frozenset([*pinned, *(e.host for e in document.config.experts if e.pinned)]),
+        gpu=machine.gpus,
+    )
+    if not wanted:
+        raise ConfigError(f"{document.name}: no expert of this config holds a model here.")
+    return make_plan(wanted, machine, seconds=seconds)
+
+
+def make_plan(experts: Sequence[Demand], machine: Machine, *, seconds: float = 2.5) -> Plan:
     """Return the plan for experts on a machine.
 
     Raises
@@ -85,15 +130,15 @@ def make_plan(demands: Sequence[Demand], machine: Machine, *, seconds: float = 2
         that would make it fit.
     """
     began = time.monotonic()
-    problems = [text for d in demands if (text := _too_large(d, machine))]
+    problems = [text for d in experts if (text := _too_large(d, machine))]
     if problems:
         raise ConfigError(problems)
-    placement = place(demands, machine, seconds)
+    placement = place(experts, machine, seconds)
     if placement is None:
-        raise ConfigError(_too_many_pinned(demands, machine))
+        raise ConfigError(_too_many_pinned(experts, machine))
     return Plan(
         machine,
-        seats=tuple(_seat(d, placement, demands, machine) for d in demands),
+        seats=tuple(_seat(d, placement, experts, machine) for d in experts),
         wait_s=placement.wait_s,
         first_fit_wait_s=placement.first_fit_wait_s,
         gap=placement.gap,
@@ -102,7 +147,7 @@ def make_plan(demands: Sequence[Demand], machine: Machine, *, seconds: float = 2
 
 
 def _seat(
-    demand: Demand, placement: Placement, demands: Sequence[Demand], machine: Machine
+    demand: Demand, placement: Placement, experts: Sequence[Demand], machine: Machine
 ) -> PlanSeat:
     home = placement.homes.get(demand.expert)
     if home is None:
@@ -115,7 +160,7 @@ def _seat(
         )
         state = Tier.ASLEEP if asleep else Tier.ON_DISK
         return PlanSeat(demand, state, (), 0, 0.0, wait, why)
-    extra = min(_left(number, demand, placement, demands, machine) for number in home)
+    extra = min(_left(number, demand, placement, experts, machine) for number in home)
     part = demand.part + extra
     devices = [machine.devices[number] for number in home]
     share = min(part / device.total for device in devices)
@@ -130,11 +175,11 @@ def _left(
     number: int,
     demand: Demand,
     placement: Placement,
-    demands: Sequence[Demand],
+    experts: Sequence[Demand],
     machine: Machine,
 ) -> int:
     """Return an expert's share, by traffic, of what nobody asked for on a device, in bytes."""
-    there = [d for d in demands if number in placement.homes.get(d.expert, ())]
+    there = [d for d in experts if number in placement.homes.get(d.expert, ())]
     free = machine.devices[number].memory - sum(d.part for d in there)
     traffic = sum(d.traffic for d in there)
     return int(free * (demand.traffic / traffic if traffic else 1 / len(there)))
@@ -171,8 +216,8 @@ def _fits(demand: Demand, devices: Sequence[Device]) -> bool:
     return sum(device.memory >= demand.part for device in devices) >= demand.parts
 
 
-def _too_many_pinned(demands: Sequence[Demand], machine: Machine) -> str:
-    pinned = [d for d in demands if d.pinned]
+def _too_many_pinned(experts: Sequence[Demand], machine: Machine) -> str:
+    pinned = [d for d in experts if d.pinned]
     needed = readable(sum(d.size for d in pinned))
     has = readable(sum(device.memory for device in machine.devices))
     text = f"the pinned experts need {needed} together, and the devices have {has} to give."
