@@ -1,5 +1,7 @@
 """Pieces are joined in one place, however they were cut."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 def cut(text, places):
     """Return the pieces of a text cut at those places."""
     marks = [0, *sorted(place % (len(text) + 1) for place in places), len(text)]
-    return [text[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(marks)]
 
 
 @given(
