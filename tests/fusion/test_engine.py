@@ -2,81 +2,30 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
 
 import pytest
-import torch
 from tests.conftest import running, wait_for
-from tests.fusion.world import QUESTIONS, make_world, opened
+from tests.fusion.served import CONFIG, answer, ask, engine, reading, served, started
+from tests.fusion.world import QUESTIONS
 
 from motet.composer.assembly import assemble
 from motet.config import ExpertEntry, parse
-from motet.errors import (
-    ArtifactError,
-    ConfigError,
-    ContextLengthExceeded,
-    ExpertRejected,
-    ExpertUnavailable,
-    SourceError,
-)
+from motet.errors import ArtifactError, SourceError
 from motet.experts import ENGINES
+from motet.experts.footprint import sizes_of
+from motet.experts.transformers import TransformersExpert, TransformersOptions
 from motet.fusion.artifact import save
 from motet.fusion.card import CARD, read_card
-from motet.fusion.engine import LatentExpert, LatentOptions
+from motet.fusion.engine import LatentExpert
 from motet.fusion.hidden_cache import read_latents
-from motet.fusion.members import FusionMember
-from motet.fusion.text import check_offsets
+from motet.planner.demand import demands
 from motet.service.motet import Motet
 from motet.types import Request
-from motet.weights import Setting
-
-CONFIG = """
-version: 1
-experts:
-  - {id: ann, engine: transformers, model: ann}
-  - {id: bob, engine: transformers, model: bob}
-  - {id: cid, engine: transformers, model: cid}
-  - {id: fusion, engine: latent, artifact: art, dtype: float32, max_batch: 4}
-routers:
-  r: {kind: constant, expert: FIRST, fallbacks: [OTHERS]}
-compositions:
-  fused: {router: r, strategy: {kind: latent, expert: fusion}}
-"""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    made = make_world(tmp_path_factory.mktemp("served"))
-    save(made.folder / "art", made.card, opened(made.layers))
-    return made
-
-
-def engine(world, artifact="art", **options) -> LatentExpert:
-    return LatentExpert(
-        ExpertEntry(id="fusion", engine="latent"),
-        LatentOptions(artifact=artifact, **{"dtype": "float32", "max_batch": 4} | options),
-        Setting(world.folder, world.folder / "cache"),
-    )
-
-
-@asynccontextmanager
-async def started(world, **options):
-    expert = engine(world, **options)
-    await expert.start()
-    try:
-        yield expert
-    finally:
-        await expert.close()
-
-
-def ask(prompt, primary="ann", peers=("bob", "cid"), **fields) -> Request:
-    named = {"fusion": {"primary": primary, "peers": list(peers)}} if primary else {}
-    fields = {"temperature": 0.0, "max_tokens": 10, "stream": True} | fields
-    return Request(model="fusion", prompt=prompt, extra=named, **fields)
-
-
-async def answer(expert, request) -> str:
-    return "".join([chunk.text async for chunk in expert.stream(request)])
+    return served(tmp_path_factory.mktemp("served"))
 
 
 def test_registered():
@@ -102,73 +51,25 @@ async def test_a_batch_of_other_primaries_and_peers_answers_as_each_alone(world)
 
 async def test_the_answer_comes_from_the_fused_pass(world):
     """Another memory is another text, and no peers is the text of the primary alone."""
-    from motet.experts.transformers import TransformersExpert, TransformersOptions
-
     async with started(world) as expert:
         fused = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
         lone = await answer(expert, ask(QUESTIONS[0], peers=[], max_tokens=20))
-        read = FusionMember.read
 
-        def perturbed(member, tokens, draft=0):
-            hidden, drafted = read(member, tokens, draft)
-            return [-h for h in hidden], drafted
+    def perturbed(member, tokens, draft):
+        hidden, drafted = member.read(tokens, draft)
+        return [-h for h in hidden], drafted
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(FusionMember, "read", perturbed)
-            other = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
+    async with started(world, load=reading(perturbed)) as expert:
+        other = await answer(expert, ask(QUESTIONS[0], max_tokens=20))
     plain = TransformersExpert(
         ExpertEntry(id="ann", engine="transformers"),
         TransformersOptions(model="ann", dtype="float32"),
-        Setting(world.folder, world.folder / "cache"),
+        world.setting,
     )
     await plain.start()
     assert lone == await answer(plain, ask(QUESTIONS[0], None, max_tokens=20))
     await plain.close()
     assert len({fused, lone, other}) == 3
-
-
-@pytest.mark.parametrize("broken, left", [("bob", ["cid"]), ("cid", ["bob"])])
-async def test_a_peer_that_fails_leaves_the_answer_without_it(world, broken, left):
-    async with started(world) as expert:
-
-        async def answers(**chosen):
-            return [await answer(expert, ask(question, **chosen)) for question in QUESTIONS]
-
-        without = await answers(peers=left)
-        member = expert.fusion.members[world.card.ids.index(broken)]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(member, "decoder", None)
-            assert await answers() == without
-        assert (await expert.health()).ready
-        assert await answers() != without
-
-
-async def test_what_peers_have_read_is_held_once(world):
-    """A batch packs the memories of its rows, and keeps no other copy, whoever comes and goes."""
-    from motet.fusion.generate import FusedBatch
-
-    def stores(pairs):
-        return {x.untyped_storage().data_ptr() for pair in pairs for x in pair}
-
-    def step(batch):
-        batch.step()
-        jobs, made = batch._decoding
-        assert {s for job in jobs for s in stores(job.memory.levels)} == stores(made._levels)
-        return len(jobs)
-
-    async with started(world) as expert:
-        expert.fusion.members[0].ends = frozenset()  # answers would end by themselves
-        batch = FusedBatch(expert.fusion.layers, 0, expert.fusion.members, 0)
-        with torch.inference_mode():
-            for rows, question in enumerate(QUESTIONS[:3], 1):
-                job = expert.fusion.job(
-                    ask(question, max_tokens=50), asyncio.get_running_loop(), expert.options, 256
-                )
-                for _ in batch.read(job):
-                    pass
-                assert step(batch) == rows
-            batch.keep([False, True, True])
-            assert step(batch) == 2
 
 
 async def test_leaving_frees_the_row(world):
@@ -184,48 +85,6 @@ async def test_leaving_frees_the_row(world):
             await asyncio.sleep(0.01)
         assert not expert.engine.running
         assert await answer(expert, ask(QUESTIONS[0]))
-
-
-async def test_what_cannot_be_fused_is_refused(world):
-    async with started(world) as expert:
-        for named, match in (
-            ({"primary": "anne"}, "Did you mean 'ann'"),
-            ({"primary": "cid", "peers": ["ann"]}, "not trained as a primary"),
-            ({"primary": "ann", "peers": ["bob", "cid", "ann"]}, "at most 2"),
-            ({"main": "ann"}, "primary"),
-            ("ann", "primary"),
-        ):
-            request = Request(model="fusion", prompt="x", extra={"fusion": named})
-            with pytest.raises(ExpertRejected, match=match):
-                await answer(expert, request)
-        with pytest.raises(ContextLengthExceeded) as error:
-            await answer(expert, ask("x" * 256))
-        assert error.value.limit == 256 and "ann" in str(error.value)
-        assert await answer(expert, ask("x"))
-
-
-async def test_a_peer_with_a_shorter_context_is_named(world):
-    async with started(world) as expert:
-        expert.fusion.members[2].context = 20
-        with pytest.raises(ContextLengthExceeded, match="'cid' is 20"):
-            await answer(expert, ask("x" * 40))
-        assert await answer(expert, ask("x" * 40, peers=["bob"]))
-
-
-async def test_other_weights_than_those_trained_with_are_refused(world, tmp_path):
-    card = json.loads((world.folder / "art" / CARD).read_text())
-    for change, match in (
-        ({"revision": "0" * 64}, "trained with revision 000000000000 of 'bob'"),
-        ({"model": "cid"}, "revision"),
-    ):
-        (world.folder / "other").mkdir(exist_ok=True)
-        members = [m | (change if m["id"] == "bob" else {}) for m in card["members"]]
-        (world.folder / "other" / CARD).write_text(json.dumps(card | {"members": members}))
-        (world.folder / "other" / "fusion.safetensors").write_bytes(
-            (world.folder / "art" / "fusion.safetensors").read_bytes()
-        )
-        with pytest.raises(SourceError, match=match):
-            await engine(world, "other").start()
 
 
 async def test_the_mode_trained_is_the_mode_served(world):
@@ -246,30 +105,6 @@ async def test_the_mode_trained_is_the_mode_served(world):
         )
         with pytest.raises(ArtifactError, match="mode"):
             read_card(world.folder / "drafting")
-
-
-def test_a_tokenizer_without_offsets_is_refused():
-    class Slow:
-        is_fast = False
-
-    with pytest.raises(ConfigError, match="Member 'old'.*Slow.*offsets"):
-        check_offsets(Slow(), "old")
-
-
-@pytest.mark.parametrize(
-    "change, match",
-    [
-        (("{id: cid, engine: transformers, model: cid}", "{id: sid, engine: fake}"), "'sid'"),
-        (("model: bob", "model: cid"), "it was trained with 'bob' as 'bob', but here.*'cid'"),
-        (("artifact: art", "artifact: nowhere"), "holds no fusion"),
-        (("expert: fusion}", "expert: fusio}"), "Did you mean 'fusion'"),
-        (("expert: fusion}", "expert: ann}"), "engine 'transformers', which fuses nothing"),
-    ],
-)
-def test_configs_that_do_not_fit(world, change, match):
-    text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob").replace(*change)
-    with pytest.raises(ConfigError, match=match):
-        assemble(parse(text, folder=world.folder))
 
 
 @pytest.mark.parametrize(
@@ -303,9 +138,6 @@ def test_the_decision_says_who_is_fused(world, first, others, fused):
 
 
 def test_its_memory_is_that_of_all_members(world):
-    from motet.experts.footprint import sizes_of
-    from motet.planner.demand import demands
-
     text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob")
     document = parse(text, folder=world.folder)
     demand = {d.expert: d.weights for d in demands(document)}
@@ -319,16 +151,25 @@ async def test_without_the_fusion_the_primary_answers(world):
     async with Motet(parse(text, folder=world.folder)) as motet:
         for name in ("ann", "fusion"):
             await motet.fleet.ready(name)
-        fusion = motet.fleet["fusion"]
         request = Request(model="fused", prompt=QUESTIONS[0], temperature=0.0, max_tokens=8)
-
-        async def broken(request):
-            raise ExpertUnavailable("fusion", "gone")
-            yield
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(fusion, "stream", broken)
-            async with await motet.answer(request) as answered:
-                said = "".join([chunk.text async for chunk in answered])
+        await motet.fleet["fusion"].close()
+        async with await motet.answer(request) as answered:
+            said = "".join([chunk.text async for chunk in answered])
         assert answered.author == "ann" and said
         assert [bool(call.error) for call in answered.calls.trace] == [True, False]
+
+
+async def test_other_weights_than_those_trained_with_are_refused(world, tmp_path):
+    card = json.loads((world.folder / "art" / CARD).read_text())
+    for change, match in (
+        ({"revision": "0" * 64}, "trained with revision 000000000000 of 'bob'"),
+        ({"model": "cid"}, "revision"),
+    ):
+        (world.folder / "other").mkdir(exist_ok=True)
+        members = [m | (change if m["id"] == "bob" else {}) for m in card["members"]]
+        (world.folder / "other" / CARD).write_text(json.dumps(card | {"members": members}))
+        (world.folder / "other" / "fusion.safetensors").write_bytes(
+            (world.folder / "art" / "fusion.safetensors").read_bytes()
+        )
+        with pytest.raises(SourceError, match=match):
+            await engine(world, "other").start()

@@ -19,6 +19,8 @@ TOLERANCE = {
 }
 """(relative, absolute) by dtype. bf16 keeps 8 bits: inputs and scores each add about 2^-9."""
 
+DTYPES = (torch.float64, torch.float32, torch.bfloat16)
+
 
 def segment(expert: int, length: int, text: int, generator: torch.Generator) -> Segment:
     ends = torch.randint(1, text + 1, (length,), generator=generator)

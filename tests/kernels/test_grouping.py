@@ -1,13 +1,14 @@
+"""A plan: where every token goes, what every query sees, and the work that follows."""
+
 import dataclasses
 
 import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given, settings
-from tests.kernels.latent_oracle import SHAPES, make_fusions, segment
+from tests.kernels.latent_oracle import make_fusions, segment
 
-from motet.kernels import Fusion, GroupingPlan, Segment, measure
-from motet.kernels.buckets import MAX_PADDING, make_buckets
+from motet.kernels import Fusion, GroupingPlan, Segment
 
 EXPERTS = 5
 
@@ -95,19 +96,6 @@ def test_work_covers_every_query_that_sees_something_once_longest_first(case):
     assert torch.equal(plan.blind_Z, (plan.visible_Q == 0).nonzero().flatten())
 
 
-@quick
-@given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 9000)), min_size=1, max_size=40))
-def test_buckets_partition_requests_and_bound_padding(lengths):
-    queries, memory = zip(*lengths, strict=True)
-    buckets = make_buckets(queries, memory)
-    assert sorted(b for bucket in buckets for b in bucket.requests) == list(range(len(lengths)))
-    for bucket in buckets:
-        real = sum(memory[b] for b in bucket.requests)
-        assert bucket.n * bucket.memory <= (1 + MAX_PADDING) * real
-        assert all(queries[b] <= bucket.queries for b in bucket.requests)
-        assert all(memory[b] <= bucket.memory for b in bucket.requests)
-
-
 def test_equal_requests_share_one_bucket_without_padding():
     plan = GroupingPlan.build(make_fusions([(64, [64, 64])] * 6, EXPERTS), experts=EXPERTS)
     assert len(plan.buckets) == 1
@@ -139,56 +127,6 @@ def test_worst_case_grid_depends_on_shapes_alone():
     assert not blind.work_W4.any()
 
 
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_statistics_count_what_the_plan_does(shape):
-    plan = GroupingPlan.build(make_fusions(shape, EXPERTS), experts=EXPERTS, query_tile=16)
-    counted = measure(plan, widths=[32, 48, 7, 64, 16], heads=2, head_width=8)
-    assert counted.visible_cells == int(plan.visible_Q.sum())
-    assert counted.visible_cells <= counted.computed_cells <= counted.dense_cells
-    assert 0 <= counted.tiles_skipped <= counted.tiles
-    assert counted.attention.flops == 4 * 16 * counted.computed_cells
-    assert 0 <= counted.padding_waste <= MAX_PADDING
-    bound = counted.projection.seconds(flops_per_second=1e15, bytes_per_second=3e12)
-    assert bound >= counted.projection.flops / 1e15
-
-
-def test_statistics_of_a_case_counted_by_hand():
-    ends = torch.arange(1, 33)
-    plan = GroupingPlan.build(
-        [Fusion(Segment(0, ends), [Segment(1, ends)])], experts=2, query_tile=16
-    )
-    counted = measure(plan, widths=[10, 20], heads=1, head_width=8, itemsize=2)
-    assert (counted.tiles, counted.tiles_skipped) == (4, 1)
-    assert counted.visible_cells == 32 * 33 // 2
-    assert counted.computed_cells == 16 * 16 + 16 * 32
-    assert counted.projection.flops == 2 * 32 * 10 * 8 + 2 * 32 * 20 * 16
-    assert counted.projection.bytes == 2 * (
-        (32 * 10 + 10 * 8 + 32 * 8) + (32 * 20 + 20 * 16 + 32 * 16)
-    )
-
-
-@pytest.mark.parametrize(
-    ("fusions", "options", "message"),
-    [
-        ([], {}, "at least one request, got 0"),
-        ([Fusion(Segment(7, torch.arange(3)))], {}, "expert 7, but there are 2"),
-        ([Fusion(Segment(0, torch.ones(3)))], {}, "vector of integers, got torch.float32"),
-        ([Fusion(Segment(0, torch.ones(2, 2).long()))], {}, r"shape \(2, 2\)"),
-        ([Fusion(Segment(0, torch.tensor([-4])))], {}, "start at 0, got -4"),
-        ([Fusion(Segment(0, torch.arange(3)))], {"query_tile": 48}, "power of two, got 48"),
-    ],
-)
-def test_bad_arguments_are_named(fusions, options, message):
-    with pytest.raises(ValueError, match=message):
-        GroupingPlan.build(fusions, experts=2, **options)
-
-
-def test_statistics_want_a_width_for_each_expert():
-    plan = GroupingPlan.build(make_fusions([(3, [3])], EXPERTS), experts=EXPERTS)
-    with pytest.raises(ValueError, match="got 2 widths for 5 experts"):
-        measure(plan, widths=[1, 2], heads=1, head_width=8)
-
-
 def test_a_hundred_thousand_tokens():
     generator = torch.Generator().manual_seed(0)
     fusions = [
@@ -198,3 +136,8 @@ def test_a_hundred_thousand_tokens():
     plan = GroupingPlan.build(fusions, experts=64)
     assert sum(plan.query_lengths) + sum(plan.memory_lengths) > 100_000
     assert dataclasses.is_dataclass(plan)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="power of two, got 48"):
+        GroupingPlan.build([Fusion(Segment(0, torch.arange(3)))], experts=2, query_tile=48)

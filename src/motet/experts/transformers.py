@@ -41,6 +41,11 @@ class TransformersExpert(Expert):
     single row. In float32 that is below the gap between tokens; in bfloat16, with its 8 bits, the
     likeliest two tokens are often equal to within it, and a greedy answer may turn there.
 
+    Parameters
+    ----------
+    load
+        Loads a model and its tokenizer; called as `load_model` is.
+
     Attributes
     ----------
     engine
@@ -53,8 +58,15 @@ class TransformersExpert(Expert):
         {Capability.CHAT, Capability.COMPLETIONS, Capability.LOGPROBS}
     )
 
-    def __init__(self, entry: ExpertEntry, options: Any, setting: Setting) -> None:
+    def __init__(
+        self,
+        entry: ExpertEntry,
+        options: Any,
+        setting: Setting,
+        load: Callable[..., tuple[Any, Any]] = load_model,
+    ) -> None:
         super().__init__(entry, options, setting)
+        self._load_model = load
         self.engine = GenerationEngine(entry, options, self._load)
 
     @property
@@ -82,7 +94,7 @@ class TransformersExpert(Expert):
         options = self.options
         template = read_template(self.entry, options.chat_template, self.setting)
         adapters = [options.adapter] if options.adapter else []
-        model, tokenizer = load_model(
+        model, tokenizer = self._load_model(
             options.model, self.setting, options.dtype, options.device, adapters
         )
         keep(model)

@@ -35,6 +35,11 @@ class LatentExpert(Expert):
     its field `fusion`. Without either the fusion's own router chooses by the prompt. A peer that
     fails while it reads is left out, and the answer is the one that is computed without it.
 
+    Parameters
+    ----------
+    load
+        Loads the artifact, called as `load_fusion` is; that one when None.
+
     Attributes
     ----------
     engine
@@ -51,8 +56,15 @@ class LatentExpert(Expert):
     own_fields = frozenset({FIELD})
     options: LatentOptions
 
-    def __init__(self, entry: ExpertEntry, options: Any, setting: Setting) -> None:
+    def __init__(
+        self,
+        entry: ExpertEntry,
+        options: Any,
+        setting: Setting,
+        load: Callable[..., LoadedFusion] | None = None,
+    ) -> None:
         super().__init__(entry, options, setting)
+        self._load_fusion = load
         self.engine = GenerationEngine(entry, options, self._load)
         self.fusion: LoadedFusion | None = None
 
@@ -105,9 +117,10 @@ class LatentExpert(Expert):
         from motet.fusion.serving import load_fusion
 
         options, id = self.options, self.entry.id
+        load = self._load_fusion or load_fusion
         where = {"dtype": options.dtype, "device": options.device}
         try:
-            fusion = load_fusion(id, self._artifact, self.setting, keep=keep, **where)
+            fusion = load(id, self._artifact, self.setting, keep=keep, **where)
         except ArtifactError as error:
             raise SourceError(f"Expert {id!r}: {error.message}", hint=error.hint) from error
         if self.entry.context is None and fusion.context is not None:

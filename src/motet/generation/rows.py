@@ -15,9 +15,6 @@ from typing import Any
 from motet.generation.decoding import Candidate
 from motet.types import Chunk, Usage
 
-_PREFILL = 512
-"""Tokens of a prompt read between two steps of the batch, which waits meanwhile."""
-
 
 @dataclass(eq=False)
 class GenerationJob:
@@ -101,18 +98,21 @@ class ContinuousBatch:
     ----------
     model
         A transformers causal language model in evaluation mode.
+    stretch
+        Tokens of a prompt read between two steps of the batch, which waits meanwhile.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, stretch: int = 512) -> None:
         self.rows: list[BatchRow] = []
         self._model = model
+        self._stretch = stretch
         self._cache: Any = None
 
     def read(self, job: GenerationJob) -> Iterator[None]:
         """Read the prompt of a job and let its candidates join; pauses between stretches."""
         cache, done = new_cache(self._model), 0
         while True:
-            part = job.prompt[done : done + _PREFILL]
+            part = job.prompt[done : done + self._stretch]
             positions = range(done, done + len(part))
             logits = self._forward([job], [part], cache, positions=[positions], mask=None)
             done += len(part)

@@ -27,13 +27,30 @@ FEW_QUERIES = 4
 matrix units."""
 
 
-def attend_cpu(inputs: CpuInputs, blind_Z: Tensor, work: Sequence[CpuWork], masks: Masks) -> Tensor:
+def attend_cpu(
+    inputs: CpuInputs,
+    blind_Z: Tensor,
+    work: Sequence[CpuWork],
+    masks: Masks,
+    *,
+    products: bool | None = None,
+) -> Tensor:
     """Attend on the CPU.
 
-    `work` is the plan's work as host integers, `masks` what it keeps from call to call.
+    Parameters
+    ----------
+    blind_Z
+        The query rows that see nothing.
+    work
+        The plan's work as host integers.
+    masks
+        What the plan keeps from call to call.
+    products
+        Whether bf16 goes to `motet.kernels.cpu_products`; None where that is faster here.
     """
+    products = products_win() if products is None else products
     q_QHD, k_MHD, v_MHD, bias_M, visible_Q, scale = inputs
-    in_products = q_QHD.dtype is torch.bfloat16 and products_win()
+    in_products = q_QHD.dtype is torch.bfloat16 and products
     out_QHD = None
     for bucket, tiles, calls in work:
         if in_products:

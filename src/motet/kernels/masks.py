@@ -21,13 +21,25 @@ KEPT_CELLS = 2**25
 
 
 class Masks:
-    """The masks of one plan, for the weights that it was last asked with."""
+    """The masks of one plan, for the weights that it was last asked with.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most
+        Query-key cells to keep at most.
+
+    Attributes
+    ----------
+    cells
+        Query-key cells that are kept now.
+    """
+
+    def __init__(self, most: int = KEPT_CELLS) -> None:
+        self.cells = 0
+        self._most = most
         self._bias_M: Tensor | None = None
         self._version = 0
         self._kept: dict[tuple[int, int, torch.dtype], Tensor | None] = {}
-        self._cells = 0
 
     def of(
         self,
@@ -52,16 +64,16 @@ class Masks:
         """
         version = _version(bias_M)
         if bias_M is not self._bias_M or version != self._version:
-            self._bias_M, self._version, self._cells = bias_M, version, 0
+            self._bias_M, self._version, self.cells = bias_M, version, 0
             self._kept.clear()
         key = bucket[1] + tile[0], tile[1], dtype  # one tile of a plan starts at that row
         if key in self._kept:
             return self._kept[key]
         mask = make_mask(bucket, tile, bias_M, visible_Q, dtype)
         cells = 0 if mask is None else mask.numel()
-        if self._cells + cells <= KEPT_CELLS:
+        if self.cells + cells <= self._most:
             self._kept[key] = mask
-            self._cells += cells
+            self.cells += cells
         return mask
 
 

@@ -1,4 +1,4 @@
-"""Two processes share a training's batches and end with the weights of one."""
+"""Training: what it learns, alone or shared among processes, and that it can stop and go on."""
 
 import json
 import os
@@ -9,18 +9,51 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState, GradientState
 from safetensors.torch import load_file
-from tests.fusion.world import QUESTIONS, ask, make_world
+from tests.fusion.trainings import EXAMPLES, OPTIONS, Stopped, quiet, stop_at, training
+from tests.fusion.world import QUESTIONS, ask
 from typer.testing import CliRunner
 
 from motet.cli.main import app
 from motet.errors import ConfigError
-from motet.fusion.data import Example
-from motet.fusion.train import Training, TrainOptions, accelerator_for
+from motet.fusion.card import read_card
+from motet.fusion.data import Example, data_hash
+from motet.fusion.train import Training, TrainOptions, accelerator_for, lazily
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return make_world(tmp_path_factory.mktemp("processes"))
+def test_a_training_that_stops_ends_as_one_that_does_not(world, tmp_path):
+    whole = training(world, tmp_path / "cache").run(tmp_path / "whole", quiet)
+    with pytest.raises(Stopped):
+        training(world, tmp_path / "cache").run(tmp_path / "parts", stop_at(5))
+    assert (tmp_path / "parts" / "checkpoint").exists()
+    assert not (tmp_path / "parts" / "fusion.json").exists()
+    began = []
+    parts = training(world, tmp_path / "cache").run(
+        tmp_path / "parts", lambda stage, done, _: began.append(done) if "training" in stage else 0
+    )
+    assert began == [5, 6]  # from the checkpoint after step 4
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, parts.state_dict()[name]), name
+    assert not (tmp_path / "parts" / "checkpoint").exists()
+    assert read_card(tmp_path / "parts") == read_card(tmp_path / "whole")
+    assert read_card(tmp_path / "whole").training["data"] == data_hash(EXAMPLES)
+    again = training(world, tmp_path / "cache").run(tmp_path / "whole", stop_at(1))  # no step
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+
+
+def test_learning_lowers_the_loss_and_leaves_members_alone(world, tmp_path):
+    losses = []
+
+    def report(stage, done, total):
+        if "loss" in stage:
+            losses.append(float(stage.split()[-1]))
+
+    before = {n: t.clone() for n, t in world.members[0].model.state_dict().items()}
+    options = OPTIONS.model_copy(update={"steps": 30, "drop_peer": 0.2, "accumulate": 2})
+    training(world, tmp_path / "cache", options).run(tmp_path / "out", report)
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+    for name, tensor in world.members[0].model.state_dict().items():
+        assert torch.equal(tensor, before[name])
 
 
 @pytest.fixture
@@ -96,3 +129,11 @@ def test_devices_that_are_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="sees no GPU"):
         accelerator_for(TrainOptions(), "cuda")
+
+
+def test_members_are_loaded_when_they_are_first_asked_for():
+    loaded = []
+    member = lazily(lambda id: loaded.append(id) or object())
+    assert not loaded
+    assert member("ann") is member("ann") is not member("bob")
+    assert loaded == ["ann", "bob"]

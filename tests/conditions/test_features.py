@@ -1,0 +1,57 @@
+"""What rules see of a request."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.conditions.asks import ask
+
+from motet.conditions.condition import Condition
+from motet.conditions.features import FEATURES
+from motet.types import Caller, Request
+
+
+@pytest.mark.parametrize(
+    ("rule", "request_", "holds"),
+    [
+        ("true", ask(), True),
+        ("chars > 3", ask("hello"), True),
+        ("chars > 30", ask("hello"), False),
+        ("turns == 1 && !stream", ask(), True),
+        ("has_code", ask("```python\nx = 1\n```"), True),
+        ("has_code", ask("see if this, or that; works"), False),
+        ("'python' in fences", ask("```Python\nx\n```"), True),
+        ("mentions(['SQL', 'join'])", ask("an sql question"), True),
+        ("mentions(['sql'])", ask("mysqld is up"), False),
+        ("text.matches('(?i)capital of')", ask("the Capital of France"), True),
+        ("language == 'de'", ask("Wie komme ich von hier zum Bahnhof, bitte?"), True),
+        ("language == 'en'", ask("How do I get to the station from here, please?"), True),
+        ("has_tools && 'f' in tools", ask(tools=({"function": {"name": "f"}},)), True),
+        ("has_tools", ask(tools=({"function": {"name": "f"}},), tool_choice="none"), False),
+        ("wants_json", ask(response_format={"type": "json_object"}), True),
+        ("wants_json", ask(response_format={"type": "text"}), False),
+        ("metadata.team == 'x'", ask(metadata={"team": "x"}), True),
+        ("metadata.team == 'x'", ask(), False),
+        ("tenant == 'acme'", ask(caller=Caller(tenant="acme")), True),
+        ("tenant == 'acme'", ask(metadata={"tenant": "acme"}), False),
+        ("user == 'u1' || max_tokens > 5", ask(max_tokens=6), True),
+        ("tools.exists(t, t.startsWith('get_'))", ask(tools=({"function": {"name": "get_x"}},)), True),
+        ("system.contains('terse')", Request(model="m", messages=({"role": "system", "content": "be terse"},)), True),
+        ("last == 'b'", Request(model="m", messages=({"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}]})), True),
+        ("text == 'once upon'", Request(model="m", prompt="once upon"), True),
+        ("has_images", Request(model="m", messages=({"role": "user", "content": [{"type": "image_url", "image_url": {}}]},)), True),
+    ],
+)  # fmt: skip
+def test_features(rule, request_, holds):
+    assert Condition(rule).holds(request_) is holds
+
+
+@given(st.text(max_size=300))
+def test_every_feature_reads_any_text(text):
+    for name, (read, _) in FEATURES.items():
+        if name != "language":  # a model of its own, tried above
+            read(ask(text))
+            read(Request(model="m", prompt=text))
+
+
+def test_long_text_is_cut():
+    assert len(FEATURES["text"][0](ask("x" * 10**6))) < 70_000
