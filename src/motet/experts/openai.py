@@ -15,6 +15,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretSt
 
 from motet.config import ExpertEntry, Options
 from motet.errors import (
+    ContextLengthExceeded,
     ExpertError,
     ExpertOverloaded,
     ExpertRejected,
@@ -128,7 +129,7 @@ class OpenAIExpert(Expert):
                 async for chunk in answer:
                     self._breaker.succeeded()
                     yield chunk
-        except (ExpertOverloaded, ExpertRejected):
+        except (ExpertOverloaded, ExpertRejected, ContextLengthExceeded):
             self._breaker.succeeded()  # it answers: being busy, or refusing, is no failure
             raise
         except ExpertError:
@@ -140,12 +141,13 @@ class OpenAIExpert(Expert):
         path = "/completions" if request.prompt is not None else "/chat/completions"
         content = orjson.dumps(body_of(request, self.options.model))
         for attempt in range(1, self._retry.attempts + 1):
-            last = attempt == self._retry.attempts
+            last, said = attempt == self._retry.attempts, False
             try:
                 async with self._send("POST", path, content) as answer:
                     if answer.status_code < 400:
                         self._reached = time.monotonic()
                         async for chunk in self._read(answer, request.stream):
+                            said = True
                             yield chunk
                         return
                     wait = answer.headers.get("retry-after")
@@ -154,7 +156,7 @@ class OpenAIExpert(Expert):
                         raise error
             except ExpertUnavailable as unreachable:
                 self._reached = -math.inf
-                if last:
+                if last or said:
                     raise
                 error = unreachable
             await asyncio.sleep(self._retry.wait_s(attempt, error.retry_after))
