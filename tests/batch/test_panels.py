@@ -1,6 +1,13 @@
 """Panels and votes in a batch: each expert loaded once, one at a time, the strategies unchanged."""
 
+import asyncio
+import zlib
+
+import pytest
 from tests.batch.helpers import line, run_batch
+
+from motet.experts import ENGINES
+from motet.experts.fake import FakeExpert
 
 FLEET = """
 version: 1
@@ -50,6 +57,26 @@ async def test_a_vote(tmp_path):
     done = await run_batch(tmp_path, lines("jury"), fleet=FLEET)
     assert set(done.texts.values()) == {"The answer is 4"}
     assert len(done.loader.loads) <= 3
+
+
+class Uneven(FakeExpert):
+    """Answers now sooner, now later, always the same for the same question."""
+
+    async def stream(self, request):
+        await asyncio.sleep(zlib.crc32(f"{self.card.id} {request.text}".encode()) % 20 / 1000)
+        async for chunk in super().stream(request):
+            yield chunk
+
+
+ENGINES.register("uneven", Uneven)
+UNEVEN = FLEET.replace("engine: fake", "engine: uneven")
+
+
+@pytest.mark.parametrize("carried", [0, 5_000, 20_000, 2**20])
+async def test_what_is_carried_changes_nothing(tmp_path, carried):
+    done = await run_batch(tmp_path, lines("council", 40), fleet=UNEVEN, memory=4, carried=carried)
+    assert len(done.texts) == 40 and not done.errors
+    assert done.loader.calls == {"red": 40, "blue": 40, "rose": 40, "editor": 40}
 
 
 ASKING = """

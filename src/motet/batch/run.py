@@ -48,12 +48,15 @@ class Settings:
         `grouped`, or `arrival`: line by line, the control.
     retry
         How often an expert is asked that fails in a way that may heal.
+    carried
+        Bytes of input whose lines stay in memory between their steps.
     """
 
     memory: int | None = None
     concurrency: int | None = None
     order: str = "grouped"
     retry: Retry = _PATIENT
+    carried: int = 64 * 2**20
 
 
 class Batch:
@@ -91,7 +94,7 @@ class Batch:
         self._seats: dict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(self.slots)
         )
-        self._cases = Cases(job, jobs, source, pipeline)
+        self._cases = Cases(job, jobs, source, pipeline, settings.carried)
         self._begun: dict[int, tuple[float, Request]] = {}
 
     async def prepare(self) -> None:
@@ -191,7 +194,7 @@ class Batch:
 
         When it wants none its result is kept, and None returned.
         """
-        case = await self._cases.of(row)
+        case = await self._cases.next(row)
         composition, step = case.composition, case.step
         ending = step.ending
         if ending is None and len(case.answers) >= composition.limits.expert_calls:
@@ -247,7 +250,8 @@ class Batch:
 
     async def _ask(self, case: Case, ask: Ask) -> None:
         """Make one call, and keep what comes of it."""
-        host, call = self._hosts[ask.expert].id, Call(ask.expert, self._elapsed(case.number))
+        host = self._hosts[ask.expert].id
+        call = Call(ask.expert, self._elapsed(case.number), fused=ask.request.fused)
         async with self._seats[host]:
             if host in self._faults:
                 said = Said(error=ExpertUnavailable(ask.expert, str(self._faults[host])))
