@@ -102,3 +102,23 @@ async def test_what_a_router_asks_is_part_of_its_lines_cost_and_budget(tmp_path)
     (tmp_path / "state").unlink()
     done = await run_batch(tmp_path, lines, fleet=ASKING % 1)
     assert done.errors[0]["response"]["body"]["error"]["code"] == "budget_exceeded"
+
+
+async def test_whom_a_router_asks_is_loaded_before_it_does_and_leaves_again(tmp_path):
+    lines = [line(f"q{n}", f"hi {n}") for n in range(3)]
+    done = await run_batch(tmp_path, lines, fleet=ASKING % 2)
+    assert set(done.texts.values()) == {"ay"}
+    assert done.loader.loads == ["namer", "a"] and done.loader.most == 1
+    assert done.loader.calls == {"namer": 3, "a": 3}
+
+
+async def test_a_router_whose_expert_cannot_be_loaded_is_passed_over(tmp_path):
+    front = "front: {kind: chain, of: [llm], fallback: a}}"
+    fleet = (
+        (ASKING % 2)
+        .replace("by: name}}", f"by: name}}, {front}")
+        .replace("{router: llm,", "{router: front,")
+    )
+    fleet = fleet.replace("engine: fake, tokens: ['", "engine: fake, fail_after: 0, tokens: ['")
+    done = await run_batch(tmp_path, [line("q", "hi")], fleet=fleet, broken=("namer",))
+    assert done.texts == {"q": "ay"} and done.loader.loads == ["a"]

@@ -219,10 +219,11 @@ class Calls:
         tell: Tell = _nobody,
     ) -> AsyncGenerator[Chunk, None]:
         """Ask, and note in the trace what comes; every expert call passes here."""
-        price = self._experts[expert].card.price
+        asked = self._experts[expert]
+        price = asked.card.price
         call = call or self._admit(expert, request)
         try:
-            answer = self._experts[expert].stream(self._within_budget(request, price, share))
+            answer = asked.stream(self._within_budget(request, price, share))
             try:
                 async for chunk in answer:
                     if call.first_chunk is None:

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Protocol, Self
 
-from motet.composer.calls import Calls
+from motet.composer.calls import Calls, Experts
 from motet.composer.eligibility import eligible, roomy_first
 from motet.composer.explanation import explanation
 from motet.composer.parts import Composition, Parts
@@ -32,14 +32,26 @@ class Seen(Protocol):
 class Pipeline:
     """Finds the composition, asks its router once, and runs its strategy.
 
+    Parameters
+    ----------
+    experts
+        Who is asked, where that is not the experts of `parts` themselves.
+
     Attributes
     ----------
     observer
         Told of every decision, call and end.
     """
 
-    def __init__(self, parts: Parts, fleet: Seen, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        fleet: Seen,
+        observer: Observer | None = None,
+        experts: Experts | None = None,
+    ) -> None:
         self.parts = parts
+        self._experts = parts.experts if experts is None else experts
         self.compositions = parts.compositions
         self.fleet = fleet
         self.observer = observer or Observer()
@@ -152,8 +164,7 @@ class Pipeline:
 
     def _calls(self, request: Request, composition: Composition) -> Calls:
         tell = partial(self.observer.called, request, composition.name)
-        experts, limits = self.parts.experts, composition.limits
-        return Calls(experts, limits, composition.name, tell=tell)
+        return Calls(self._experts, composition.limits, composition.name, tell=tell)
 
     async def _decide(self, request: Request, composition: Composition, calls: Calls) -> Decision:
         decision = await self._choose(request, composition, calls)

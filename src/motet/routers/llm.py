@@ -66,6 +66,11 @@ class LLMRouter(Router):
         self._batcher: Batcher | None = None
         self._starting = asyncio.Lock()
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The one expert that reads requests."""
+        return (self.options.expert,)
+
     async def start(self) -> None:
         """Load the encoder, where one is needed, in a thread."""
         async with self._starting:
