@@ -22,7 +22,7 @@ class Expert:
 
     async def stream(self, request):
         for each in self.script:
-            if isinstance(each, Exception):
+            if isinstance(each, BaseException):
                 raise each
             if isinstance(each, float):
                 await asyncio.sleep(each)
@@ -55,6 +55,7 @@ GOOD = Expert("good", Chunk(text="fine"), Chunk(finish="stop"), Chunk(usage=Usag
         (RuntimeError("of its own"),),
         (KeyError("of its own"),),
         (TimeoutError(),),
+        (asyncio.CancelledError(),),  # of something that the engine waited for
         (30.0, Chunk(text="late")),
         (Chunk(usage=Usage(3, 0)), 30.0),
         (

@@ -155,6 +155,15 @@ class Nothing(Strategy):
         yield
 
 
+class Abandoned(Router):
+    """Waits for what somebody else cancels."""
+
+    async def route(self, request, fleet, calls):
+        awaited = asyncio.get_running_loop().create_future()
+        awaited.cancel()
+        await awaited
+
+
 class Leaving(Router):
     """Leaves a call behind, and decides or fails."""
 
@@ -169,6 +178,7 @@ class Leaving(Router):
 STRATEGIES.register("at-once", AtOnce)
 STRATEGIES.register("nothing", Nothing)
 ROUTERS.register("leaving", Leaving)
+ROUTERS.register("abandoned", Abandoned)
 FAULTY = """
 version: 1
 experts: [{id: echo, engine: fake}, {id: hangs, engine: fake, delay_s: 60}]
@@ -176,17 +186,25 @@ routers:
   one: {kind: constant, expert: echo}
   leaves: {kind: leaving}
   fails: {kind: leaving}
+  abandoned: {kind: abandoned}
 compositions:
   at-once: {router: one, strategy: {kind: at-once}}
   nothing: {router: one, strategy: {kind: nothing}}
   leaves: {router: leaves}
   fails: {router: fails}
+  abandoned: {router: abandoned}
 """
 
 
 @pytest.mark.parametrize(
     ("model", "status"),
-    [("at-once", "500"), ("nothing", "500"), ("leaves", "ok"), ("fails", "500")],
+    [
+        ("at-once", "500"),
+        ("nothing", "500"),
+        ("leaves", "ok"),
+        ("fails", "500"),
+        ("abandoned", "500"),
+    ],
 )
 async def test_code_that_is_not_ours_ends_every_request_once(model, status):
     heard = Recording()

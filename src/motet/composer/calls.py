@@ -22,6 +22,7 @@ from motet.whole import Whole, collect, without_thoughts
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_STOPPED = "stopped before its end"
 Tell = Callable[[Call], None]
 
 
@@ -131,7 +132,15 @@ class Calls:
         """
         try:
             async with asyncio.timeout_at(self._deadline) as bound:
-                return await work
+                try:
+                    return await work
+                except asyncio.CancelledError as error:
+                    if _is_cancelled():
+                        raise
+                    log.exception("%s waited for what was cancelled", self._composition)
+                    raise MotetError(
+                        "An internal error ended the answer; the log has its cause."
+                    ) from error
         except TimeoutError:
             if not bound.expired():
                 raise  # of the work's own making
@@ -237,9 +246,15 @@ class Calls:
         except MotetError as error:
             call.error = str(error)
             raise
-        except (asyncio.CancelledError, GeneratorExit):
-            call.error = "stopped before its end"
+        except GeneratorExit:
+            call.error = _STOPPED
             raise
+        except asyncio.CancelledError as error:
+            call.error = _STOPPED
+            if _is_cancelled():
+                raise
+            # Something that the engine waited for was cancelled, and not this request.
+            raise ExpertError(expert, "stopped in the middle.") from error
         except Exception as error:
             # The edge to an engine, which may fail in ways of its own: that is this expert's
             # failure, and the next one can be asked.
@@ -272,6 +287,11 @@ class Calls:
             left = int(usd * 1_000_000 / price.output)
             allowed.append(_share(left, request, f"{limits.cost_usd:g} USD"))
         return replace(request, max_tokens=min(allowed)) if allowed else request
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _share(left: int, request: Request, budget: str) -> int:
