@@ -92,3 +92,11 @@ async def test_a_failure_reaches_those_who_wait_and_ends_there():
         await bad
     assert (await good).shape == (world.WIDTH,)
     batcher.close()
+
+
+async def test_one_that_was_closed_may_be_asked_again():
+    batcher = Batcher(world.FakeEncoder())
+    await batcher.embed("a")
+    batcher.close()  # with its service, which is started again
+    np.testing.assert_array_equal(await batcher.embed("b"), world.ENCODER.encode(["b"])[0])
+    batcher.close()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from motet import codec
+from motet.batch.consulted import Consulted
 from motet.batch.lines import InputFile, Place, custom_id_of
 from motet.batch.results import Job
 from motet.composer.pipeline import Pipeline
@@ -35,9 +36,19 @@ class Planner:
     ----------
     pipeline
         Decides as it does online; its fleet counts every expert as ready.
+    consulted
+        Whom its routers ask.
     """
 
-    def __init__(self, job: Job, jobs: Jobs, source: InputFile, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        job: Job,
+        jobs: Jobs,
+        source: InputFile,
+        pipeline: Pipeline,
+        consulted: Consulted,
+    ) -> None:
+        self._consulted = consulted
         self._job = job
         self._jobs = jobs
         self._source = source
@@ -84,6 +95,9 @@ class Planner:
                 raise InvalidLine(
                     f"custom_id: {line.custom_id!r} is taken by line {first}.", param="custom_id"
                 )
+            router = self._pipeline.find(line.request).router
+            if router is not None:
+                await self._consulted.ready(router)
             decision, asked = await self._pipeline.decide_asking(line.request)
         except MotetError as error:
             if line is not None:

@@ -15,6 +15,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretSt
 
 from motet.config import ExpertEntry, Options
 from motet.errors import (
+    ContextLengthExceeded,
     ExpertError,
     ExpertOverloaded,
     ExpertRejected,
@@ -138,12 +139,12 @@ class OpenAIExpert(Expert):
                         raise await self._refusal(answer)
                     self._reached = time.monotonic()
                     async for chunk in self._read(answer, request.stream):
+                        self._breaker.succeeded()
                         yield chunk
-                self._breaker.succeeded()
                 return
             except _Passing as passing:
                 error = passing.error
-            except ExpertError as failure:
+            except MotetError as failure:
                 self._judge(failure)
                 raise
             if attempt == self._retry.attempts:
@@ -159,9 +160,9 @@ class OpenAIExpert(Expert):
 
     def _judge(self, error: MotetError) -> None:
         """Tell the breaker how a request has ended: being busy, or refusing it, is no failure."""
-        if isinstance(error, ExpertOverloaded | ExpertRejected):
+        if isinstance(error, ExpertOverloaded | ExpertRejected | ContextLengthExceeded):
             self._breaker.succeeded()
-        elif isinstance(error, ExpertError):
+        else:
             self._breaker.failed()
 
     async def _read(self, answer: httpx.Response, stream: bool) -> AsyncGenerator[Chunk, None]:
