@@ -4,7 +4,7 @@ import asyncio
 import zlib
 
 import pytest
-from tests.batch.helpers import line, run_batch
+from tests.batch.helpers import Loaded, line, run_batch
 
 from motet.experts import ENGINES
 from motet.experts.fake import FakeExpert
@@ -110,6 +110,11 @@ async def test_whom_a_router_asks_is_loaded_before_it_does_and_leaves_again(tmp_
     assert set(done.texts.values()) == {"ay"}
     assert done.loader.loads == ["namer", "a"] and done.loader.most == 1
     assert done.loader.calls == {"namer": 3, "a": 3}
+    used = [each["response"]["body"]["usage"]["prompt_tokens"] for each in done.out]
+    assert done.totals["namer"].calls == 3 and done.totals["namer"].cost_usd > 0
+    assert sum(used) == sum(total.prompt_tokens for total in done.totals.values())
+    done = await run_batch(tmp_path, lines, fleet=ASKING % 2)  # once more, with all of it kept
+    assert done.loader.loads == [] and done.totals["namer"].calls == 3
 
 
 async def test_a_router_whose_expert_cannot_be_loaded_is_passed_over(tmp_path):
@@ -122,3 +127,11 @@ async def test_a_router_whose_expert_cannot_be_loaded_is_passed_over(tmp_path):
     fleet = fleet.replace("engine: fake, tokens: ['", "engine: fake, fail_after: 0, tokens: ['")
     done = await run_batch(tmp_path, [line("q", "hi")], fleet=fleet, broken=("namer",))
     assert done.texts == {"q": "ay"} and done.loader.loads == ["a"]
+
+
+async def test_where_nobody_answers_soon_a_router_learns_so_at_once(tmp_path):
+    class Late(Loaded):
+        answers_soon = False
+
+    done = await run_batch(tmp_path, [line("q", "hi")], fleet=ASKING % 2, loader=Late)
+    assert "namer" not in done.loader.calls and "namer" not in done.loader.loads

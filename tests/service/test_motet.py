@@ -329,3 +329,34 @@ def test_one_object_serves_two_loops_in_turn():
             return (await motet.chat("a", "hi")).text
 
     assert [asyncio.run(once()), asyncio.run(once())] == ["older", "older"]
+
+
+SWAPPED = """
+version: 1
+experts: [{id: a, engine: fake-pool, tokens: [ay]}, {id: b, engine: fake-pool, tokens: [bee]}]
+residency: {memory: 1GiB}
+"""
+
+
+def test_one_object_whose_experts_come_and_go_serves_two_loops_in_turn():
+    motet = Motet(parse(SWAPPED))
+
+    async def once():
+        async with motet, asyncio.timeout(20):
+            await ready(motet)
+            return (await motet.chat("a", "hi")).text
+
+    assert [asyncio.run(once()), asyncio.run(once())] == ["ay", "ay"]
+
+
+async def test_closed_parts_whose_experts_come_and_go_come_back():
+    async with Motet(parse(SWAPPED)) as motet, asyncio.timeout(20):
+        await ready(motet)
+        assert (await motet.chat("a", "hi")).text == "ay"
+        parts = motet.parts
+        motet.replace(parse(SWAPPED))
+        await asyncio.sleep(0.1)
+        motet.replace(parts)
+        await ready(motet)
+        assert (await motet.chat("a", "hi")).text == "ay"
+        assert (await motet.chat("b", "hi")).text == "bee"

@@ -59,6 +59,8 @@ class Consulted:
                     self._up[expert] = await self._load(expert)
 
     async def _load(self, expert: str) -> bool:
+        if not self._loader.answers_soon:
+            return False
         host = self._loader.host(expert)
         await self._open()
         if host.always or host.id in self._loaded:

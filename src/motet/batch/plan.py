@@ -14,7 +14,7 @@ from motet.batch.results import Job
 from motet.composer.pipeline import Pipeline
 from motet.errors import InvalidLine, MotetError
 from motet.progress import Progress
-from motet.store.jobs import Jobs, LineRow
+from motet.store.jobs import CallRow, Jobs, LineRow
 from motet.types import Call, Decision
 
 _AT_ONCE = 64
@@ -80,12 +80,17 @@ class Planner:
         report("routing", count, count)
 
     async def _keep(self, page: Sequence[tuple[Place, bytes]]) -> int:
-        rows = await asyncio.gather(*(self._decide(place, raw) for place, raw in page))
-        await self._jobs.add_lines(self._job.id, rows)
-        return len(rows)
+        lines = await asyncio.gather(*(self._decide(place, raw) for place, raw in page))
+        calls = [
+            (row.number, _kept(number, call))
+            for row, asked in lines
+            for number, call in enumerate(asked, start=1)
+        ]
+        await self._jobs.add_lines(self._job.id, [row for row, _ in lines], calls)
+        return len(lines)
 
-    async def _decide(self, place: Place, raw: bytes) -> LineRow:
-        """Return the line with its decision, or with the error that it has earned."""
+    async def _decide(self, place: Place, raw: bytes) -> tuple[LineRow, tuple[Call, ...]]:
+        """Return the line with its decision and what its router asked, or with its error."""
         custom_id, line = custom_id_of(raw), None
         try:
             line = self._job.rules.read(raw, self._job.request_id(place.number))
@@ -103,10 +108,23 @@ class Planner:
             if line is not None:
                 self._pipeline.refused(line.request, error)
             result = self._job.refused(place.number, custom_id, error)
-            return self._row(place, custom_id, result=result, failed=True)
+            return self._row(place, custom_id, result=result, failed=True), ()
         decision = replace(decision, id=self._job.made_id("dec-", place.number))
-        return self._row(place, custom_id, decision=codec.dump(Planned(decision, asked)))
+        return self._row(place, custom_id, decision=codec.dump(Planned(decision, asked))), asked
 
     @staticmethod
     def _row(place: Place, custom_id: str | None, **rest: Any) -> LineRow:
         return LineRow(place.number, place.offset, place.size, custom_id, **rest)
+
+
+def _kept(number: int, call: Call) -> CallRow:
+    """Return a router's call as it is counted; what was said is in the decision."""
+    usage = call.usage
+    return CallRow(
+        f":{number}",
+        call.expert,
+        b"{}",
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        call.cost_usd,
+    )

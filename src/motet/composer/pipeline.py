@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Any, Protocol, Self
 
@@ -96,8 +96,7 @@ class Pipeline:
         name = self._name(request)
         self.observer.began(request, name)
         began = time.monotonic()
-        self._open += 1
-        self._idle.clear()
+        self._enter()
         calls: Calls | None = None
         try:
             composition = self.find(request)
@@ -144,9 +143,7 @@ class Pipeline:
 
     def ended(self, request: Request, name: str, outcome: Outcome) -> None:
         """Note the end of an answer."""
-        self._open -= 1
-        if not self._open:
-            self._idle.set()
+        self._leave()
         self.observer.finished(request, name, outcome)
 
     def refused(self, request: Request, error: MotetError) -> None:
@@ -158,9 +155,27 @@ class Pipeline:
     def _name(self, request: Request) -> str:
         return request.model if request.model in self.compositions else UNKNOWN
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Count the block as an answer under way, for work that asks these parts by itself."""
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
     async def idle(self) -> None:
         """Wait until no answer is under way."""
         await self._idle.wait()
+
+    def _enter(self) -> None:
+        self._open += 1
+        self._idle.clear()
+
+    def _leave(self) -> None:
+        self._open -= 1
+        if not self._open:
+            self._idle.set()
 
     def _calls(self, request: Request, composition: Composition) -> Calls:
         tell = partial(self.observer.called, request, composition.name)

@@ -168,8 +168,10 @@ class Motet:
         await self._end(old)
 
     async def _end(self, old: Running) -> None:
-        await old.close()
-        self._at_work.remove(old)
+        try:
+            await old.close()
+        finally:
+            self._at_work.remove(old)
 
     async def route(self, request: Request) -> Decision:
         """Decide without answering; see `Pipeline.decide`."""

@@ -61,13 +61,16 @@ class Running:
         for task in self._starting:
             task.cancel()
         await asyncio.gather(*self._starting, return_exceptions=True)
-        others = [each.parts for each in self._beside if not each.is_ending]
-        if all(parts.encoders is not self.parts.encoders for parts in others):
+        if all(parts.encoders is not self.parts.encoders for parts in self._others()):
             self.parts.encoders.close()
         await self.fleet.close()
         swapper = self.parts.swapper
-        if swapper is not None and all(parts.swapper is not swapper for parts in others):
+        if swapper is not None and all(parts.swapper is not swapper for parts in self._others()):
             await swapper.close()
+
+    def _others(self) -> list[Parts]:
+        """Return the parts that go on when these end; there may be more by the end of a wait."""
+        return [each.parts for each in self._beside if not each.is_ending]
 
 
 def _once(routers: Iterable[Router]) -> Iterable[Router]:
