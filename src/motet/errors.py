@@ -8,6 +8,7 @@
     ├── DeployError                  the service cannot be started or joined
     ├── BatchError                   a batch cannot be begun, or not go on
     ├── StoreError                   what is kept cannot be read or written
+    ├── InternalError           500  code that Motet does not own failed, or its own did
     ├── Unauthorized            401  the service wants a key
     ├── RequestError            400  the client must change the request
     │   ├── UnknownModel        404
@@ -75,6 +76,11 @@ class MotetError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
+
+    @property
+    def status_name(self) -> str:
+        """What an end by this error is counted as."""
+        return self.code or str(self.status)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors travel between processes; their constructors take more than the message.
@@ -144,6 +150,13 @@ class StoreError(MotetError):
     """What is kept cannot be read or written, such as on a full disk."""
 
     code = "store_failed"
+
+
+class InternalError(MotetError):
+    """A fault in code that Motet does not own, or in its own: clients learn no internals of it."""
+
+    def __init__(self) -> None:
+        super().__init__("An internal error ended the answer; the service's log has its cause.")
 
 
 class Unauthorized(MotetError):

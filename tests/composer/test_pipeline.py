@@ -54,7 +54,7 @@ def ask(text="one two three", model="auto", **fields):
 
 
 async def read(found, request):
-    async with await found.answer(request) as answer:
+    async with found.answer(request) as answer:
         return "".join([chunk.text async for chunk in answer]), answer
 
 
@@ -79,7 +79,8 @@ async def test_named_expert():
 async def test_unknown_model():
     async with motet([ECHO]) as found:
         with pytest.raises(UnknownModel, match="Did you mean 'echo'"):
-            await found.answer(ask(model="ecko"))
+            async with found.answer(ask(model="ecko")):
+                pass
 
 
 @pytest.mark.parametrize("error", ["failed", "unavailable", "overloaded", "timeout", "rejected"])
@@ -187,7 +188,7 @@ async def test_budget_is_shared_by_choices():
 
 async def test_leaving_stops_the_expert():
     async with motet(["{id: a, engine: fake, tokens: [x, y], token_delay_s: 60}"]) as found:
-        async with await found.answer(ask()) as answer:
+        async with found.answer(ask()) as answer:
             assert (await anext(answer)).text == "x"
             assert found.fleet["a"].open == 1
         assert found.fleet["a"].open == 0
@@ -253,7 +254,8 @@ def test_context_is_a_preference_not_a_refusal():
 async def test_direct_call_to_a_sleeping_expert():
     async with motet([ECHO, "{id: b, engine: fake, down: asleep}"]) as found:
         with pytest.raises(NoExpertAvailable, match="asleep"):
-            await found.answer(ask(model="b"))
+            async with found.answer(ask(model="b")):
+                pass
 
 
 def test_request_needs():

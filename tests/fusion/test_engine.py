@@ -153,7 +153,7 @@ async def test_without_the_fusion_the_primary_answers(world):
             await motet.fleet.ready(name)
         request = Request(model="fused", prompt=QUESTIONS[0], temperature=0.0, max_tokens=8)
         await motet.fleet["fusion"].close()
-        async with await motet.answer(request) as answered:
+        async with motet.answer(request) as answered:
             said = "".join([chunk.text async for chunk in answered])
         assert answered.author == "ann" and said
         assert [bool(call.error) for call in answered.calls.trace] == [True, False]

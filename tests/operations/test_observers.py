@@ -55,12 +55,13 @@ async def test_every_end_is_heard():
     async with Motet(parse(FLEET), observers=[heard]) as motet:
         await motet.fleet.ready()
         with pytest.raises(UnknownModel):
-            await motet.answer(ask("made-up"))
+            async with motet.answer(ask("made-up")):
+                pass
         with pytest.raises(ExpertError):
-            async with await motet.answer(ask("cut")) as answer:
+            async with motet.answer(ask("cut")) as answer:
                 async for _ in answer:
                     pass
-        async with await motet.answer(ask("slow")) as answer:
+        async with motet.answer(ask("slow")) as answer:
             await anext(answer)  # and leaves
         await motet.observers.flush()
     ends = [(name, told.status) for what, name, told in heard.events if what == "finished"]
@@ -274,3 +275,12 @@ async def test_what_is_left_is_heard_at_the_end():
     observers.began(ask(), "auto")
     observers.close()
     assert heard.names == ["began"]
+
+
+async def test_an_answer_that_is_never_entered_never_began():
+    heard = Recording()
+    async with Motet(parse(FLEET), observers=[heard]) as motet:
+        motet.answer(ask())
+        await motet.observers.flush()
+        assert heard.events == []
+        await asyncio.wait_for(motet.pipeline.idle(), 1)

@@ -75,7 +75,8 @@ async def test_a_router_that_hangs_ends_at_the_deadline():
         await ready(motet)
         began = time.monotonic()
         with pytest.raises(DeadlineExceeded, match="0.3 s allowed for 'auto'"):
-            await motet.answer(ask())
+            async with motet.answer(ask()):
+                pass
         with pytest.raises(DeadlineExceeded):
             await motet.route(ask())
         assert time.monotonic() - began < 20
@@ -147,7 +148,8 @@ async def test_an_engines_own_field_passes_no_composition():
         await ready(motet)
         for fields in ({"private": 1}, {"private": 1, "other": 2}):
             with pytest.raises(RequestError, match="private: only the expert that reads it"):
-                await motet.answer(ask(extra=fields))
+                async with motet.answer(ask(extra=fields)):
+                    pass
         assert (await motet.chat("a", "hi", extra={"private": 1})).text == "ay"
         assert (await motet.chat("auto", "hi", extra={"other": 1})).text == "bee"
 
@@ -210,7 +212,7 @@ async def test_new_parts_come_while_answers_run_on_the_old():
     old, new = {}, {}
     async with Motet(tracked(OLD % 0.3, old)) as motet:
         await ready(motet)
-        async with await motet.answer(ask("a")) as answer:
+        async with motet.answer(ask("a")) as answer:
             said = [(await anext(answer)).text]
             motet.replace(tracked(NEW, new))
             assert (await motet.chat("a", "hi")).text == "new"
@@ -253,7 +255,7 @@ async def test_old_parts_come_back_while_answers_run_on_them():
     parts = tracked(OLD % 0.2, life)
     async with Motet(parts) as motet:
         await ready(motet)
-        async with await motet.answer(ask("a")) as answer:
+        async with motet.answer(ask("a")) as answer:
             await anext(answer)
             motet.replace(tracked(NEW, {}))
             await asyncio.sleep(0.01)

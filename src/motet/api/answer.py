@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from motet.composer.pipeline import Answer
+from motet.composer.answer import Answer
 from motet.errors import MotetError
 from motet.protocol.body import Body
 from motet.protocol.frames import Framer
@@ -51,7 +51,7 @@ class AnswerResponse(Response):
         await _until_gone(self._serve(send), receive)
 
     async def _serve(self, send: Send) -> None:
-        async with await self._motet.answer(self._request) as answer:
+        async with self._motet.answer(self._request) as answer:
             first = await anext(answer)
             if self._request.stream:
                 await self._stream(first, answer, send)

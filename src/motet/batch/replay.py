@@ -25,9 +25,9 @@ import orjson
 
 from motet.batch.answers import Said
 from motet.batch.plan import Planned
+from motet.composer.answer import answering
 from motet.composer.calls import Calls
 from motet.composer.parts import Composition
-from motet.composer.pipeline import answering
 from motet.errors import MotetError
 from motet.experts.wire import body_of
 from motet.types import Chunk, ExpertCard, Fleet, Request

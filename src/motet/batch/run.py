@@ -239,7 +239,7 @@ class Batch:
             status = "ok"
         else:
             result = self._job.refused(number, line.custom_id, ending.error)
-            status = ending.error.code or str(ending.error.status)
+            status = ending.error.status_name
         await self._jobs.finish_line(self._job.id, number, result, ending.error is not None)
         self._scheduler.leave(number)
         self._cases.drop(number)

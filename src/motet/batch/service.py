@@ -26,6 +26,7 @@ from motet.composer.pipeline import Pipeline
 from motet.config import Document
 from motet.errors import (
     BatchError,
+    InternalError,
     MotetError,
     NotFound,
     RequestError,
@@ -174,7 +175,7 @@ class BatchService:
             await asyncio.sleep(_LOOK_S)  # the store may have room again later
         except Exception:
             log.exception("batch %s failed", id)
-            await self._fail(id, MotetError("An internal error; the service's log has its cause."))
+            await self._fail(id, InternalError())
 
     async def _run(self, batch: dict[str, Any]) -> None:
         caller = await self._records.caller(batch["id"])

@@ -14,8 +14,15 @@ from dataclasses import dataclass, replace
 from inspect import isasyncgen
 from typing import Any, Protocol, TypeVar
 
+from motet.composer.deadline import Deadline, OverError
 from motet.config import Limits
-from motet.errors import BudgetExceeded, DeadlineExceeded, ExpertError, MotetError
+from motet.errors import (
+    BudgetExceeded,
+    DeadlineExceeded,
+    ExpertError,
+    InternalError,
+    MotetError,
+)
 from motet.types import Call, Chunk, ExpertCard, Price, Purpose, Request, Usage
 from motet.whole import Whole, collect, without_thoughts
 
@@ -98,7 +105,7 @@ class Calls:
         self._composition = composition
         self._tell = tell
         self._began = time.monotonic()
-        self._deadline = asyncio.get_running_loop().time() + limits.deadline_s
+        self._deadline = Deadline(limits.deadline_s)
         self._open: dict[AsyncGenerator[Chunk, None], asyncio.Task[Any] | None] = {}
 
     @property
@@ -131,23 +138,18 @@ class Calls:
             The deadline came first; `work` is cancelled.
         """
         try:
-            async with asyncio.timeout_at(self._deadline) as bound:
-                try:
-                    return await work
-                except asyncio.CancelledError as error:
-                    if _is_cancelled():
-                        raise
-                    log.exception("%s waited for what was cancelled", self._composition)
-                    raise MotetError(
-                        "An internal error ended the answer; the log has its cause."
-                    ) from error
-        except TimeoutError:
-            if not bound.expired():
-                raise  # of the work's own making
+            return await self._deadline.within(work)
+        except OverError:
             raise DeadlineExceeded(
                 f"The {self._limits.deadline_s:g} s allowed for {self._composition!r} are over.",
                 hint="Ask for fewer tokens, or raise deadline_s in the composition's limits.",
             ) from None
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            # Something that was waited for was cancelled, and not this request.
+            log.exception("%s waited for what was cancelled", self._composition)
+            raise InternalError from error
 
     def lead(self, expert: str) -> None:
         """Name the expert whose words go out from here on."""
@@ -200,6 +202,7 @@ class Calls:
 
     async def close(self) -> None:
         """Stop every call still under way, also one that was left behind in a task of its own."""
+        self._deadline.close()
         while self._open:
             answer, task = self._open.popitem()
             if isasyncgen(answer) and answer.ag_running and task is not asyncio.current_task():

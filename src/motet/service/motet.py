@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from motet.composer.answer import Answer
 from motet.composer.assembly import assemble
 from motet.composer.parts import Parts
-from motet.composer.pipeline import Answer, Pipeline
+from motet.composer.pipeline import Pipeline
 from motet.config import Config, Document, load
 from motet.errors import NoExpertAvailable
 from motet.experts.fleet import LiveFleet
@@ -177,9 +178,9 @@ class Motet:
         """Decide without answering; see `Pipeline.decide`."""
         return await self.pipeline.decide(request)
 
-    async def answer(self, request: Request) -> Answer:
-        """Begin an answer that streams; see `Pipeline.answer`."""
-        return await self.pipeline.answer(request)
+    def answer(self, request: Request) -> Answer:
+        """Return an answer that streams, and begins when it is entered; see `Answer`."""
+        return self.pipeline.answer(request)
 
     async def chat(self, model: str, messages: str | Sequence[Message], **options: Any) -> Reply:
         """Answer once, waiting within the composition's deadline for an expert to be ready.
@@ -208,7 +209,7 @@ class Motet:
             )
         running = self._running
         ready = partial(_somebody_ready, running, request)
-        async with await running.pipeline.answer(request, first=ready) as answer:
+        async with running.pipeline.answer(request, first=ready) as answer:
             whole = await collect(answer)
             return Reply(whole.text, answer.author, answer.calls.usage, answer.explain())
 

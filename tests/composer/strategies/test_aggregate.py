@@ -46,7 +46,7 @@ async def council(*panel, strategy="aggregator: echo", limits=""):
 async def ask(motet, **fields):
     messages = ({"role": "user", "content": QUESTION},)
     request = Request(model="council", messages=messages, **fields)
-    async with await motet.answer(request) as answer:
+    async with motet.answer(request) as answer:
         chunks = [chunk async for chunk in answer]
     return "".join(c.text for c in chunks if c.index == 0), answer
 
@@ -169,7 +169,7 @@ async def test_tools_are_the_aggregators():
 async def test_completions_are_refused():
     async with council("red", "blue") as motet:
         with pytest.raises(UnsupportedRequest, match="chats"):
-            async with await motet.answer(Request(model="council", prompt="x")) as answer:
+            async with motet.answer(Request(model="council", prompt="x")) as answer:
                 await anext(answer)
 
 

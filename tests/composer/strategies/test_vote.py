@@ -41,7 +41,7 @@ async def jury(*voters, strategy="experts: 3"):
 
 async def ask(motet, **fields):
     request = Request(model="jury", messages=({"role": "user", "content": "2+2?"},), **fields)
-    async with await motet.answer(request) as answer:
+    async with motet.answer(request) as answer:
         return "".join([chunk.text async for chunk in answer]), answer
 
 
