@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,8 +75,7 @@ class Rules:
                 hint="Leave stream out, or set it to false.",
                 param="body.stream",
             )
-        request = replace(body.request(), id=id, caller=self.caller)
-        return Line(values["custom_id"], body, request)
+        return Line(values["custom_id"], body, body.request(self.caller, id))
 
     def _endpoint(self, values: dict[str, Any]) -> str:
         if values["method"] != "POST":

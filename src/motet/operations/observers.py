@@ -15,7 +15,7 @@ from motet.types import Call, Decision, Request
 
 log = logging.getLogger(__name__)
 
-_GATHER_S = 0.02
+_GATHER_S = 0.05
 """Seconds that events gather: a thread woken for each of them would fight the event loop for the
 interpreter."""
 _LAST_S = 2.0

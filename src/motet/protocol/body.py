@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails, SchemaValidator
 
 from motet.errors import RequestError
 from motet.protocol.frames import Framer
-from motet.types import Request
+from motet.types import ANYBODY, Caller, Request, new_id
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class Body(BaseModel, ABC):
     stop: str | Annotated[list[str], Field(max_length=16)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     user: str | None = None
-    motet: MotetOptions = MotetOptions()
+    motet: MotetOptions | None = None
 
     prefix: ClassVar[str]
     """How the ids of its answers begin."""
@@ -90,8 +90,16 @@ class Body(BaseModel, ABC):
         cls._validator = SchemaValidator(_eager(cls.__pydantic_core_schema__), _use_prebuilt=False)
 
     @abstractmethod
-    def request(self) -> Request:
-        """Return the request this body asks for."""
+    def request(self, caller: Caller = ANYBODY, id: str | None = None) -> Request:
+        """Return the request this body asks for.
+
+        Parameters
+        ----------
+        caller
+            Who asks; no body says so itself.
+        id
+            The request's id; a new one when absent.
+        """
 
     @abstractmethod
     def framer(self, id: str | None = None, created: int | None = None) -> Framer:
@@ -106,7 +114,7 @@ class Body(BaseModel, ABC):
     @property
     def explain(self) -> bool:
         """Whether the answer is to say who was asked, why, and what it took."""
-        return self.motet.explain
+        return self.motet is not None and self.motet.explain
 
     @property
     def include_usage(self) -> bool:
@@ -136,7 +144,7 @@ class Body(BaseModel, ABC):
         body: Self = checked(values, cls._validator.validate_python)
         return body
 
-    def shared(self) -> dict[str, Any]:
+    def shared(self, caller: Caller, id: str | None) -> dict[str, Any]:
         """Return the fields of a `Request` that chat and completions fill alike."""
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return {
@@ -149,6 +157,8 @@ class Body(BaseModel, ABC):
             "stop": tuple(text for text in stop if text),
             "seed": self.seed,
             "user": self.user,
+            "caller": caller,
+            "id": id or new_id("req"),
             "extra": {k: v for k, v in (self.model_extra or {}).items() if v is not None},
         }
 

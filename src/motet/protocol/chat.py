@@ -22,7 +22,7 @@ from motet.errors import MotetError
 from motet.protocol.body import Body
 from motet.protocol.errors import error_body
 from motet.protocol.frames import DONE, Framer, event
-from motet.types import Chunk, Request, Usage, new_id
+from motet.types import ANYBODY, Caller, Chunk, Request, Usage, new_id
 from motet.whole import Joined, Whole
 
 
@@ -42,9 +42,9 @@ class ChatBody(Body):
     response_format: ResponseFormat | None = None
     metadata: dict[str, str] | None = None
 
-    def request(self) -> Request:
+    def request(self, caller: Caller = ANYBODY, id: str | None = None) -> Request:
         """Return the request this body asks for."""
-        shared = self.shared()
+        shared = self.shared(caller, id)
         if self.max_completion_tokens is not None:
             shared["max_tokens"] = self.max_completion_tokens
         return Request(

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from motet.protocol.body import Body
 from motet.protocol.chat import ChatFramer
-from motet.types import Chunk, Request, new_id
+from motet.types import ANYBODY, Caller, Chunk, Request, new_id
 from motet.whole import Joined
 
 
@@ -22,10 +22,10 @@ class CompletionBody(Body):
     )
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
-    def request(self) -> Request:
+    def request(self, caller: Caller = ANYBODY, id: str | None = None) -> Request:
         """Return the request this body asks for."""
         prompt = self.prompt if isinstance(self.prompt, str) else self.prompt[0]
-        return Request(**self.shared(), prompt=prompt, top_logprobs=self.logprobs)
+        return Request(**self.shared(caller, id), prompt=prompt, top_logprobs=self.logprobs)
 
     def framer(self, id: str | None = None, created: int | None = None) -> CompletionFramer:
         """Return what frames one answer to this body."""

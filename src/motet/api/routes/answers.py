@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -45,7 +44,7 @@ def add_answers(app: FastAPI, service: Motet, keep_alive_s: float) -> None:
 async def _read(kind: type[Body], http: HttpRequest, service: Motet) -> tuple[Body, Request]:
     """Return what a client sent, and the request it means; the caller is the guard's word."""
     body = kind.read(await read_body(http, service.config.service))
-    return body, replace(body.request(), caller=caller_of(http))
+    return body, body.request(caller_of(http))
 
 
 def _takes(body: type[Body]) -> dict[str, Any]:
