@@ -2,12 +2,11 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from motet.errors import SourceError
-from motet.weights import default_cache, fetch
+from motet.weights import fetch
 
 
 def test_importing_is_cheap():
@@ -15,13 +14,6 @@ def test_importing_is_cheap():
     code = f"import sys, motet.weights.sources; print(set('{heavy}'.split()) & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
-
-
-def test_default_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("MOTET_CACHE", str(tmp_path))
-    assert default_cache() == tmp_path
-    monkeypatch.delenv("MOTET_CACHE")
-    assert default_cache() == Path.home() / ".cache" / "motet"
 
 
 def test_hub_ids_and_folders(setting):
