@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.residency.helpers import Scripted, virtually
 
-from motet.planner.simulate import run as simulation
 from motet.planner.simulate.pace import Pace
 from motet.planner.simulate.run import SimulatedExpert, simulate, together
 from motet.planner.simulate.trace import Trace, make_trace
@@ -22,11 +21,9 @@ UNLOAD_S = 0.25
 LEAD_S = 100.0
 
 
-class Ideal(simulation._Device):
-    """A device on which nobody slows anybody down, as sleeping coroutines do not."""
-
-    def _speeds(self):
-        return 1.0, 1.0
+def ideal(pace, engines, requests, loading):
+    """Return the speeds of a device on which nobody slows anybody down, as who sleeps does not."""
+    return 1.0, 1.0
 
 
 async def serve(places, trace, rules, policy):
@@ -72,7 +69,7 @@ def test_the_simulator_says_what_the_swapper_does(policy, seed):
     names = [place.expert for place in places]
     trace = make_trace(names, 300, rate=1.0, skew=0.8, seconds=0.7, seed=seed)
     rules = Bounds(budget=7, max_wait_s=20.0, turn_s=4.0)
-    expected = Ideal(places, trace, rules, policy, Pace(unload_s=UNLOAD_S)).run(lambda done: None)
+    expected = simulate(places, trace, rules, policy, Pace(unload_s=UNLOAD_S), speeds=ideal)
     waits, loads = virtually(serve(places, trace, rules, policy))
     assert len(loads) == expected.loads > 6
     assert [wait is not None for wait in waits] == expected.served.tolist()
