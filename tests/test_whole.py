@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motet.types import Chunk, Usage
-from motet.whole import Whole, collect, joined
+from motet.config import ExpertEntry, Setting
+from motet.experts.asking import Lone
+from motet.experts.fake import FakeConfig, FakeExpert
+from motet.types import Chunk, Request, Usage
+from motet.whole import Whole, collect, joined, object_in, without_thoughts
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
@@ -56,3 +59,28 @@ async def test_what_was_said_before_a_failure_is_there():
     with pytest.raises(ValueError):
         await collect(broken(), whole)
     assert whole.text == "so"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        ('Sure: {"a": {"b": "c"}}. Anything else?', {"a": {"b": "c"}}),
+        ('{"a": "\\ud83d"}', {}),  # half a character, which no JSON of ours can carry on
+        ("[1]", {}),
+        ("{", {}),
+        ("} {", {}),
+        ("", {}),
+        ('{"a":' * 2000 + "1" + "}" * 2000, {}),
+    ],
+)
+def test_the_object_in_an_answer(text, said):
+    assert object_in(text) == said
+
+
+async def test_whoever_asks_outside_a_request_reads_no_thoughts_either(tmp_path):
+    tokens = ("<think>", "maybe {}", "</think>", '{"skills": ["law"]}')
+    entry = ExpertEntry(id="a", engine="fake")
+    expert = FakeExpert(entry, FakeConfig(tokens=tokens), Setting(tmp_path))
+    said = await Lone(expert).ask("a", Request(model="a", prompt="x"))
+    assert said == without_thoughts("".join(tokens)) == '{"skills": ["law"]}'

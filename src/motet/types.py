@@ -7,6 +7,7 @@ call, a router's own included, leaves a `Call` in the trace with its `Usage`.
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -199,10 +200,15 @@ class Chunk:
     usage: Usage | None = None
 
     @property
+    def says_nothing(self) -> bool:
+        """Whether the chunk brings nothing of the answer itself, such as one that names a role."""
+        said = self.text or self.reasoning or self.tool_calls or self.logprobs or self.finish
+        return not said
+
+    @property
     def is_usage_alone(self) -> bool:
         """Whether the chunk counts tokens and brings nothing of the answer itself."""
-        said = self.text or self.reasoning or self.tool_calls or self.logprobs or self.finish
-        return self.usage is not None and not said
+        return self.usage is not None and self.says_nothing
 
 
 class State(StrEnum):
@@ -323,6 +329,12 @@ class Decision:
     def __post_init__(self) -> None:
         if not self.choices:
             raise ValueError("a decision names at least one expert")
+        numbers = [self.confidence]
+        for choice in self.choices:
+            numbers += (choice.weight, choice.quality or 0.0, choice.cost or 0.0)
+        if not all(map(math.isfinite, numbers)):
+            # It could be neither shown nor kept: JSON has no such number.
+            raise ValueError(f"router {self.router!r} decided with a number that is none")
 
     @property
     def primary(self) -> str:

@@ -1,4 +1,4 @@
-"""A whole answer out of its chunks: the one place where pieces are joined."""
+"""A whole answer out of its chunks: the one place where pieces are joined, and where it is read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from motet.types import Chunk, Usage
 
@@ -93,6 +95,28 @@ def joined(chunks: Iterable[Chunk]) -> Whole:
     for chunk in chunks:
         whole.add(chunk)
     return whole
+
+
+def without_thoughts(text: str) -> str:
+    """Return an answer less the `<think>` part that some models put before it.
+
+    A thought that has no end was cut short, so there is no answer behind it.
+    """
+    _, end, answer = text.rpartition("</think>")
+    if end:
+        return answer.strip()
+    return "" if text.lstrip().startswith("<think>") else text.strip()
+
+
+def object_in(text: str) -> dict[str, Any]:
+    """Return the JSON object in an answer, whatever words stand around it; empty without one."""
+    try:
+        # Not the standard library's: it would let half a character through, which no JSON of ours
+        # can carry on.
+        said = orjson.loads(text[text.find("{") : text.rfind("}") + 1])
+    except orjson.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def _chunk(index: int, choice: Joined) -> Chunk:

@@ -115,7 +115,7 @@ class Done:
 
 async def run_batch(
     folder, lines, *, fleet=FLEET, memory=1, order="grouped", model=None, strategies=None,
-    broken=(), fresh=False, loader=Loaded, concurrency=4, observer=None,
+    broken=(), fresh=False, loader=Loaded, concurrency=4, observer=None, carried=64 * 2**20,
 ) -> Done:  # fmt: skip
     """Run a batch in `folder` from its lines to its files."""
     document = parse(fleet, folder=folder)
@@ -125,7 +125,7 @@ async def run_batch(
         parts = replace(parts, compositions={**parts.compositions, name: changed})
     made = loader(parts.experts, broken)
     pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()), observer)
-    settings = Settings(memory, concurrency, order, Retry(first_s=0.0, longest_s=0.0))
+    settings = Settings(memory, concurrency, order, Retry(first_s=0.0, longest_s=0.0), carried)
     source = write(folder / "in.jsonl", lines)
     async with opened(folder / "state") as store:
         with InputFile(source) as file:

@@ -1,6 +1,13 @@
 """Panels and votes in a batch: each expert loaded once, one at a time, the strategies unchanged."""
 
-from tests.batch.helpers import line, run_batch
+import asyncio
+import zlib
+
+import pytest
+from tests.batch.helpers import Loaded, line, run_batch
+
+from motet.experts import ENGINES
+from motet.experts.fake import FakeExpert
 
 FLEET = """
 version: 1
@@ -52,6 +59,26 @@ async def test_a_vote(tmp_path):
     assert len(done.loader.loads) <= 3
 
 
+class Uneven(FakeExpert):
+    """Answers now sooner, now later, always the same for the same question."""
+
+    async def stream(self, request):
+        await asyncio.sleep(zlib.crc32(f"{self.card.id} {request.text}".encode()) % 20 / 1000)
+        async for chunk in super().stream(request):
+            yield chunk
+
+
+ENGINES.register("uneven", Uneven)
+UNEVEN = FLEET.replace("engine: fake", "engine: uneven")
+
+
+@pytest.mark.parametrize("carried", [0, 5_000, 20_000, 2**20])
+async def test_what_is_carried_changes_nothing(tmp_path, carried):
+    done = await run_batch(tmp_path, lines("council", 40), fleet=UNEVEN, memory=4, carried=carried)
+    assert len(done.texts) == 40 and not done.errors
+    assert done.loader.calls == {"red": 40, "blue": 40, "rose": 40, "editor": 40}
+
+
 ASKING = """
 version: 1
 experts:
@@ -75,3 +102,36 @@ async def test_what_a_router_asks_is_part_of_its_lines_cost_and_budget(tmp_path)
     (tmp_path / "state").unlink()
     done = await run_batch(tmp_path, lines, fleet=ASKING % 1)
     assert done.errors[0]["response"]["body"]["error"]["code"] == "budget_exceeded"
+
+
+async def test_whom_a_router_asks_is_loaded_before_it_does_and_leaves_again(tmp_path):
+    lines = [line(f"q{n}", f"hi {n}") for n in range(3)]
+    done = await run_batch(tmp_path, lines, fleet=ASKING % 2)
+    assert set(done.texts.values()) == {"ay"}
+    assert done.loader.loads == ["namer", "a"] and done.loader.most == 1
+    assert done.loader.calls == {"namer": 3, "a": 3}
+    used = [each["response"]["body"]["usage"]["prompt_tokens"] for each in done.out]
+    assert done.totals["namer"].calls == 3 and done.totals["namer"].cost_usd > 0
+    assert sum(used) == sum(total.prompt_tokens for total in done.totals.values())
+    done = await run_batch(tmp_path, lines, fleet=ASKING % 2)  # once more, with all of it kept
+    assert done.loader.loads == [] and done.totals["namer"].calls == 3
+
+
+async def test_a_router_whose_expert_cannot_be_loaded_is_passed_over(tmp_path):
+    front = "front: {kind: chain, of: [llm], fallback: a}}"
+    fleet = (
+        (ASKING % 2)
+        .replace("by: name}}", f"by: name}}, {front}")
+        .replace("{router: llm,", "{router: front,")
+    )
+    fleet = fleet.replace("engine: fake, tokens: ['", "engine: fake, fail_after: 0, tokens: ['")
+    done = await run_batch(tmp_path, [line("q", "hi")], fleet=fleet, broken=("namer",))
+    assert done.texts == {"q": "ay"} and done.loader.loads == ["a"]
+
+
+async def test_where_nobody_answers_soon_a_router_learns_so_at_once(tmp_path):
+    class Late(Loaded):
+        answers_soon = False
+
+    done = await run_batch(tmp_path, [line("q", "hi")], fleet=ASKING % 2, loader=Late)
+    assert "namer" not in done.loader.calls and "namer" not in done.loader.loads

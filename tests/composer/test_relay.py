@@ -22,7 +22,7 @@ class Expert:
 
     async def stream(self, request):
         for each in self.script:
-            if isinstance(each, Exception):
+            if isinstance(each, BaseException):
                 raise each
             if isinstance(each, float):
                 await asyncio.sleep(each)
@@ -55,8 +55,14 @@ GOOD = Expert("good", Chunk(text="fine"), Chunk(finish="stop"), Chunk(usage=Usag
         (RuntimeError("of its own"),),
         (KeyError("of its own"),),
         (TimeoutError(),),
+        (asyncio.CancelledError(),),  # of something that the engine waited for
         (30.0, Chunk(text="late")),
         (Chunk(usage=Usage(3, 0)), 30.0),
+        (
+            Chunk(),
+            ExpertError("bad", "no."),
+        ),
+        (Chunk(), Chunk(usage=Usage(3, 0))),
     ],
 )
 async def test_whoever_does_not_begin_is_replaced(script):
@@ -105,3 +111,21 @@ async def test_what_a_router_asks_is_traced_apart():
     assert calls.answered == ()
     with pytest.raises(MotetError, match="1 expert calls"):
         await calls.ask("good", ASK)
+
+
+async def test_whoever_is_cut_short_is_traced_so():
+    _, calls, _ = await sent(Expert("slow", 30.0), GOOD, first_chunk_s=0.05)
+    assert [call.error for call in calls.trace] == ["stopped before its end", None]
+    calls = Calls({"long": Expert("long", Chunk(text="a"), Chunk(text="b"))}, Limits())
+    answer = relay([("long", ASK)], calls, first_chunk_s=5.0)
+    await anext(answer)
+    await answer.aclose()  # the client has left
+    assert calls.trace[0].error == "stopped before its end"
+
+
+async def test_a_call_left_behind_in_a_task_of_its_own_is_stopped():
+    calls = Calls({"slow": Expert("slow", 30.0)}, Limits())
+    left = asyncio.create_task(calls.ask("slow", ASK))
+    await asyncio.sleep(0.01)
+    await calls.close()
+    assert left.cancelled() and calls.trace[0].error == "stopped before its end"

@@ -103,5 +103,11 @@ async def test_whoever_names_an_encoder_shares_it(tmp_path):
     vector = await first.batcher.embed("a dog barks")
     np.testing.assert_allclose(vector, first.encoder.encode(["a dog barks"])[0], atol=1e-5)
     encoders.close()
-    with pytest.raises(RuntimeError):
-        await first.batcher.embed("a cat")
+
+
+async def test_one_that_was_closed_may_be_asked_again():
+    batcher = Batcher(world.FakeEncoder())
+    await batcher.embed("a")
+    batcher.close()  # with its service, which is started again
+    np.testing.assert_array_equal(await batcher.embed("b"), world.ENCODER.encode(["b"])[0])
+    batcher.close()

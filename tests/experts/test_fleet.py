@@ -57,3 +57,22 @@ async def test_view_is_replaced_only_on_change():
     await asyncio.sleep(0.1)
     assert live.view is view
     await live.close()
+
+
+async def test_one_that_cannot_tell_its_health_or_close_harms_no_other(caplog):
+    live, made = fleet("id: good", "id: bad")
+    closed = []
+
+    async def fail():
+        raise OSError("no more")
+
+    async def close():
+        closed.append("good")
+
+    made["bad"].health = made["bad"].close = fail
+    made["good"].close = close
+    live.start()
+    await until(lambda: live.view["bad"].health.state is State.DOWN)
+    assert "no more" in live.view["bad"].health.reason
+    await live.close()
+    assert closed == ["good"] and "bad failed to close" in caplog.text

@@ -294,3 +294,28 @@ async def test_busy_or_refusing_is_no_failure(status):
         with pytest.raises(ExpertError):
             await read(found, ask())
     assert len(host.requests) == 3
+
+
+async def test_a_prompt_that_is_too_long_is_no_failure():
+    fault = {"error": {"message": "maximum context length is 8 tokens", "code": None}}
+    now = [0.0]
+    breaker = Breaker(1, rest_s=10.0, now=lambda: now[0])
+    found, host = await expert(
+        (500, {}), (400, fault), (200, ANSWER), options=", retries: 0", breaker=breaker
+    )
+    with pytest.raises(ExpertError):
+        await read(found, ask())
+    now[0] = 10.0
+    with pytest.raises(ContextLengthExceeded):
+        await read(found, ask())
+    assert (await read(found, ask()))[0].text == "hi" and len(host.requests) == 3
+
+
+async def test_words_that_are_out_are_never_said_again():
+    broken = sse(delta("a"), {"error": {"message": "the engine is gone", "code": 503}}, done=False)
+    found, host = await expert((200, broken), (200, sse(delta("a", finish_reason="stop"))))
+    said = []
+    with pytest.raises(ExpertUnavailable, match="engine is gone"):
+        async for chunk in found.stream(ask(stream=True)):
+            said.append(chunk.text)
+    assert said == ["a"] and len(host.requests) == 1

@@ -19,8 +19,6 @@ from motet.composer.parts import Composition
 from motet.composer.pipeline import Pipeline
 from motet.store.jobs import Jobs, LineRow
 
-_MOST_BYTES = 64 * 2**20
-"""Bytes of input whose lines are carried; what is beyond that is read again for each step."""
 _EACH = 4096
 """Bytes that a line counts beside its own."""
 
@@ -31,8 +29,8 @@ class Case:
 
     Attributes
     ----------
-    current
-        Whether `step` knows all the answers.
+    known
+        Answers that `step` knows of at least; they only grow.
     """
 
     number: int
@@ -41,18 +39,31 @@ class Case:
     composition: Composition
     answers: dict[str, Said]
     step: Step
-    current: bool = True
+    known: int
 
     def tell(self, key: str, said: Said) -> None:
         """Take note of an answered call."""
         self.answers[key] = said
-        self.current = False
 
 
 class Cases:
-    """The cases of one job. Lines are served in their order, so the first to come are carried."""
+    """The cases of one job. Lines are served in their order, so the first to come are carried.
 
-    def __init__(self, job: Job, jobs: Jobs, source: InputFile, pipeline: Pipeline) -> None:
+    Parameters
+    ----------
+    most_bytes
+        Bytes of input whose lines are carried; what is beyond that is read again for each step.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        jobs: Jobs,
+        source: InputFile,
+        pipeline: Pipeline,
+        most_bytes: int,
+    ) -> None:
+        self._most_bytes = most_bytes
         self._job = job
         self._jobs = jobs
         self._source = source
@@ -60,22 +71,29 @@ class Cases:
         self._carried: dict[int, tuple[int, Case]] = {}
         self._bytes = 0
 
+    async def next(self, row: LineRow) -> Case:
+        """Return a line of which no call is under way, and carry it from now on if there is room.
+
+        Only here: two calls of one line that both began to carry it would each miss what the other
+        was told.
+        """
+        case = await self.of(row)
+        size = row.size + _EACH
+        if row.number not in self._carried and self._bytes + size <= self._most_bytes:
+            self._bytes += size
+            self._carried[row.number] = size, case
+        return case
+
     async def of(self, row: LineRow) -> Case:
         """Return a line, its step replayed if answers have come since."""
-        number = row.number
-        if number in self._carried:
-            case = self._carried[number][1]
-            if not case.current:
-                case.step, case.current = (
-                    await self._step(case.line, case.planned, case.answers),
-                    True,
-                )
-            return case
-        case = await self._read(row)
-        size = row.size + _EACH
-        if self._bytes + size <= _MOST_BYTES:
-            self._bytes += size
-            self._carried[number] = size, case
+        if row.number not in self._carried:
+            return await self._read(row)
+        case = self._carried[row.number][1]
+        while case.known < (known := len(case.answers)):
+            # Answers may come meanwhile, and another call of the line may be here too.
+            step = await self._step(case.line, case.planned, case.answers)
+            if known > case.known:
+                case.step, case.known = step, known
         return case
 
     def drop(self, number: int) -> None:
@@ -94,7 +112,7 @@ class Cases:
         answers = {key: Said.load(content) for key, content in kept.items()}
         composition = self._pipeline.compositions[line.request.model]
         step = await self._step(line, planned, answers)
-        return Case(number, line, planned, composition, answers, step)
+        return Case(number, line, planned, composition, answers, step, len(answers))
 
     async def _step(self, line: Line, planned: Planned, answers: dict[str, Said]) -> Step:
         composition = self._pipeline.compositions[line.request.model]

@@ -166,4 +166,7 @@ async def batch_from_file(
             job = await begin(jobs, _JOB, parts.document, source, rules, fresh=fresh)
             async with Lease(jobs, job.id):
                 batch = Batch(job, jobs, source, pipeline, loader, settings)
-                yield FileBatch(batch, job, jobs, files, settings.order)
+                try:
+                    yield FileBatch(batch, job, jobs, files, settings.order)
+                finally:
+                    await batch.close()

@@ -19,6 +19,9 @@ class Loader(Engines, Protocol):
     at_once: int
     """Lines that ask one engine at once, when nobody says."""
 
+    answers_soon: bool
+    """Whether an expert that is loaded answers a few calls at once, as those of a router."""
+
     def host(self, expert: str) -> Host:
         """Return what is loaded for `expert`."""
 
@@ -59,6 +62,7 @@ class LiveLoader:
     """
 
     at_once = 16
+    answers_soon = True
 
     def __init__(self, fleet: LiveFleet, patience_s: float = 120.0) -> None:
         self._fleet = fleet

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from motet import codec
+from motet.batch.consulted import Consulted
 from motet.batch.lines import InputFile, Place, custom_id_of
 from motet.batch.results import Job
 from motet.composer.pipeline import Pipeline
 from motet.errors import InvalidLine, MotetError
 from motet.progress import Progress
-from motet.store.jobs import Jobs, LineRow
+from motet.store.jobs import CallRow, Jobs, LineRow
 from motet.types import Call, Decision
 
 _AT_ONCE = 64
@@ -35,9 +36,19 @@ class Planner:
     ----------
     pipeline
         Decides as it does online; its fleet counts every expert as ready.
+    consulted
+        Whom its routers ask.
     """
 
-    def __init__(self, job: Job, jobs: Jobs, source: InputFile, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        job: Job,
+        jobs: Jobs,
+        source: InputFile,
+        pipeline: Pipeline,
+        consulted: Consulted,
+    ) -> None:
+        self._consulted = consulted
         self._job = job
         self._jobs = jobs
         self._source = source
@@ -69,12 +80,17 @@ class Planner:
         report("routing", count, count)
 
     async def _keep(self, page: Sequence[tuple[Place, bytes]]) -> int:
-        rows = await asyncio.gather(*(self._decide(place, raw) for place, raw in page))
-        await self._jobs.add_lines(self._job.id, rows)
-        return len(rows)
+        lines = await asyncio.gather(*(self._decide(place, raw) for place, raw in page))
+        calls = [
+            (row.number, _kept(number, call))
+            for row, asked in lines
+            for number, call in enumerate(asked, start=1)
+        ]
+        await self._jobs.add_lines(self._job.id, [row for row, _ in lines], calls)
+        return len(lines)
 
-    async def _decide(self, place: Place, raw: bytes) -> LineRow:
-        """Return the line with its decision, or with the error that it has earned."""
+    async def _decide(self, place: Place, raw: bytes) -> tuple[LineRow, tuple[Call, ...]]:
+        """Return the line with its decision and what its router asked, or with its error."""
         custom_id, line = custom_id_of(raw), None
         try:
             line = self._job.rules.read(raw, self._job.request_id(place.number))
@@ -84,15 +100,31 @@ class Planner:
                 raise InvalidLine(
                     f"custom_id: {line.custom_id!r} is taken by line {first}.", param="custom_id"
                 )
+            router = self._pipeline.find(line.request).router
+            if router is not None:
+                await self._consulted.ready(router)
             decision, asked = await self._pipeline.decide_asking(line.request)
         except MotetError as error:
             if line is not None:
                 self._pipeline.refused(line.request, error)
             result = self._job.refused(place.number, custom_id, error)
-            return self._row(place, custom_id, result=result, failed=True)
+            return self._row(place, custom_id, result=result, failed=True), ()
         decision = replace(decision, id=self._job.made_id("dec-", place.number))
-        return self._row(place, custom_id, decision=codec.dump(Planned(decision, asked)))
+        return self._row(place, custom_id, decision=codec.dump(Planned(decision, asked))), asked
 
     @staticmethod
     def _row(place: Place, custom_id: str | None, **rest: Any) -> LineRow:
         return LineRow(place.number, place.offset, place.size, custom_id, **rest)
+
+
+def _kept(number: int, call: Call) -> CallRow:
+    """Return a router's call as it is counted; what was said is in the decision."""
+    usage = call.usage
+    return CallRow(
+        f":{number}",
+        call.expert,
+        b"{}",
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        call.cost_usd,
+    )

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -28,12 +27,11 @@ from motet.batch.answers import Said
 from motet.batch.plan import Planned
 from motet.composer.calls import Calls
 from motet.composer.parts import Composition
+from motet.composer.pipeline import answering
 from motet.errors import MotetError
 from motet.experts.wire import body_of
 from motet.types import Chunk, ExpertCard, Fleet, Request
 from motet.whole import Whole, collect
-
-log = logging.getLogger(__name__)
 
 _TURNS = 8
 """Turns of the event loop in which a strategy that waits may begin further calls beside it."""
@@ -83,8 +81,8 @@ async def replay(
     journal = _Journal(fleet, answers)
     decision, asked = planned.decision, map(copy, planned.asked)
     calls = Calls(journal, composition.limits, composition.name, before=asked)
-    async with aclosing(composition.strategy.run(request, decision, calls)) as chunks:
-        run = asyncio.create_task(_whole(chunks, request.id))
+    async with aclosing(answering(composition, request, decision, calls)) as chunks:
+        run = asyncio.create_task(_whole(chunks))
         try:
             await journal.wait(run)
             if run.done():
@@ -96,16 +94,12 @@ async def replay(
             await calls.close()
 
 
-async def _whole(chunks: AsyncGenerator[Chunk, None], request: str) -> Ending:
+async def _whole(chunks: AsyncGenerator[Chunk, None]) -> Ending:
     ending = Ending()
     try:
         await collect(chunks, ending.answer)
     except MotetError as error:
         ending.error = error
-    except Exception:
-        # The edge between Motet and code it does not own, as in an answer over HTTP.
-        log.exception("line %s failed in its strategy", request)
-        ending.error = MotetError("An internal error ended the answer; the log has its cause.")
     return ending
 
 

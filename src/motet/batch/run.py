@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from motet.batch.answers import Said
 from motet.batch.cases import Case, Cases
+from motet.batch.consulted import Consulted
 from motet.batch.lines import InputFile
 from motet.batch.loading import Loader
 from motet.batch.orders import ORDERS
@@ -48,18 +49,21 @@ class Settings:
         `grouped`, or `arrival`: line by line, the control.
     retry
         How often an expert is asked that fails in a way that may heal.
+    carried
+        Bytes of input whose lines stay in memory between their steps.
     """
 
     memory: int | None = None
     concurrency: int | None = None
     order: str = "grouped"
     retry: Retry = _PATIENT
+    carried: int = 64 * 2**20
 
 
 class Batch:
     """One job.
 
-    Call `prepare`, look at `outlook` if you like, then `run`.
+    Call `prepare`, look at `outlook` if you like, then `run`, or `close` if you do not.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Batch:
         self.slots = settings.concurrency or loader.at_once
         self._scheduler = BatchScheduler(self._hosts, self.slots, ORDERS[settings.order]())
         self.outlook = Outlook(self._hosts)
+        self._is_open = False
         self._left = 0
         self._under_way = 0
         self._asked: Counter[str] = Counter()
@@ -91,11 +96,13 @@ class Batch:
         self._seats: dict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(self.slots)
         )
-        self._cases = Cases(job, jobs, source, pipeline)
+        self._cases = Cases(job, jobs, source, pipeline, settings.carried)
         self._begun: dict[int, tuple[float, Request]] = {}
 
     async def prepare(self) -> None:
-        """Decide every line, and queue those that have no result yet; nothing is loaded.
+        """Decide every line, and queue those that have no result yet.
+
+        Nothing is loaded but experts that a router asks, which leave again.
 
         Raises
         ------
@@ -104,7 +111,7 @@ class Batch:
         SourceError
             The weights of one cannot be had.
         """
-        await Planner(self._job, self._jobs, self._source, self._pipeline).run(self.report)
+        await self._plan()
         after = 0
         while rows := await self._jobs.open_lines(self._job.id, after):
             self._left += len(rows)
@@ -117,6 +124,24 @@ class Batch:
         self.outlook.weigh(sizes, self._settings.memory, self._loader.room())
         self._scheduler.weigh(sizes, self.outlook.budget)
 
+    async def _plan(self) -> None:
+        online, loader = self._pipeline, self._loader
+        async with Consulted(loader, online.parts.experts, self._open) as consulted:
+            pipeline = Pipeline(online.parts, online.fleet, online.observer, consulted)
+            planner = Planner(self._job, self._jobs, self._source, pipeline, consulted)
+            await planner.run(self.report)
+
+    async def _open(self) -> None:
+        if not self._is_open:
+            self._is_open = True
+            await self._loader.open()
+
+    async def close(self) -> None:
+        """Close what loads experts, if it is open; `run` does so itself."""
+        if self._is_open:
+            self._is_open = False
+            await self._loader.close()
+
     async def run(self) -> None:
         """Load, ask and unload until every line has its result.
 
@@ -127,7 +152,7 @@ class Batch:
         """
         began = time.monotonic()
         try:
-            await self._loader.open()
+            await self._open()
             async with asyncio.TaskGroup() as tasks:
                 while self._left:
                     self._changed.clear()
@@ -143,7 +168,7 @@ class Batch:
         finally:
             for number in tuple(self._begun):
                 self._end(number, Outcome(status="cancelled", seconds=self._elapsed(number)))
-            await self._loader.close()
+            await self.close()
             loads = len(self._scheduler.loads)
             await self._jobs.add_effort(self._job.id, loads, time.monotonic() - began)
 
@@ -191,7 +216,7 @@ class Batch:
 
         When it wants none its result is kept, and None returned.
         """
-        case = await self._cases.of(row)
+        case = await self._cases.next(row)
         composition, step = case.composition, case.step
         ending = step.ending
         if ending is None and len(case.answers) >= composition.limits.expert_calls:
@@ -247,7 +272,8 @@ class Batch:
 
     async def _ask(self, case: Case, ask: Ask) -> None:
         """Make one call, and keep what comes of it."""
-        host, call = self._hosts[ask.expert].id, Call(ask.expert, self._elapsed(case.number))
+        host = self._hosts[ask.expert].id
+        call = Call(ask.expert, self._elapsed(case.number), fused=ask.request.fused)
         async with self._seats[host]:
             if host in self._faults:
                 said = Said(error=ExpertUnavailable(ask.expert, str(self._faults[host])))

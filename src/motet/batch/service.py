@@ -180,19 +180,19 @@ class BatchService:
         caller = await self._records.caller(batch["id"])
         rules = Rules(endpoint=batch["endpoint"], caller=caller)
         job = Job(batch["id"], batch["id"], batch["created_at"], rules)
+        parts, live = self._motet.parts, self._motet.fleet  # to the end, whatever replaces them
         try:
             source = InputFile(self._files.path(batch["input_file_id"]))
         except BatchError:
             raise NotFound("file", batch["input_file_id"]) from None
-        with source:
+        with source, self._motet.pipeline.in_use():
             self._check(source)
             if batch["status"] == "validating":
                 await self._records.move(job.id, "in_progress")
-            parts = self._motet.parts
             fleet = ReadyFleet(parts.experts.values())
             pipeline = Pipeline(parts, fleet, self._motet.observers)
             settings = Settings(concurrency=self._settings.concurrency)
-            loader = LiveLoader(self._motet.fleet)
+            loader = LiveLoader(live)
             run = asyncio.create_task(
                 _whole(Batch(job, self._jobs, source, pipeline, loader, settings))
             )

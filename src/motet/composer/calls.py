@@ -11,16 +11,18 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from inspect import isasyncgen
+from typing import Any, Protocol, TypeVar
 
 from motet.config import Limits
 from motet.errors import BudgetExceeded, DeadlineExceeded, ExpertError, MotetError
 from motet.types import Call, Chunk, ExpertCard, Price, Purpose, Request, Usage
-from motet.whole import Whole, collect
+from motet.whole import Whole, collect, without_thoughts
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_STOPPED = "stopped before its end"
 Tell = Callable[[Call], None]
 
 
@@ -69,8 +71,6 @@ class Calls:
         Its name, for messages.
     tell
         Told of each call once it has ended.
-    waited_s
-        Seconds of the deadline that are spent already.
     before
         Calls that were made for the request before, such as by its router: they count too.
 
@@ -89,7 +89,6 @@ class Calls:
         composition: str = "",
         *,
         tell: Tell = _nobody,
-        waited_s: float = 0.0,
         before: Iterable[Call] = (),
     ) -> None:
         self.trace: list[Call] = list(before)
@@ -99,8 +98,8 @@ class Calls:
         self._composition = composition
         self._tell = tell
         self._began = time.monotonic()
-        self._deadline = asyncio.get_running_loop().time() + limits.deadline_s - waited_s
-        self._open: set[AsyncGenerator[Chunk, None]] = set()
+        self._deadline = asyncio.get_running_loop().time() + limits.deadline_s
+        self._open: dict[AsyncGenerator[Chunk, None], asyncio.Task[Any] | None] = {}
 
     @property
     def usage(self) -> Usage:
@@ -133,7 +132,15 @@ class Calls:
         """
         try:
             async with asyncio.timeout_at(self._deadline) as bound:
-                return await work
+                try:
+                    return await work
+                except asyncio.CancelledError as error:
+                    if _is_cancelled():
+                        raise
+                    log.exception("%s waited for what was cancelled", self._composition)
+                    raise MotetError(
+                        "An internal error ended the answer; the log has its cause."
+                    ) from error
         except TimeoutError:
             if not bound.expired():
                 raise  # of the work's own making
@@ -192,23 +199,24 @@ class Calls:
             self._tell(call)
 
     async def close(self) -> None:
-        """Stop every call still under way."""
+        """Stop every call still under way, also one that was left behind in a task of its own."""
         while self._open:
-            await self._open.pop().aclose()
+            answer, task = self._open.popitem()
+            if isasyncgen(answer) and answer.ag_running and task is not asyncio.current_task():
+                assert task is not None
+                task.cancel()
+                await asyncio.wait({task})
+            await answer.aclose()
 
     async def _whole(self, call: Call, request: Request, share: int = 1) -> Whole:
         """Return the whole answer of an admitted call."""
-        try:
-            async with aclosing(
-                self._opened(self._record(call.expert, request, call, share))
-            ) as answer:
-                return await collect(answer)
-        except asyncio.CancelledError:
-            call.error = "stopped before its end"
-            raise
+        async with aclosing(
+            self._opened(self._record(call.expert, request, call, share))
+        ) as answer:
+            return await collect(answer)
 
     def _opened(self, call: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
-        self._open.add(call)
+        self._open[call] = asyncio.current_task()
         return call
 
     async def _record(
@@ -220,10 +228,11 @@ class Calls:
         tell: Tell = _nobody,
     ) -> AsyncGenerator[Chunk, None]:
         """Ask, and note in the trace what comes; every expert call passes here."""
-        price = self._experts[expert].card.price
+        asked = self._experts[expert]
+        price = asked.card.price
         call = call or self._admit(expert, request)
         try:
-            answer = self._experts[expert].stream(self._within_budget(request, price, share))
+            answer = asked.stream(self._within_budget(request, price, share))
             try:
                 async for chunk in answer:
                     if call.first_chunk is None:
@@ -237,6 +246,15 @@ class Calls:
         except MotetError as error:
             call.error = str(error)
             raise
+        except GeneratorExit:
+            call.error = _STOPPED
+            raise
+        except asyncio.CancelledError as error:
+            call.error = _STOPPED
+            if _is_cancelled():
+                raise
+            # Something that the engine waited for was cancelled, and not this request.
+            raise ExpertError(expert, "stopped in the middle.") from error
         except Exception as error:
             # The edge to an engine, which may fail in ways of its own: that is this expert's
             # failure, and the next one can be asked.
@@ -271,15 +289,9 @@ class Calls:
         return replace(request, max_tokens=min(allowed)) if allowed else request
 
 
-def without_thoughts(text: str) -> str:
-    """Return an answer less the `<think>` part that some models put before it.
-
-    A thought that has no end was cut short, so there is no answer behind it.
-    """
-    _, end, answer = text.rpartition("</think>")
-    if end:
-        return answer.strip()
-    return "" if text.lstrip().startswith("<think>") else text.strip()
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _share(left: int, request: Request, budget: str) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Any, Protocol, Self
 
-from motet.composer.calls import Calls
+from motet.composer.calls import Calls, Experts
 from motet.composer.eligibility import eligible, roomy_first
 from motet.composer.explanation import explanation
 from motet.composer.parts import Composition, Parts
@@ -31,14 +32,26 @@ class Seen(Protocol):
 class Pipeline:
     """Finds the composition, asks its router once, and runs its strategy.
 
+    Parameters
+    ----------
+    experts
+        Who is asked, where that is not the experts of `parts` themselves.
+
     Attributes
     ----------
     observer
         Told of every decision, call and end.
     """
 
-    def __init__(self, parts: Parts, fleet: Seen, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        fleet: Seen,
+        observer: Observer | None = None,
+        experts: Experts | None = None,
+    ) -> None:
         self.parts = parts
+        self._experts = parts.experts if experts is None else experts
         self.compositions = parts.compositions
         self.fleet = fleet
         self.observer = observer or Observer()
@@ -70,30 +83,37 @@ class Pipeline:
         finally:
             await calls.close()
 
-    async def answer(self, request: Request, *, waited_s: float = 0.0) -> Answer:
+    async def answer(
+        self, request: Request, *, first: Callable[[], Awaitable[None]] | None = None
+    ) -> Answer:
         """Begin to answer: decide, and hold the strategy ready to run.
 
         Parameters
         ----------
-        waited_s
-            Seconds of the deadline that are spent already.
+        first
+            What is waited for before anybody decides; its time counts.
         """
         name = self._name(request)
         self.observer.began(request, name)
         began = time.monotonic()
-        self._open += 1
-        self._idle.clear()
+        self._enter()
         calls: Calls | None = None
         try:
             composition = self.find(request)
-            calls = self._calls(request, composition, waited_s)
+            calls = self._calls(request, composition)
+            if first is not None:
+                await first()
             decision = await calls.within(self._decide(request, composition, calls))
         except BaseException as error:
-            if calls is not None:
-                await calls.close()
-            trace = () if calls is None else tuple(calls.trace)
-            seconds = time.monotonic() - began
-            self.ended(request, name, Outcome(status=_status(error), seconds=seconds, calls=trace))
+            try:
+                if calls is not None:
+                    await calls.close()
+            finally:
+                trace = () if calls is None else tuple(calls.trace)
+                outcome = Outcome(
+                    status=_status(error), seconds=time.monotonic() - began, calls=trace
+                )
+                self.ended(request, name, outcome)
             raise
         return Answer(self, request, composition, decision, calls)
 
@@ -123,9 +143,7 @@ class Pipeline:
 
     def ended(self, request: Request, name: str, outcome: Outcome) -> None:
         """Note the end of an answer."""
-        self._open -= 1
-        if not self._open:
-            self._idle.set()
+        self._leave()
         self.observer.finished(request, name, outcome)
 
     def refused(self, request: Request, error: MotetError) -> None:
@@ -137,14 +155,31 @@ class Pipeline:
     def _name(self, request: Request) -> str:
         return request.model if request.model in self.compositions else UNKNOWN
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Count the block as an answer under way, for work that asks these parts by itself."""
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
     async def idle(self) -> None:
         """Wait until no answer is under way."""
         await self._idle.wait()
 
-    def _calls(self, request: Request, composition: Composition, waited_s: float = 0.0) -> Calls:
+    def _enter(self) -> None:
+        self._open += 1
+        self._idle.clear()
+
+    def _leave(self) -> None:
+        self._open -= 1
+        if not self._open:
+            self._idle.set()
+
+    def _calls(self, request: Request, composition: Composition) -> Calls:
         tell = partial(self.observer.called, request, composition.name)
-        experts, limits = self.parts.experts, composition.limits
-        return Calls(experts, limits, composition.name, tell=tell, waited_s=waited_s)
+        return Calls(self._experts, composition.limits, composition.name, tell=tell)
 
     async def _decide(self, request: Request, composition: Composition, calls: Calls) -> Decision:
         decision = await self._choose(request, composition, calls)
@@ -193,17 +228,17 @@ class Answer:
         self._pipeline = pipeline
         self._first_chunk_s: float | None = None
         self._status = "cancelled"  # unless it comes to another end
-        self._chunks: AsyncGenerator[Chunk, None] = composition.strategy.run(
-            request, decision, calls
-        )
+        self._chunks = answering(composition, request, decision, calls)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            await self._chunks.aclose()
-            await self.calls.close()
+            try:
+                await self._chunks.aclose()
+            finally:
+                await self.calls.close()
         finally:
             outcome = Outcome(
                 status=self._status,
@@ -226,10 +261,6 @@ class Answer:
         except MotetError as error:
             self._status = _status(error)
             raise
-        except Exception as error:
-            fault = _internal(self.request, self.composition.name, error)
-            self._status = _status(fault)
-            raise fault from error
         if self._first_chunk_s is None:
             self._first_chunk_s = self.calls.elapsed_s
         return chunk
@@ -242,6 +273,31 @@ class Answer:
     def explain(self) -> dict[str, Any]:
         """Return who was asked, why, and what it took, as plain JSON values."""
         return explanation(self.composition.name, self.decision, self.calls)
+
+
+async def answering(
+    composition: Composition, request: Request, decision: Decision, calls: Calls
+) -> AsyncGenerator[Chunk, None]:
+    """Run the strategy of a composition, which may fail in ways of its own.
+
+    Raises
+    ------
+    MotetError
+        From the strategy; or it failed otherwise, or ended without an answer.
+    """
+    name, answered = composition.name, False
+    try:
+        async with aclosing(composition.strategy.run(request, decision, calls)) as chunks:
+            async for chunk in chunks:
+                answered = True
+                yield chunk
+    except MotetError:
+        raise
+    except Exception as error:
+        raise _internal(request, name, error) from error
+    if not answered:
+        log.error("request %s: the strategy of %s ended without an answer", request.id, name)
+        raise MotetError(f"The strategy of {name!r} ended without an answer.")
 
 
 def _status(error: BaseException) -> str:

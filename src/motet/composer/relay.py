@@ -31,7 +31,7 @@ async def relay(
 
     Before the first chunk a failed expert is replaced by the next; after it the failure goes to
     the client, for words already sent cannot be taken back. A stream that ends without a chunk, or
-    with nothing but a count of tokens, is a failure.
+    with nothing but a role and a count of tokens, is a failure.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ async def _first(expert: str, answer: AsyncGenerator[Chunk, None], seconds: floa
     try:
         async with asyncio.timeout(seconds) as bound:
             async for chunk in answer:
-                if not chunk.is_usage_alone:
+                if not chunk.says_nothing:
                     return chunk
     except TimeoutError:
         if not bound.expired():

@@ -28,6 +28,10 @@ class Encodes(Protocol):
         """Return `[texts, width]`."""
 
 
+def _thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="encoder")
+
+
 class Batcher:
     """Answers one text at a time from any number of tasks of an event loop.
 
@@ -52,7 +56,7 @@ class Batcher:
         self._held = 0
         self._cache: OrderedDict[str, Floats] = OrderedDict()
         self._waiting: OrderedDict[str, list[asyncio.Future[Floats]]] = OrderedDict()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._thread = _thread()
         self._worker: asyncio.Task[None] | None = None
 
     @property
@@ -75,8 +79,9 @@ class Batcher:
         return await future
 
     def close(self) -> None:
-        """Let the thread go once its work is done."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Let the thread go once its work is done; whoever asks again gets another."""
+        ending, self._thread = self._thread, _thread()
+        ending.shutdown(wait=False, cancel_futures=True)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()

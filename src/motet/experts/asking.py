@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from motet.experts.base import Expert
 from motet.types import Request
-from motet.whole import Whole, collect
+from motet.whole import Whole, collect, without_thoughts
 
 
 async def whole_answer(expert: Expert, request: Request) -> Whole:
@@ -29,4 +29,4 @@ class Lone:
 
     async def ask(self, expert: str, request: Request) -> str:
         """Return the text that the one expert answers, whatever it is called."""
-        return (await whole_answer(self._expert, request)).text
+        return without_thoughts((await whole_answer(self._expert, request)).text)

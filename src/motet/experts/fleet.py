@@ -13,6 +13,7 @@ from motet.types import Fleet, Health, Member, State
 log = logging.getLogger(__name__)
 
 _RESTART_S = 10.0
+_NEW = Health(State.STARTING, "not started yet")
 
 
 class ReadyFleet:
@@ -33,9 +34,9 @@ class LiveFleet:
 
     Parameters
     ----------
-    before
-        The fleet in whose place this one comes. An expert that is the same object in both is
-        neither started again nor closed with the old fleet.
+    beside
+        Fleets that are at work or about to end. An expert that is the same object in one of them is
+        not started again, and closed with the last fleet that has it.
 
     Attributes
     ----------
@@ -48,16 +49,13 @@ class LiveFleet:
         experts: Iterable[Expert],
         *,
         health_interval_s: float = 1.0,
-        before: LiveFleet | None = None,
+        beside: Iterable[LiveFleet] = (),
     ) -> None:
-        known = {} if before is None else before._watches
-        self._watches: dict[str, _Watch] = {}
-        for expert in experts:
-            name = expert.card.id
-            watch = known.get(name)
-            if watch is None or watch.expert is not expert:
-                watch = _Watch(expert, health_interval_s)
-            self._watches[name] = watch
+        known = {id(w.expert): w for fleet in beside for w in fleet._watches.values()}
+        self._watches: dict[str, _Watch] = {
+            expert.card.id: known.get(id(expert)) or _Watch(expert, health_interval_s)
+            for expert in experts
+        }
         self._changed = asyncio.Event()
         self.view = self._look()
 
@@ -105,9 +103,10 @@ class _Watch:
 
     def __init__(self, expert: Expert, interval_s: float) -> None:
         self.expert = expert
-        self.health = Health(State.STARTING, "not started yet")
+        self.health = _NEW
         self._interval_s = interval_s
         self._fleets: list[LiveFleet] = []
+        self._ending = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def join(self, fleet: LiveFleet) -> None:
@@ -123,16 +122,24 @@ class _Watch:
         if self._fleets:
             return
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        await self.expert.close()
+        self.health = _NEW  # a fleet that comes meanwhile must not ask it
+        async with self._ending:
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            try:
+                await self.expert.close()
+            except Exception:
+                # An engine may fail in ways of its own; one bad expert must not keep the others up.
+                log.exception("expert %s failed to close", self.expert.card.id)
 
     async def _watch(self) -> None:
+        async with self._ending:
+            pass  # a fleet that comes while the last one leaves starts it anew
         started = False
         while True:
             if started := started or await self._started():
-                self._note(await self.expert.health())
+                self._note(await self._health())
             await asyncio.sleep(self._interval_s if started else _RESTART_S)
 
     async def _started(self) -> bool:
@@ -148,6 +155,14 @@ class _Watch:
             self._note(Health(State.DOWN, f"{type(error).__name__}: {error}"))
             return False
         return True
+
+    async def _health(self) -> Health:
+        try:
+            return await self.expert.health()
+        except Exception as error:
+            # It promises not to raise; one that does must not be taken as ready for ever.
+            log.exception("expert %s does not know its health", self.expert.card.id)
+            return Health(State.DOWN, f"{type(error).__name__}: {error}")
 
     def _note(self, health: Health) -> None:
         if health != self.health:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -15,11 +15,13 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretSt
 
 from motet.config import ExpertEntry, Options
 from motet.errors import (
+    ContextLengthExceeded,
     ExpertError,
     ExpertOverloaded,
     ExpertRejected,
     ExpertTimeout,
     ExpertUnavailable,
+    MotetError,
 )
 from motet.experts.base import Expert
 from motet.experts.wire import body_of, chunks_of, error_in, error_of, event_data
@@ -106,6 +108,8 @@ class OpenAIExpert(Expert):
             read_s = self.options.connect_timeout_s
             async with self._send("GET", "/models", read_s=read_s) as answer:
                 status = answer.status_code
+        except _Passing as passing:
+            return Health(State.DOWN, passing.error.message)
         except ExpertError as error:
             return Health(State.DOWN, error.message)
         if status in (401, 403):
@@ -116,48 +120,50 @@ class OpenAIExpert(Expert):
         return READY
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        """Answer `request` from the remote host; see `Expert.stream`."""
+        """Answer `request` from the remote host; see `Expert.stream`.
+
+        While nothing was said, a failure that may heal is followed by another try.
+        """
         if rest_s := self._breaker.rest_s():
             raise ExpertUnavailable(
                 self.card.id,
                 "has failed several times in a row, and is not asked for a moment.",
                 retry_after=rest_s,
             )
-        try:
-            async with aclosing(self._asked(request)) as answer:
-                async for chunk in answer:
-                    self._breaker.succeeded()
-                    yield chunk
-        except (ExpertOverloaded, ExpertRejected):
-            self._breaker.succeeded()  # it answers: being busy, or refusing, is no failure
-            raise
-        except ExpertError:
-            self._breaker.failed()
-            raise
-
-    async def _asked(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        """Ask, and ask again while nothing was said and the failure may heal."""
         path = "/completions" if request.prompt is not None else "/chat/completions"
         content = orjson.dumps(body_of(request, self.options.model))
         for attempt in range(1, self._retry.attempts + 1):
-            last = attempt == self._retry.attempts
             try:
                 async with self._send("POST", path, content) as answer:
-                    if answer.status_code < 400:
-                        self._reached = time.monotonic()
-                        async for chunk in self._read(answer, request.stream):
-                            yield chunk
-                        return
-                    wait = answer.headers.get("retry-after")
-                    error = error_of(self.card.id, answer.status_code, await answer.aread(), wait)
-                    if last or answer.status_code not in _RETRIED:
-                        raise error
-            except ExpertUnavailable as unreachable:
-                self._reached = -math.inf
-                if last:
-                    raise
-                error = unreachable
+                    if answer.status_code >= 400:
+                        raise await self._refusal(answer)
+                    self._reached = time.monotonic()
+                    async for chunk in self._read(answer, request.stream):
+                        self._breaker.succeeded()
+                        yield chunk
+                return
+            except _Passing as passing:
+                error = passing.error
+            except MotetError as failure:
+                self._judge(failure)
+                raise
+            if attempt == self._retry.attempts:
+                self._judge(error)
+                raise error
             await asyncio.sleep(self._retry.wait_s(attempt, error.retry_after))
+
+    async def _refusal(self, answer: httpx.Response) -> Exception:
+        """Return what a bad status means; one that may pass is told apart from the others."""
+        wait = answer.headers.get("retry-after")
+        error = error_of(self.card.id, answer.status_code, await answer.aread(), wait)
+        return _Passing(error) if answer.status_code in _RETRIED else error
+
+    def _judge(self, error: MotetError) -> None:
+        """Tell the breaker how a request has ended: being busy, or refusing it, is no failure."""
+        if isinstance(error, ExpertOverloaded | ExpertRejected | ContextLengthExceeded):
+            self._breaker.succeeded()
+        else:
+            self._breaker.failed()
 
     async def _read(self, answer: httpx.Response, stream: bool) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of a good answer; a break in the middle is never retried."""
@@ -193,20 +199,32 @@ class OpenAIExpert(Expert):
     ) -> AsyncIterator[httpx.Response]:
         if not self._host.is_open:
             raise ExpertUnavailable(self.card.id, "is not started.")
-        async with AsyncExitStack() as stack:
-            try:
-                sending = self._host.send(method, path, content, read_s=read_s)
-                answer = await stack.enter_async_context(sending)
-            except httpx.ReadTimeout:
-                seconds = read_s or self.options.read_timeout_s
-                raise ExpertTimeout(self.card.id, f"silent for {seconds:g} s.") from None
-            except httpx.TransportError as error:
-                raise ExpertUnavailable(
-                    self.card.id,
-                    f"{self.options.url} cannot be reached ({type(error).__name__}).",
-                    retry_after=5.0,
-                ) from error
+        try:
+            answer = await self._host.send(method, path, content, read_s=read_s)
+        except httpx.ReadTimeout:
+            seconds = read_s or self.options.read_timeout_s
+            raise ExpertTimeout(self.card.id, f"silent for {seconds:g} s.") from None
+        except httpx.TransportError as error:
+            self._reached = -math.inf
+            unreachable = ExpertUnavailable(
+                self.card.id,
+                f"{self.options.url} cannot be reached ({type(error).__name__}).",
+                retry_after=5.0,
+            )
+            unreachable.__cause__ = error
+            raise _Passing(unreachable) from error
+        try:
             yield answer
+        finally:
+            await answer.aclose()
+
+
+class _Passing(Exception):  # it is no error yet: another try may follow
+    """A failure before the first byte that may have passed when asked again."""
+
+    def __init__(self, error: MotetError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def _json(data: bytes, expert: str) -> dict[str, Any]:

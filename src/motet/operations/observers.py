@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -63,9 +64,9 @@ class Observers(Observer):
         for outbox in self._outboxes:
             outbox.put(outbox.observer.finished, request, composition, outcome)
 
-    async def flush(self, seconds: float = _LAST_S) -> None:
-        """Wait until everything so far is heard, or the time is over."""
-        heard = [outbox.send() for outbox in self._outboxes]
+    async def flush(self, seconds: float = _LAST_S, *, of: Observer | None = None) -> None:
+        """Wait until everything so far is heard by `of`, or by all, or the time is over."""
+        heard = [outbox.send() for outbox in self._outboxes if of in (None, outbox.observer)]
         if heard:
             await asyncio.to_thread(_wait, heard, seconds)
 
@@ -75,8 +76,9 @@ class Observers(Observer):
 
 
 def _wait(heard: list[threading.Event], seconds: float) -> None:
+    until = time.monotonic() + seconds
     for each in heard:
-        each.wait(seconds)
+        each.wait(max(0.0, until - time.monotonic()))
 
 
 class _Outbox:
@@ -91,17 +93,22 @@ class _Outbox:
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._changing = threading.Lock()
         self._ending = False
 
     def put(self, tell: Callable[..., None], *told: Any) -> None:
-        """Have the observer told soon; call it on the event loop."""
+        """Have the observer told soon."""
         if len(self._events) >= self._bound:
             if not self.dropped % self._bound:
                 log.error("%s is too slow; it misses events", type(self.observer).__name__)
             self.dropped += 1
             return
         self._events.append((tell, told))
-        loop = asyncio.get_running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # an answer that was dropped with its loop
+            self._due()
+            return
         if self._timer is None or self._loop is not loop:
             self._loop, self._timer = loop, loop.call_later(_GATHER_S, self._due)
 
@@ -114,13 +121,12 @@ class _Outbox:
         return heard
 
     def _due(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._thread is None:
-            # A daemon: an observer that blocks for ever must not keep the process alive.
-            self._thread = threading.Thread(target=self._tell, name="observer", daemon=True)
-            self._thread.start()
+        self._timer = None
+        with self._changing:
+            if self._thread is None and self._events:
+                # A daemon: an observer that blocks for ever must not keep the process alive.
+                self._thread = threading.Thread(target=self._tell, name="observer", daemon=True)
+                self._thread.start()
         self._wake.set()
 
     def _tell(self) -> None:
@@ -134,6 +140,7 @@ class _Outbox:
                 except Exception:
                     # The edge to code that is not ours: the others, and the next event, go on.
                     log.exception("observer %s failed", type(self.observer).__name__)
-            if self._ending and not self._events:
-                self._thread = None
-                return
+            with self._changing:
+                if self._ending and not self._events:
+                    self._thread = None
+                    return

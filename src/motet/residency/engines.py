@@ -82,6 +82,7 @@ class LocalEngines:
     """
 
     at_once = 16
+    answers_soon = True
 
     def __init__(self, experts: Mapping[str, Expert]) -> None:
         self._built = experts

@@ -55,7 +55,9 @@ class Swapper:
     def __init__(self, engines: SwappedEngines, bounds: Bounds, policy: str = "worth") -> None:
         self.engines = engines
         self.watcher: Watcher | None = None
-        self._scheduler = Scheduler(bounds, POLICIES[policy](), engines.free)
+        self._bounds = bounds
+        self._policy = policy
+        self._scheduler = self._fresh()
         self._granted: dict[Ticket, asyncio.Future[Start | Refuse]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -157,7 +159,7 @@ class Swapper:
         return Health(State.ASLEEP, f"loads in about {known.load_s:.2g} s when it is asked")
 
     async def close(self) -> None:
-        """Refuse who waits, and unload everything."""
+        """Refuse who waits, and unload and forget everything; engines may be admitted anew."""
         if self._timer:
             self._timer.cancel()
         for task in self._tasks:
@@ -167,6 +169,11 @@ class Swapper:
             if not granted.done():
                 granted.set_result(Refuse(ticket, "the service is stopping", 5.0))
         await self.engines.close()
+        self._scheduler = self._fresh()
+        self._unknown.clear()
+
+    def _fresh(self) -> Scheduler:
+        return Scheduler(self._bounds, POLICIES[self._policy](), self.engines.free)
 
     async def _decision(self, ticket: Ticket) -> Start | Refuse:
         """Return how a request's waiting ended."""

@@ -30,6 +30,11 @@ class Router(ABC):
         an expert asks through `calls`: then it is in the request's trace, usage, cost and budget.
         """
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Experts that `route` may ask; a batch loads them before it decides."""
+        return ()
+
     async def start(self) -> None:
         """Load what deciding needs, so that the first request need not wait; may be called again.
 

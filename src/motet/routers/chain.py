@@ -38,6 +38,11 @@ class ChainRouter(Router):
         assert setting.router is not None  # whoever builds a router can build others
         self._routers: list[Router] = [setting.router(other) for other in options.of]
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Whom its routers may ask."""
+        return tuple(dict.fromkeys(expert for router in self._routers for expert in router.asks))
+
     async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Return the first settled decision, else the narrowed field, else the fallback.
 

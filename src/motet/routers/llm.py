@@ -8,8 +8,7 @@ expert. The answer is bound to a JSON schema.
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
@@ -19,6 +18,7 @@ from motet.encoders.text import TextConfig, text_form
 from motet.errors import MotetError
 from motet.routers.base import Router
 from motet.types import Asks, Capability, Choice, Decision, Fleet, Member, Request
+from motet.whole import object_in
 
 if TYPE_CHECKING:
     from motet.encoders.live import Batcher, Encoders
@@ -65,6 +65,11 @@ class LLMRouter(Router):
         self._encoders: Encoders | None = setting.encoders
         self._batcher: Batcher | None = None
         self._starting = asyncio.Lock()
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The one expert that reads requests."""
+        return (self.options.expert,)
 
     async def start(self) -> None:
         """Load the encoder, where one is needed, in a thread."""
@@ -154,10 +159,5 @@ def _described(member: Member) -> str:
 
 def _field(answer: str, name: str) -> str | None:
     """Return a string field of the JSON object in an answer; None when there is none."""
-    start, end = answer.find("{"), answer.rfind("}")
-    try:
-        said: Any = json.loads(answer[start : end + 1])
-    except ValueError:
-        return None
-    value = said.get(name) if isinstance(said, dict) else None
+    value = object_in(answer).get(name)
     return value.strip() if isinstance(value, str) and value.strip() else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,8 +67,9 @@ class Motet:
 
     def __init__(self, source: Document | Parts, *, observers: Iterable[Observer] = ()) -> None:
         self.observers = Observers(observers)
+        self._at_work: list[Running] = []
         self._running = self._run(source)
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ends: dict[asyncio.Task[None], Running] = {}
         self._is_open = False
 
     @classmethod
@@ -82,9 +83,11 @@ class Motet:
         """
         return cls(load(path))
 
-    def _run(self, source: Document | Parts, before: Running | None = None) -> Running:
+    def _run(self, source: Document | Parts) -> Running:
         parts = source if isinstance(source, Parts) else assemble(source)
-        return Running(_swapped(parts), self.observers, before)
+        running = Running(_swapped(parts), self.observers, self._at_work)
+        self._at_work.append(running)
+        return running
 
     @property
     def parts(self) -> Parts:
@@ -123,11 +126,16 @@ class Motet:
 
     async def __aexit__(self, *_: object) -> None:
         self._is_open = False
-        for task in self._ending:
-            task.cancel()
-        await asyncio.gather(*self._ending, return_exceptions=True)
-        await self._running.close()
-        await asyncio.to_thread(self.observers.close)
+        try:
+            for task, old in self._ends.items():
+                if not old.is_ending:
+                    task.cancel()
+            await asyncio.gather(*self._ends, return_exceptions=True)
+            for old in [each for each in self._at_work if each is not self._running]:
+                await self._end(old)
+            await self._running.close()
+        finally:
+            await asyncio.to_thread(self.observers.close)
 
     def replace(self, source: Document | Parts) -> None:
         """Put new parts in place of the old ones, at once and whole.
@@ -140,14 +148,30 @@ class Motet:
         ConfigError
             The new document is wrong; the old parts go on.
         """
-        old = self._running
-        new = self._run(source, old)
+        old, new = self._running, self._run(source)
         if self._is_open:
             new.start()
-            task = asyncio.create_task(_end(old, new.parts), name="end of replaced parts")
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            task = asyncio.create_task(self._end_idle(old), name="end of replaced parts")
+            self._ends[task] = old
+            task.add_done_callback(self._ends.pop)
+        else:
+            self._at_work.remove(old)
         self._running = new
+
+    async def _end_idle(self, old: Running) -> None:
+        """Close parts that were replaced once nothing runs on them."""
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                await old.pipeline.idle()
+        except TimeoutError:
+            log.warning("replaced parts close under answers that have run for %g s", _DRAIN_S)
+        await self._end(old)
+
+    async def _end(self, old: Running) -> None:
+        try:
+            await old.close()
+        finally:
+            self._at_work.remove(old)
 
     async def route(self, request: Request) -> Decision:
         """Decide without answering; see `Pipeline.decide`."""
@@ -182,10 +206,9 @@ class Motet:
                 "The service is not started, so no expert is.",
                 hint="Ask inside `async with Motet.from_file(...) as motet:`.",
             )
-        running, began = self._running, time.monotonic()
-        await _somebody_ready(running, request)
-        waited_s = time.monotonic() - began
-        async with await running.pipeline.answer(request, waited_s=waited_s) as answer:
+        running = self._running
+        ready = partial(_somebody_ready, running, request)
+        async with await running.pipeline.answer(request, first=ready) as answer:
             whole = await collect(answer)
             return Reply(whole.text, answer.author, answer.calls.usage, answer.explain())
 
@@ -212,14 +235,3 @@ def _swapped(parts: Parts) -> Parts:
     experts = dict(parts.experts)
     swapper = swap(experts, settings)
     return replace(parts, experts=experts, swapper=swapper)
-
-
-async def _end(old: Running, successor: Parts) -> None:
-    """Close parts that were replaced once nothing runs on them."""
-    try:
-        async with asyncio.timeout(_DRAIN_S):
-            await old.pipeline.idle()
-    except TimeoutError:
-        log.warning("replaced parts close under answers that have run for %g s", _DRAIN_S)
-    finally:
-        await old.close(successor)

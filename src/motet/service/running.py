@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from motet.composer.parts import Parts
 from motet.composer.pipeline import Pipeline
@@ -21,16 +21,24 @@ class Running:
 
     Parameters
     ----------
-    before
-        What these parts come in place of: experts and routers that are in both go on as they are.
+    beside
+        Others at work, or about to end: what these parts share with one of them goes on as it is,
+        and ends with the last of them.
+
+    Attributes
+    ----------
+    is_ending
+        Whether it is being closed, or is closed.
     """
 
-    def __init__(self, parts: Parts, observer: Observer, before: Running | None = None) -> None:
+    def __init__(self, parts: Parts, observer: Observer, beside: Collection[Running] = ()) -> None:
         self.parts = parts
+        self._beside = beside
+        self.is_ending = False
         self.fleet: LiveFleet = LiveFleet(
             parts.experts.values(),
             health_interval_s=parts.document.config.service.health_interval_s,
-            before=None if before is None else before.fleet,
+            beside=[each.fleet for each in beside],
         )
         self.pipeline = Pipeline(parts, self.fleet, observer)
         self._starting: list[asyncio.Task[None]] = []
@@ -40,23 +48,29 @@ class Running:
 
         Compositions that need no model answer at once.
         """
+        self.is_ending = False
         self.fleet.start()
         self._starting = [
             asyncio.create_task(_start(router), name=f"start {router.name}")
             for router in _once(self.parts.routers.values())
         ]
 
-    async def close(self, successor: Parts | None = None) -> None:
-        """Give back everything but what `successor` goes on with."""
+    async def close(self) -> None:
+        """Give back everything but what others go on with."""
+        self.is_ending = True
         for task in self._starting:
             task.cancel()
         await asyncio.gather(*self._starting, return_exceptions=True)
-        if successor is None or successor.encoders is not self.parts.encoders:
+        if all(parts.encoders is not self.parts.encoders for parts in self._others()):
             self.parts.encoders.close()
         await self.fleet.close()
         swapper = self.parts.swapper
-        if swapper is not None and (successor is None or successor.swapper is not swapper):
+        if swapper is not None and all(parts.swapper is not swapper for parts in self._others()):
             await swapper.close()
+
+    def _others(self) -> list[Parts]:
+        """Return the parts that go on when these end; there may be more by the end of a wait."""
+        return [each.parts for each in self._beside if not each.is_ending]
 
 
 def _once(routers: Iterable[Router]) -> Iterable[Router]:

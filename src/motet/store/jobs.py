@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS calls (
 ) WITHOUT ROWID;
 """
 _PAGE = 512
+_ADD_CALL = "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,10 @@ class LineRow:
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """A finished call: its key within the line, whom it asked, the answer as JSON, what it took."""
+    """A finished call: its key within the line, whom it asked, the answer as JSON, what it took.
+
+    The key of a call that was made in planning begins with a colon; it is there to be counted.
+    """
 
     key: str
     expert: str
@@ -133,14 +137,22 @@ class Jobs:
 
         await self._database.do(remove)
 
-    async def add_lines(self, job: str, rows: Iterable[LineRow]) -> None:
-        """Keep lines that are planned, all or none."""
+    async def add_lines(
+        self, job: str, rows: Iterable[LineRow], calls: Iterable[tuple[int, CallRow]] = ()
+    ) -> None:
+        """Keep lines that are planned, all or none, and what planning asked: line and call."""
         query = "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         values = [
             (job, r.number, r.offset, r.size, r.custom_id, r.decision, r.result, r.failed)
             for r in rows
         ]
-        await self._database.do(lambda f: f.executemany(query, values))
+        asked = [(job, line, *astuple(call)) for line, call in calls]
+
+        def write(file: Connection) -> None:
+            file.executemany(query, values)
+            file.executemany(_ADD_CALL, asked)
+
+        await self._database.do(write)
 
     async def names(self, job: str) -> list[tuple[int, str | None]]:
         """Return number and custom_id of every planned line, in order."""
@@ -162,15 +174,15 @@ class Jobs:
         await self._database.do(lambda f: f.execute(query, (result, failed, job, number)))
 
     async def answers(self, job: str, line: int) -> dict[str, bytes]:
-        """Return the answered calls of a line by their keys, as they were kept."""
-        query = "SELECT key, answer FROM calls WHERE job = ? AND line = ?"
+        """Return the answered calls of a line by their keys, less those of planning."""
+        query = "SELECT key, answer FROM calls WHERE job = ? AND line = ? AND key NOT LIKE ':%'"
         rows = await self._database.do(lambda f: f.execute(query, (job, line)).fetchall())
         return dict(rows)
 
     async def add_answer(self, job: str, line: int, call: CallRow) -> None:
         """Keep a finished call."""
-        query = "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        await self._database.do(lambda f: f.execute(query, (job, line, *astuple(call))))
+        values = (job, line, *astuple(call))
+        await self._database.do(lambda f: f.execute(_ADD_CALL, values))
 
     async def counts(self, job: str) -> tuple[int, int, int]:
         """Return how many lines there are, how many are completed, and how many have failed."""

@@ -10,7 +10,8 @@ class Breaker:
     """Closed while calls succeed, open for a rest after failures in a row, then half open.
 
     Half open, one call is let through: its success closes the breaker, its failure doubles the
-    rest. (Nygard, "Release It!", 2007.)
+    rest. Calls that were under way when it opened and fail now change nothing: a busy hour's burst
+    is one failure of the host, not many. (Nygard, "Release It!", 2007.)
 
     Parameters
     ----------
@@ -34,31 +35,37 @@ class Breaker:
         self._longest_s = longest_s
         self._now = now
         self._failures = 0
+        self._rests = 0
         self._until = 0.0
+        self._tried = False
 
     def rest_s(self) -> float:
         """Return the seconds until the next call may be made; 0 when it may be made now.
 
         When a rest is over the caller is the one who tries: others wait until it knows.
         """
-        if self._failures < self._most:
+        if not self._rests:
             return 0.0
         now = self._now()
         if now < self._until:
             return self._until - now
-        self._until = now + self._rest(self._failures)  # whoever comes meanwhile rests on
+        # Whoever comes meanwhile rests on; and if this one never tells, another tries after them.
+        self._until = now + self._rest()
+        self._tried = True
         return 0.0
 
     def succeeded(self) -> None:
         """Note that a call was answered."""
-        self._failures = 0
+        self._failures = self._rests = 0
 
     def failed(self) -> None:
         """Note that a call failed in a way that the next one would likely share."""
         self._failures += 1
-        if self._failures >= self._most:
-            self._until = self._now() + self._rest(self._failures)
+        decides = self._tried if self._rests else self._failures >= self._most
+        if decides:
+            self._rests += 1
+            self._tried = False
+            self._until = self._now() + self._rest()
 
-    def _rest(self, failures: int) -> float:
-        doublings = min(failures - self._most, 16)
-        return min(self._longest_s, self._rest_s * 2.0**doublings)
+    def _rest(self) -> float:
+        return min(self._longest_s, self._rest_s * 2.0 ** min(self._rests - 1, 16))

@@ -6,8 +6,7 @@ flows) is not wanted here and would cost more than the rest of the way.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -88,11 +87,12 @@ class Connections:
         if transport is not None:
             await transport.aclose()
 
-    @asynccontextmanager
     async def send(
         self, method: str, path: str, content: bytes = b"", *, read_s: float | None = None
-    ) -> AsyncIterator[httpx.Response]:
-        """Send a request and give its answer, whose body is still to be read.
+    ) -> httpx.Response:
+        """Send a request and return its answer, whose body is still to be read.
+
+        Whoever asked closes the answer (`aclose`), read or not: it holds a connection.
 
         Parameters
         ----------
@@ -124,7 +124,4 @@ class Connections:
         )
         answer = await self._transport.handle_async_request(request)
         answer.request = request
-        try:
-            yield answer
-        finally:
-            await answer.aclose()
+        return answer

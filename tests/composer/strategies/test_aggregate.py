@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from motet.composer.calls import without_thoughts
 from motet.composer.strategies.aggregate import synthesis
 from motet.composer.strategies.panel import panel_of, seats
 from motet.config import parse
 from motet.errors import ConfigError, ExpertError, NoExpertAvailable, UnsupportedRequest
 from motet.service.motet import Motet
 from motet.types import Choice, Decision, Request
+from motet.whole import without_thoughts
 
 FLEET = """
 version: 1

@@ -31,7 +31,7 @@ def add_health(app: FastAPI, service: Motet, metrics: Metrics) -> None:
     @app.get("/metrics")
     async def prometheus() -> Response:
         """Return metrics in Prometheus's text format."""
-        await service.observers.flush()  # they hear of a request a moment after it
+        await service.observers.flush(of=metrics)  # it hears of a request a moment after it
         return Response(metrics.render(service.fleet.view), media_type="text/plain; version=0.0.4")
 
 

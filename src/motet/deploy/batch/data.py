@@ -34,6 +34,7 @@ class RayDataLoader(PoolLoader):
     """Experts on the cluster at `address`."""
 
     at_once = 4096  # each dataset loads the expert anew, so it should hold many calls
+    answers_soon = False  # a router would wait for a dataset of its own
 
     def __init__(self, document: Document, experts: Mapping[str, Expert], address: str) -> None:
         super().__init__(document, experts, address)

@@ -26,6 +26,7 @@ class PoolLoader:
     """
 
     at_once = 64
+    answers_soon = True
 
     def __init__(
         self, document: Document, experts: Mapping[str, Expert], address: str | None = None

@@ -13,11 +13,11 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from motet.routers.skill import lexical
 from motet.routers.skill.keywords import FEWEST, MOST, MOST_CHARS, usable
 from motet.types import Asks, Request
+from motet.whole import object_in
 
 SAMPLES = 5
 TEMPERATURE = 0.7
@@ -137,12 +137,7 @@ class ExpertAnnotator:
 
 def keywords_of(answer: str) -> tuple[str, ...]:
     """Return the usable keywords in an expert's answer; none when it holds no such JSON."""
-    start, end = answer.find("{"), answer.rfind("}")
-    try:
-        said: Any = json.loads(answer[start : end + 1])
-    except (ValueError, RecursionError):
-        return ()
-    skills = said.get("skills") if isinstance(said, dict) else None
+    skills = object_in(answer).get("skills")
     if not isinstance(skills, list):
         return ()
     return usable(skill for skill in skills if isinstance(skill, str))

@@ -137,6 +137,11 @@ class SkillRouter(Router):
             )
         return made
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The annotator, where it is an expert."""
+        return () if self._annotator is None else (self._annotator.expert,)
+
     async def start(self) -> None:
         """Load the encoder and embed the profile's keywords, where it was built with one.
 
