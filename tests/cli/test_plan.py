@@ -1,68 +1,21 @@
-"""`motet plan` on models whose files are made here: a head of safetensors and a configuration."""
+"""`motet plan` on models whose files are made here."""
 
 import json
 
-import numpy as np
 import pytest
-import yaml
-from safetensors.numpy import save_file
+from tests.cli.plans import CONFIG, folder_of
 from typer.testing import CliRunner
 
 from motet.cli.main import app
 
-CONFIG = """
-version: 1
-experts:
-  - {id: small, engine: transformers, model: small, context: 1000}
-  - {id: large, engine: vllm, model: large, context: 1000}
-  - {id: tuned, engine: vllm, base: large, adapter: tuned}
-  - {id: remote, engine: openai, url: "http://127.0.0.1:9/v1", model: x}
-"""
-
 
 @pytest.fixture
 def folder(tmp_path):
-    for name, numbers in (("small", 1 << 20), ("large", 4 << 20)):
-        (tmp_path / name).mkdir()
-        save_file({"w": np.zeros(numbers, np.float16)}, tmp_path / name / "model.safetensors")
-        (tmp_path / name / "config.json").write_text(
-            json.dumps(
-                {
-                    "num_hidden_layers": 2,
-                    "num_attention_heads": 4,
-                    "hidden_size": 64,
-                    "dtype": "float16",
-                }
-            )
-        )
-    (tmp_path / "tuned").mkdir()
-    (tmp_path / "tuned" / "adapter_config.json").write_text(
-        json.dumps({"peft_type": "LORA", "r": 8, "base_model_name_or_path": "large"})
-    )
-    save_file({"a": np.zeros(1, np.float16)}, tmp_path / "tuned" / "adapter_model.safetensors")
-    (tmp_path / "experts.yaml").write_text(CONFIG)
-    return tmp_path
+    return folder_of(tmp_path)
 
 
 def plan(folder, *options):
     return CliRunner().invoke(app, ["plan", str(folder / "experts.yaml"), *options])
-
-
-def test_a_deployment_can_follow_the_plan(folder):
-    done = CliRunner().invoke(
-        app,
-        ["deploy", str(folder / "experts.yaml"), "--plan", "8GiB", "--traffic", "tuned=3,small=1"],
-    )
-    assert done.exit_code == 0, done.output
-    apps = {each["name"]: each["args"] for each in yaml.safe_load(done.stdout)["applications"]}
-    small, large = (
-        json.loads(apps[f"motet-pool-{name}"]["config"])["experts"][0]["resources"]
-        for name in ("small", "large")
-    )
-    assert 0 < small["gpus"] < large["gpus"] and small["gpus"] + large["gpus"] <= 1
-    assert large["memory"] > small["memory"] > 2**20
-    told = CliRunner().invoke(app, ["deploy", str(folder / "experts.yaml"), "--plan", "h1000"])
-    assert told.exit_code == 1 and "no device 'h1000'" in told.output
 
 
 def test_what_the_config_pins_is_pinned(folder):

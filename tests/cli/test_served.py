@@ -13,10 +13,9 @@ def test_a_service_whose_experts_are_ready(service):
         assert url == service.url
 
 
-def test_an_expert_that_stays_down_is_given_up(service, monkeypatch):
-    monkeypatch.setattr(served, "_DOWN_S", 0.2)
+def test_an_expert_that_stays_down_is_given_up(service):
     with pytest.raises(DeployError, match="'offline' .* is down .gone fishing"):
-        with served.served(parse(FLEET), service.url, {"offline"}, None):
+        with served.served(parse(FLEET), service.url, {"offline"}, None, down_s=0.2):
             pass
 
 

@@ -17,12 +17,6 @@ def problems_of(text, **options):
     return caught.value.problems
 
 
-def test_defaults():
-    config = parse(MINIMAL).config
-    assert (config.service.host, config.service.port) == ("127.0.0.1", 8000)
-    assert config.service.limits.deadline_s == 120
-
-
 def test_example_is_right():
     config = load("experts.yaml").config
     ids = [expert.id for expert in config.experts]
@@ -87,18 +81,6 @@ def test_yes_and_no_are_words():
 def test_missing_file(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load(tmp_path / "nope.yaml")
-
-
-def test_who_answers_for_an_expert():
-    text = """
-version: 1
-experts:
-  - {id: own, engine: vllm, model: m}
-  - {id: lora, engine: vllm, base: own, adapter: x}
-"""
-    own, lora = parse(text).config.experts
-    assert (own.base, own.host) == (None, "own")
-    assert (lora.base, lora.host) == ("own", "own")
 
 
 def test_with_service_checks_values():

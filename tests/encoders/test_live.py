@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from tests.routers.learned import world
 
-from motet.encoders.live import Batcher
+from motet.encoders.encoder import DEFAULT_ENCODER
+from motet.encoders.live import Batcher, Encoders
 from motet.progress import silent
+from motet.weights import Setting, default_cache
 
 
 class Slow(world.FakeEncoder):
@@ -92,6 +94,15 @@ async def test_a_failure_reaches_those_who_wait_and_ends_there():
         await bad
     assert (await good).shape == (world.WIDTH,)
     batcher.close()
+
+
+async def test_whoever_names_an_encoder_shares_it(tmp_path):
+    encoders = Encoders(Setting(tmp_path, default_cache()))
+    first = await asyncio.to_thread(encoders.live, DEFAULT_ENCODER, "torch")
+    assert encoders.live(DEFAULT_ENCODER, "torch") is first
+    vector = await first.batcher.embed("a dog barks")
+    np.testing.assert_allclose(vector, first.encoder.encode(["a dog barks"])[0], atol=1e-5)
+    encoders.close()
 
 
 async def test_one_that_was_closed_may_be_asked_again():

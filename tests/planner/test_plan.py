@@ -3,27 +3,17 @@
 import random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from tests.planner.fleets import GIB, demand, document_in, machine
 
+from motet.config import parse
 from motet.errors import ConfigError
-from motet.planner import Demand, Device, Machine, Tier, make_plan
+from motet.planner import Demand, Tier, make_plan, plan_config
 from motet.planner.devices import parse_machine
-from motet.planner.first_fit import first_fit
-from motet.planner.placement import expected_wait, place
-
-GIB = 2**30
 
 
-def machine(*sizes, host=0):
-    return Machine(
-        tuple(Device(f"d{n}", s * GIB, s * GIB) for n, s in enumerate(sizes)), host * GIB
-    )
-
-
-def demand(name, size, traffic=0.1, **fields):
-    """Return an expert of `size` GiB in all."""
-    return Demand(name, (size - 1) * GIB, 0, traffic, **{"engine": GIB, **fields})
+@pytest.fixture
+def document(tmp_path):
+    return document_in(tmp_path)
 
 
 def check(plan):
@@ -69,36 +59,6 @@ def test_random_fleets(seed):
     check(plan)
     assert plan.first_fit_wait_s is None or plan.wait_s <= plan.first_fit_wait_s + 1e-9
     assert 0 <= plan.gap <= 1
-
-
-@settings(max_examples=40)
-@given(st.lists(st.integers(2, 12), min_size=1, max_size=6), st.integers(10, 24), st.randoms())
-def test_small_fleets_are_planned_as_well_as_by_trying_everything(sizes, memory, rng):
-    """One device: the best residents are the best subset that fits."""
-    experts = [demand(f"e{n}", size, rng.random()) for n, size in enumerate(sizes)]
-    devices = machine(memory)
-    best = min(
-        expected_wait(experts, devices, dict.fromkeys(chosen, (0,)), frozenset())
-        for bits in range(2 ** len(experts))
-        for chosen in [[e.expert for n, e in enumerate(experts) if bits >> n & 1]]
-        if sum(e.size for e in experts if e.expert in chosen) <= memory * GIB
-    )
-    found = place(experts, devices)
-    assert found.gap == 0 and found.wait_s == pytest.approx(best)
-
-
-def test_the_program_beats_the_greedy_rule_where_it_goes_wrong():
-    # The small hot expert keeps first-fit from the pair that fills the device.
-    experts = [demand("a", 6, 0.36), demand("b", 5, 0.29), demand("c", 5, 0.29)]
-    plan = make_plan(experts, machine(10))
-    assert {s.demand.expert for s in plan.seats if s.devices} == {"b", "c"}
-    assert plan.wait_s < plan.first_fit_wait_s and set(first_fit(experts, machine(10))) == {"a"}
-
-
-def test_traffic_is_level_among_devices():
-    experts = [demand(f"e{n}", 5, 0.25) for n in range(4)]
-    plan = make_plan(experts, machine(20, 20))
-    assert [len(plan.on(name)) for name in ("d0", "d1")] == [2, 2]
 
 
 def test_what_is_left_becomes_keys_and_values_by_traffic():
@@ -147,23 +107,26 @@ def test_too_many_pinned():
         make_plan(experts, machine(10))
 
 
-def test_devices_by_name_size_and_number():
-    found = parse_machine("2xh100, 24GiB", host=5)
-    assert [d.name for d in found.devices] == ["h100-0", "h100-1", "gpu-2"]
-    assert found.devices[2].total == 24 * GIB and found.devices[2].memory < 24 * GIB
-    assert parse_machine("cpu:8GiB").devices[0].memory == 8 * GIB
+def test_who_holds_a_model_has_a_seat_and_an_adapter_pins_its_base(document):
+    plan = plan_config(document, parse_machine("2GiB"), traffic={"other": 9.0, "tuned": 1.0})
+    seats = {seat.demand.expert: seat for seat in plan.seats}
+    assert set(seats) == {"base", "other"}
+    assert seats["base"].demand.pinned and seats["base"].state is Tier.RESIDENT
+    assert seats["base"].demand.traffic == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [
-        ("h10", "Did you mean 'h100'"),
-        ("", "names no device"),
-        ("2x", "no device"),
-        ("24", "give a unit"),
-        ("cpu:lots", "no device 'lots'"),
-    ],
-)
-def test_devices_that_are_none(spec, said):
-    with pytest.raises(ConfigError, match=said):
-        parse_machine(spec)
+def test_more_may_be_pinned_than_the_config_pins(document):
+    plan = plan_config(document, parse_machine("4GiB"), pinned=["other"])
+    assert all(seat.demand.pinned for seat in plan.seats)
+    with pytest.raises(ConfigError, match="no expert 'othr'. Did you mean 'other'"):
+        plan_config(document, parse_machine("4GiB"), pinned=["othr"])
+
+
+def test_this_machine_is_where_nothing_else_is_said(document):
+    assert [device.name for device in plan_config(document).machine.devices] == ["cpu"]
+
+
+def test_a_config_without_models_is_told(tmp_path):
+    document = parse("version: 1\nexperts:\n  - {id: e, engine: fake}\n", name="x", folder=tmp_path)
+    with pytest.raises(ConfigError, match="x: no expert of this config holds a model here"):
+        plan_config(document)

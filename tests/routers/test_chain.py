@@ -1,26 +1,11 @@
 """Chains ask in order, narrow, and fall back."""
 
 import pytest
-from tests.asks import NOBODY
+from tests.routers.fronts import decide
 
-from motet.composer.assembly import assemble
-from motet.config import parse
 from motet.errors import ArtifactError, ConfigError
 from motet.routers import ROUTERS
 from motet.routers.base import Router
-from motet.types import ExpertCard, Fleet, Member, Request
-
-EXPERTS = (
-    "version: 1\nexperts: [{id: a, engine: fake}, {id: b, engine: fake}, {id: c, engine: fake}]\n"
-)
-FLEET = Fleet(Member(ExpertCard(id=name, engine="fake")) for name in ("a", "b", "c"))
-ASK = Request(model="m", messages=({"role": "user", "content": "hi"},))
-
-
-async def decide(routers, fleet=FLEET):
-    assembly = assemble(parse(EXPERTS + routers + "\ncompositions: {m: {router: front}}"))
-    return await assembly.compositions["m"].router.route(ASK, fleet, NOBODY)
-
 
 NO = "{kind: symbolic, rules: [{name: never, when: 'false', use: [a]}]}"
 DENY = "{kind: symbolic, rules: [{name: not a, deny: [a]}]}"
@@ -59,11 +44,6 @@ async def test_nobody_knows():
     assert await decide(f"routers: {{no: {NO}, front: {{kind: chain, of: [no]}}}}") is None
 
 
-async def test_constant_without_its_experts():
-    routers = "routers: {front: {kind: constant, expert: a}}"
-    assert await decide(routers, FLEET.only({"b": 1.0})) is None
-
-
 @pytest.mark.parametrize(
     ("routers", "message"),
     [
@@ -71,9 +51,6 @@ async def test_constant_without_its_experts():
         ("routers: {front: {kind: chain, of: [x]}, x: {kind: chain, of: [front]}}", "in a circle: front -> x -> front"),
         ("routers: {front: {kind: chain, of: [], fallback: a}}", "at least 1 item"),
         ("routers: {front: {kind: chian, of: [a]}}", "routers.front.kind: unknown router 'chian'. Did you mean 'chain'?"),
-        ("routers: {front: {kind: constant, expert: d}}", "routers.front.expert: no expert 'd'"),
-        ("routers: {front: {kind: constant, expert: a, falbacks: [b]}}", "unknown field 'falbacks'. Did you mean 'fallbacks'?"),
-        ("routers: {front: {kind: symbolic, rules: [{name: x, when: 'chars >', use: [a]}]}}", "routers.front.rules[0].when: the rule does not compile"),
     ],
 )  # fmt: skip
 async def test_bad_chains(routers, message):

@@ -3,6 +3,7 @@
 import pytest
 from tests.asks import NOBODY, setting_of
 from tests.conditions.asks import ask
+from tests.routers.fronts import decide
 
 from motet.errors import ConfigError
 from motet.routers.symbolic import SymbolicConfig, SymbolicRouter
@@ -64,3 +65,11 @@ def test_rule_refers_to_known_experts():
 def test_exactly_one_action(actions):
     with pytest.raises(ValueError, match="exactly one action"):
         router({"name": "one", **actions})
+
+
+async def test_a_condition_that_does_not_compile_is_located():
+    rules = "[{name: x, when: 'chars >', use: [a]}]"
+    with pytest.raises(ConfigError) as caught:
+        await decide(f"routers: {{front: {{kind: symbolic, rules: {rules}}}}}")
+    assert "routers.front.rules[0].when: the rule does not compile" in str(caught.value)
+    assert "experts.yaml:3" in str(caught.value)

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from motet.config import Document
     from motet.experts import Expert
 
-_DOWN_S = 60.0
-"""How long an expert may be down before nobody waits for it any more; an engine that is replaced
-is down for a moment."""
-
 
 def chosen(document: Document, names: str | None) -> list[str]:
     """Return the experts that an option names, parted by commas; all of them without it.
@@ -56,9 +52,19 @@ def caller(document: Document, name: str, url: str, key: str | None) -> Expert:
 
 @contextmanager
 def served(
-    document: Document, url: str | None, wanted: Collection[str], key: str | None
+    document: Document,
+    url: str | None,
+    wanted: Collection[str],
+    key: str | None,
+    down_s: float = 60.0,
 ) -> Iterator[str]:
     """Give the URL of a service whose `wanted` experts are ready; start one when there is none.
+
+    Parameters
+    ----------
+    down_s
+        How long an expert may be down before nobody waits for it any more; an engine that is
+        replaced is down for a moment.
 
     Raises
     ------
@@ -73,7 +79,7 @@ def served(
 
         get(url, "/health", key)  # a service that is not there is no reason to wait
         with Console(stderr=True).status(f"Waiting for {', '.join(sorted(wanted))} at {url}"):
-            _wait(url, wanted, key, alive=lambda: True)
+            _wait(url, wanted, key, down_s, alive=lambda: True)
         yield url
         return
     with socket.socket() as free:
@@ -89,14 +95,16 @@ def served(
     )
     try:
         own = f"http://127.0.0.1:{port}"
-        _wait(own, wanted, key, alive=lambda: process.poll() is None)
+        _wait(own, wanted, key, down_s, alive=lambda: process.poll() is None)
         yield own
     finally:
         os.kill(process.pid, signal.SIGINT)
         process.wait(60)
 
 
-def _wait(url: str, wanted: Collection[str], key: str | None, alive: Callable[[], bool]) -> None:
+def _wait(
+    url: str, wanted: Collection[str], key: str | None, down_s: float, alive: Callable[[], bool]
+) -> None:
     """Wait until the wanted experts are ready, as long as the service is `alive`."""
     from motet.cli.client import get
 
@@ -116,7 +124,7 @@ def _wait(url: str, wanted: Collection[str], key: str | None, alive: Callable[[]
         down = {name for name in wanted if states[name]["state"] == "down"}
         down_since = {name: down_since.get(name, now) for name in down}
         for name, since in down_since.items():
-            if now - since > _DOWN_S:
+            if now - since > down_s:
                 reason = states[name]["reason"]
                 raise DeployError(f"expert {name!r} of {url} is down ({reason}) and stays so.")
         time.sleep(0.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,7 @@ from motet.weights.store import digest
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor, nn
 
     Floats = NDArray[np.float32]
 
@@ -33,8 +34,26 @@ _log = logging.getLogger(__name__)
 _WEIGHTS = (".safetensors", ".bin", ".json", ".txt", ".model")
 
 
+Compile = Callable[["nn.Module", "Mapping[str, Tensor]"], "nn.Module"]
+"""Puts another module in a transformer's place, made with the inputs of two short texts."""
+
+
+def openvino_compiler() -> Compile | None:
+    """Return what compiles a transformer with OpenVINO; None where that is not installed."""
+    if find_spec("openvino") is None:
+        return None
+    from motet.encoders.openvino import CompiledTransformer
+
+    return CompiledTransformer
+
+
 class Encoder:
     """An encoder whose files are here; the model itself is loaded when it is first used.
+
+    Parameters
+    ----------
+    compiler
+        Gives what the backend `openvino` compiles with, or None where there is nothing.
 
     Attributes
     ----------
@@ -42,10 +61,17 @@ class Encoder:
         What the config calls it: a hub id, a folder or `pypi:package`.
     """
 
-    def __init__(self, name: str, folder: Path, backend: Backend = "torch") -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        backend: Backend = "torch",
+        compiler: Callable[[], Compile | None] = openvino_compiler,
+    ) -> None:
         self.name = name
         self._folder = folder
         self._backend = backend
+        self._compiler = compiler
 
     @property
     def short_name(self) -> str:
@@ -105,37 +131,36 @@ class Encoder:
         from sentence_transformers import SentenceTransformer
         from transformers.utils.logging import disable_progress_bar
 
-        compiled = self._compiles()
+        compile = self._compile()
         disable_progress_bar()
         try:
-            model = SentenceTransformer(str(self._folder), device="cpu" if compiled else None)
+            model = SentenceTransformer(str(self._folder), device="cpu" if compile else None)
         except (OSError, ValueError) as error:
             raise SourceError(f"Encoder {self.name!r} cannot be loaded: {error}") from error
-        return self._compile(model) if compiled else model
+        return self._compiled(model, compile) if compile else model
 
-    def _compiles(self) -> bool:
-        """Whether OpenVINO computes; raises SourceError where it is wanted and absent."""
+    def _compile(self) -> Compile | None:
+        """Return what compiles the model; raises SourceError where that is wanted and absent."""
         import torch
 
-        if self._backend == "auto":
-            return find_spec("openvino") is not None and not torch.cuda.is_available()
-        if self._backend == "openvino" and find_spec("openvino") is None:
+        if self._backend == "torch" or (self._backend == "auto" and torch.cuda.is_available()):
+            return None
+        compile = self._compiler()
+        if compile is None and self._backend == "openvino":
             raise SourceError(
                 f"Encoder {self.name!r}: backend 'openvino' needs 'openvino', which is not "
                 "installed.",
                 hint="pip install openvino, or backend: torch.",
             )
-        return self._backend == "openvino"
+        return compile
 
-    def _compile(self, model: Any) -> Any:
+    def _compiled(self, model: Any, compile: Compile) -> Any:
         from torch import Tensor
-
-        from motet.encoders.openvino import CompiledTransformer
 
         features = model.preprocess(["one", "two words"])
         inputs = {name: x for name, x in features.items() if isinstance(x, Tensor)}
         try:
-            model[0].model = CompiledTransformer(model[0].model, inputs)
+            model[0].model = compile(model[0].model, inputs)
         except Exception as error:  # whatever the tracer or the compiler raises
             if self._backend == "openvino":
                 raise SourceError(

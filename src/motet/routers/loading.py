@@ -19,11 +19,26 @@ RETRY_S = 10.0
 class Loading(Generic[T]):
     """Loads something when it is first wanted, for all who wait for it at once.
 
-    A failure is told again, without another try, for `RETRY_S` seconds.
+    A failure is told again, without another try, for a while.
+
+    Parameters
+    ----------
+    retry_s
+        Seconds before it tries again after a failure.
+    clock
+        Tells seconds.
     """
 
-    def __init__(self, load: Callable[[], Awaitable[T]]) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[T]],
+        *,
+        retry_s: float = RETRY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._load = load
+        self._retry_s = retry_s
+        self._clock = clock
         self._loaded: T | None = None
         self._lock = asyncio.Lock()
         self._failed: tuple[float, MotetError] | None = None
@@ -39,8 +54,8 @@ class Loading(Generic[T]):
         async with self._lock:
             if self._loaded is not None:
                 return self._loaded
-            now = time.monotonic()
-            if self._failed is not None and now < self._failed[0] + RETRY_S:
+            now = self._clock()
+            if self._failed is not None and now < self._failed[0] + self._retry_s:
                 raise self._failed[1]
             try:
                 self._loaded = await self._load()

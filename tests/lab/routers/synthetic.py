@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from motet.lab.routers.data import Data
 from motet.tables.routing import Table
 
 EXPERTS = ("algebra", "poetry", "both")
@@ -39,3 +40,14 @@ def vectors(table):
     task = np.array([TASKS.index(name) for name in table.tasks])
     found = np.eye(8)[task] + random.normal(0, 0.25, (len(task), 8))
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+
+
+def data(rows=240, seed=0, **options):
+    """Return such a table with its embeddings."""
+    table = synthetic(rows, seed, **options)
+    return Data(table=table, embeddings=vectors(table), encoder=ENCODER)
+
+
+def value(judgement, name):
+    """Return a figure of a report's contestant."""
+    return judgement.figures[name].value

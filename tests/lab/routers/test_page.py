@@ -1,33 +1,16 @@
-"""The page and the pictures: whole, self-contained, and safe to open."""
+"""The page: whole, self-contained, and safe to open."""
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
-import pytest
-from tests.lab.routers.synthetic import EXPERTS, synthetic
+from tests.lab.routers.reports import EVIL, report
+from tests.lab.routers.synthetic import synthetic
 
 from motet.lab.routers import page, plots
 from motet.lab.routers.evaluate import outcome_of
-from motet.lab.routers.report import Timing, judge
+from motet.lab.routers.report import judge
 from motet.routers.learned.base import Estimate
-
-EVIL = "<script>alert(1)</script> & co"
-
-
-def report(names=("first", "second"), **options):
-    table = synthetic(**options)
-    if EVIL in names:
-        table = replace(table, tasks=(EVIL,) * 120 + ("b",) * 120, experts=(EVIL, *EXPERTS[1:]))
-    random = np.random.default_rng(0)
-    outcomes = []
-    for number, name in enumerate(names):
-        quality = (table.scores + random.normal(0, 0.3 + number, table.scores.shape)).clip(0, 1)
-        estimate = Estimate(quality=quality, error=np.ones_like(quality), cost=table.costs)
-        outcomes.append(outcome_of(name, estimate, table.experts))
-    timing = Timing(fit_seconds=1.5, decision_ms_p50=0.2, decision_ms_p95=0.3)
-    return judge(table, outcomes, timings={names[0]: timing}, draws=50, settings={"seed of": EVIL})
 
 
 def hopeless():
@@ -97,16 +80,6 @@ def test_the_summary_says_whether_anything_is_proven():
     assert "beats the best single expert by +" in good and "of its cost" in good
     none = " ".join(page.summary(hopeless()))
     assert "does not beat the best single expert with 95% confidence" in none
-
-
-@pytest.mark.parametrize("costs", [True, False])
-def test_pictures_are_drawn_for_what_there_is(costs, tmp_path):
-    pictures = plots.pictures(report(("only",), costs=costs))
-    expected = {"accuracy", "strong_share", "tasks", "calibration", "calls"}
-    assert set(pictures) == (expected | {"cost_quality"} if costs else expected)
-    assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in pictures.values())
-    plots.write(pictures, tmp_path / "new" / "folder")
-    assert (tmp_path / "new" / "folder" / "calls.png").read_bytes() == pictures["calls"]
 
 
 def test_many_routers_and_no_routers():

@@ -1,24 +1,15 @@
 """Reports: what must hold of contestants beside each other."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.lab.routers.synthetic import EXPERTS, synthetic
+from tests.lab.routers.synthetic import EXPERTS, synthetic, value
 
-from motet.lab.routers.controls import (
-    BEST_SINGLE,
-    LENGTH,
-    ORACLE,
-    PER_TASK,
-    RANDOM,
-    controls,
-    one_hot,
-)
+from motet.lab.routers.controls import BEST_SINGLE, LENGTH, ORACLE, PER_TASK, RANDOM, one_hot
 from motet.lab.routers.evaluate import outcome_of
 from motet.lab.routers.metrics import Tasks
-from motet.lab.routers.outcome import Pair, TableOutcome, best_single
+from motet.lab.routers.outcome import TableOutcome, best_single
 from motet.lab.routers.report import judge, judgement_json, table_json
 from motet.routers.learned.base import Estimate
 
@@ -35,41 +26,6 @@ def knowing(table, noise, name="router", seed=1):
     cost = None if table.costs is None else np.tile(table.costs.mean(axis=0), (len(table), 1))
     estimate = Estimate(quality=quality, error=np.full_like(quality, noise), cost=cost)
     return outcome_of(name, estimate, table.experts)
-
-
-def value(judgement, name):
-    return judgement.figures[name].value
-
-
-def test_controls_by_hand(table):
-    by_name = {outcome.name: outcome for outcome in controls(table)}
-    means = np.stack(
-        [table.scores[np.array(table.tasks) == t].mean(axis=0) for t in set(table.tasks)]
-    )
-    report = judge(table, [], draws=20)
-    over_tasks = "accuracy_mean_over_tasks"
-    assert value(report.of(BEST_SINGLE), over_tasks) == pytest.approx(means.mean(axis=0).max())
-    assert value(report.of(PER_TASK), over_tasks) == pytest.approx(means.max(axis=1).mean())
-    assert value(report.of(RANDOM), over_tasks) == pytest.approx(means.mean())
-    oracle = value(report.of(ORACLE), "accuracy_mean_over_queries")
-    assert oracle == pytest.approx(table.scores.max(axis=1).mean())
-    # The oracle takes the cheapest of the right answers.
-    right = table.scores == table.scores.max(axis=1, keepdims=True)
-    cheapest = np.where(right, table.costs, np.inf).min(axis=1)
-    assert np.allclose(by_name[ORACLE].costs(table), cheapest)
-
-
-def test_length_sorts_queries_between_strong_and_weak(table):
-    # Prompts as long as the strong expert is useful: their order is the best there is.
-    pair = Pair.of(table)
-    gain = (table.scores[:, pair.strong] - table.scores[:, pair.weak]).astype(int)
-    telling = replace(table, queries=tuple("x" * (2 + more) for more in gain))
-    report = judge(telling, [], draws=10)
-    length, oracle = report.of(LENGTH), report.of(ORACLE)
-    assert value(length, "apgr") == pytest.approx(value(oracle, "apgr"))
-    assert length.calls["poetry"] == 0
-    without = judge(replace(table, queries=None), [], draws=10)
-    assert LENGTH not in without.names
 
 
 def test_the_oracle_is_above_everyone(table):
@@ -124,12 +80,6 @@ def test_without_costs_money_is_not_defined_and_the_pair_is_by_score():
     means = table.scores.mean(axis=0)
     assert report.pair == (EXPERTS[means.argmax()], EXPERTS[means.argmin()])
     assert value(report.of("router"), "apgr") > 0.5
-
-
-def test_the_weak_expert_is_the_cheapest_where_costs_are_known(table):
-    pair = Pair.of(table)
-    assert (EXPERTS[pair.strong], EXPERTS[pair.weak]) == ("both", "algebra")
-    assert Pair.of(table.of(["both"])) is None
 
 
 def test_the_order_of_experts_and_rows_changes_nothing(table):

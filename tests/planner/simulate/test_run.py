@@ -1,7 +1,6 @@
-"""The simulator: the swapper's decisions in virtual time, and traces made up or read."""
+"""The simulator: the swapper's decisions in virtual time."""
 
 import asyncio
-import json
 
 import numpy as np
 import pytest
@@ -9,11 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.residency.helpers import Scripted, virtually
 
-from motet.errors import ConfigError, TableError
-from motet.planner.simulate import run as simulation
-from motet.planner.simulate.pace import Pace, read_pace
+from motet.planner.simulate.pace import Pace
 from motet.planner.simulate.run import SimulatedExpert, simulate, together
-from motet.planner.simulate.trace import Trace, make_trace, read_trace
+from motet.planner.simulate.trace import Trace, make_trace
 from motet.residency.actions import Bounds
 from motet.residency.engine import Engine
 from motet.residency.policy import POLICIES
@@ -24,11 +21,9 @@ UNLOAD_S = 0.25
 LEAD_S = 100.0
 
 
-class Ideal(simulation._Device):
-    """A device on which nobody slows anybody down, as sleeping coroutines do not."""
-
-    def _speeds(self):
-        return 1.0, 1.0
+def ideal(pace, engines, requests, loading):
+    """Return the speeds of a device on which nobody slows anybody down, as who sleeps does not."""
+    return 1.0, 1.0
 
 
 async def serve(places, trace, rules, policy):
@@ -74,7 +69,7 @@ def test_the_simulator_says_what_the_swapper_does(policy, seed):
     names = [place.expert for place in places]
     trace = make_trace(names, 300, rate=1.0, skew=0.8, seconds=0.7, seed=seed)
     rules = Bounds(budget=7, max_wait_s=20.0, turn_s=4.0)
-    expected = Ideal(places, trace, rules, policy, Pace(unload_s=UNLOAD_S)).run(lambda done: None)
+    expected = simulate(places, trace, rules, policy, Pace(unload_s=UNLOAD_S), speeds=ideal)
     waits, loads = virtually(serve(places, trace, rules, policy))
     assert len(loads) == expected.loads > 6
     assert [wait is not None for wait in waits] == expected.served.tolist()
@@ -133,57 +128,3 @@ def test_parts_of_a_trace_come_together():
     whole = together(parts, len(trace))
     assert whole.loads == 2 and whole.served.all()
     assert whole.wait_s[parts[0][1]].tolist() == parts[0][0].wait_s.tolist()
-
-
-def test_a_made_trace_is_what_was_asked_for():
-    names = [f"e{n}" for n in range(10)]
-    trace = make_trace(names, 20_000, rate=5.0, skew=1.0, burst=4.0, seconds=2.0, seed=3)
-    assert len(trace) == 20_000 and (np.diff(trace.at) >= 0).all()
-    assert trace.at[-1] == pytest.approx(4_000, rel=0.1)
-    counts = np.bincount(trace.expert, minlength=10)
-    assert counts[0] / counts[1] == pytest.approx(2.0, rel=0.2)
-    assert trace.seconds.mean() == pytest.approx(2.0, rel=0.05)
-    again = make_trace(names, 20_000, rate=5.0, skew=1.0, burst=4.0, seconds=2.0, seed=3)
-    assert (again.at == trace.at).all() and (again.expert == trace.expert).all()
-    only = make_trace(names, 100, rate=1.0, weights={"e3": 1.0, "e4": 3.0})
-    assert set(only.expert) == {3, 4}
-
-
-def test_a_trace_from_a_file(tmp_path):
-    rows = [{"at": 12.5, "expert": "b", "seconds": 2}, {"at": 10, "expert": "a", "seconds": 1}]
-    jsonl, csv = tmp_path / "t.jsonl", tmp_path / "t.csv"
-    jsonl.write_text("\n".join(map(json.dumps, rows)))
-    csv.write_text("at,expert\n12.5,b\n10,a\n")
-    trace = read_trace(jsonl, ["a", "b"], 9.0)
-    assert trace.at.tolist() == [0.0, 2.5] and trace.expert.tolist() == [0, 1]
-    assert trace.seconds.tolist() == [1.0, 2.0]
-    assert read_trace(csv, ["a", "b"], 9.0).seconds.tolist() == [9.0, 9.0]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("t.csv", "when,expert\n1,a\n", "no column 'at'"),
-        ("t.csv", "at,expert\n1,alpha\n", "row 1: no expert 'alpha'.*Did you mean 'alphas'"),
-        ("t.csv", "at,expert\n-1,alphas\n", "row 1: at is -1.0"),
-        ("t.csv", "at,expert\nsoon,alphas\n", "column 'at' holds something other than numbers"),
-        ("t.csv", "at,expert\n", "holds no request"),
-        ("t.jsonl", "{", "cannot be read"),
-        ("t.txt", "", "ending in .csv, .jsonl, .parquet"),
-    ],
-)
-def test_bad_traces_say_where(tmp_path, name, text, said):
-    (tmp_path / name).write_text(text)
-    with pytest.raises(TableError, match=said):
-        read_trace(tmp_path / name, ["alphas"], 1.0)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"), [("{", "JSON"), ('{"start": 1}', "start"), ('{"load_rate": 0}', "load_rate")]
-)
-def test_bad_calibrations_say_what(tmp_path, text, said):
-    (tmp_path / "pace.json").write_text(text)
-    with pytest.raises(ConfigError, match=said):
-        read_pace(tmp_path / "pace.json")
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_pace(tmp_path / "absent.json")

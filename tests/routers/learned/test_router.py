@@ -1,43 +1,16 @@
 """Learned routers in a config: what they decide, say and refuse."""
 
-import asyncio
-from types import SimpleNamespace
-
 import pytest
-from tests.asks import NOBODY, setting_of
+from tests.asks import NOBODY
 from tests.routers.learned import world
+from tests.routers.learned.live import FLEET, around, ask
 
 from motet.composer.assembly import assemble
 from motet.config import parse
-from motet.encoders.live import Batcher
 from motet.errors import ArtifactError, ConfigError
 from motet.routers.learned.router import LearnedConfig, LearnedRouter
-from motet.routers.llm import LLMConfig, LLMRouter
 from motet.service.motet import Motet
-from motet.types import Capability, ExpertCard, Fleet, Member, Request
-
-FLEET = Fleet(
-    Member(ExpertCard(id=name, engine="fake", description=" ".join(words)))
-    for name, words in zip(("solver", "coder", "jurist"), world.TOPICS.values(), strict=True)
-)
-
-
-class Encoders:
-    """One fake encoder, whatever is asked for."""
-
-    def __init__(self, encoder=world.ENCODER):
-        self.encoder = encoder
-
-    def live(self, name, backend="torch"):
-        return SimpleNamespace(encoder=self.encoder, batcher=Batcher(self.encoder))
-
-
-def ask(text):
-    return Request(model="auto", messages=({"role": "user", "content": text},))
-
-
-def around(folder, experts=("solver", "coder", "jurist", "newcomer"), kind="ridge"):
-    return setting_of(*experts, folder=folder, encoders=Encoders(), kind=kind)
+from motet.types import ExpertCard, Fleet, Member
 
 
 @pytest.fixture
@@ -124,7 +97,6 @@ compositions: {auto: {router: learned}}
         ("kind: words, artifact: words, lambdas: 1", "unknown field 'lambdas'. Did you mean 'lambda'?"),
         ("kind: words, artifact: words, lam: 1", "unknown field 'lam'"),
         ("kind: words, artifact: words, fallback: codr", "routers.learned.fallback: no expert 'codr'. Did you mean 'coder'?"),
-        ("kind: llm, expert: codr", "routers.learned.expert: no expert 'codr'"),
     ],
 )  # fmt: skip
 def test_bad_configs(folder, options, message):
@@ -157,47 +129,3 @@ async def test_a_service_starts_without_its_artifact_being_whole(folder):
         assert (await motet.chat("coder", "hi")).text == "done"
         with pytest.raises(ArtifactError, match="state.safetensors has changed"):
             await motet.chat("auto", "hi")
-
-
-class Oracle:
-    """Answers what a language model would, and keeps the questions."""
-
-    def __init__(self, answer):
-        self.answer = answer
-        self.asked = []
-
-    async def ask(self, expert, request):
-        self.asked.append((expert, request))
-        if self.answer is None:
-            await asyncio.sleep(30)
-        return self.answer
-
-
-def llm(**options):
-    config = LLMConfig.model_validate({"expert": "solver", "timeout_s": 0.2, **options})
-    return LLMRouter("llm", config, around(None, tuple(FLEET), "llm"))
-
-
-async def test_an_expert_names_the_task():
-    oracle = Oracle('Sure: {"task": "a python function with a loop"}')
-    decision = await llm().route(ask("fix my program"), FLEET, oracle)
-    assert decision.primary == "coder"
-    assert "a python function with a loop" in decision.reason
-    ((expert, request),) = oracle.asked
-    assert expert == "solver" and "fix my program" in request.text
-    assert request.response_format is None  # the fake engine cannot be bound to a schema
-
-
-async def test_an_expert_names_the_expert():
-    able = ExpertCard(id="solver", engine="x", capabilities=frozenset({Capability.JSON_SCHEMA}))
-    fleet = Fleet([Member(able), *FLEET.only({"coder": 1, "jurist": 1}).values()])
-    oracle = Oracle('{"expert": "jurist"}')
-    decision = await llm(by="name").route(ask("sue them"), fleet, oracle)
-    assert decision.experts == ("jurist", "solver", "coder")
-    form = oracle.asked[0][1].response_format["json_schema"]["schema"]
-    assert form["properties"]["expert"]["enum"] == ["solver", "coder", "jurist"]
-
-
-@pytest.mark.parametrize("answer", [None, "no json", "{}", '{"expert": "nobody"}', '{"expert": 3}'])
-async def test_no_usable_answer_is_no_decision(answer):
-    assert await llm(by="name").route(ask("hi"), FLEET, Oracle(answer)) is None

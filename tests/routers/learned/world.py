@@ -92,7 +92,7 @@ def queries(of):
     return Queries(embeddings=ENCODER.encode(of.queries), texts=of.queries, tasks=of.tasks)
 
 
-def trained(kind, of, **options):
+def trained(kind, of, /, **options):
     """An artifact of a kind, with hyperparameters small enough for a test."""
     from motet.routers.learned.fit import train
 

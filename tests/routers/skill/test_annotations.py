@@ -1,14 +1,13 @@
 """Annotations by an expert while a profile is built: agreed, kept, resumed."""
 
-import json
-
 import pytest
+from tests.routers.skill.experts import Expert
 
 from motet.config import ExpertEntry
 from motet.errors import ArtifactError, ExpertUnavailable
 from motet.experts.fake import FakeConfig, FakeExpert
 from motet.progress import silent
-from motet.routers.skill.annotation import SAMPLES, Annotation, ExpertAnnotator, keywords_of
+from motet.routers.skill.annotation import SAMPLES, Annotation, ExpertAnnotator
 from motet.routers.skill.annotations import (
     AnnotationLog,
     annotate_all,
@@ -17,28 +16,13 @@ from motet.routers.skill.annotations import (
 )
 from motet.weights import Setting
 
-
-class Expert:
-    """Says the same skills to everything; fails once `left` calls are made."""
-
-    def __init__(self, left=10**9, said=("law", "tort law")):
-        self.left, self.answer = left, json.dumps({"skills": said})
-        self.asked = []
-
-    async def ask(self, expert, request):
-        if len(self.asked) >= self.left:
-            raise ExpertUnavailable(expert, "is down.")
-        self.asked.append(request)
-        return self.answer
+TEXTS = ["one", "two", "one", "three"]
 
 
 async def annotate(path, expert, texts):
     annotator = ExpertAnnotator("coder")
     with AnnotationLog(path, annotator.digest) as log:
         return await annotate_all(texts, annotator, expert, log, silent, concurrency=1)
-
-
-TEXTS = ["one", "two", "one", "three"]
 
 
 async def test_an_interrupted_build_asks_only_what_is_missing(tmp_path):
@@ -68,40 +52,6 @@ async def test_what_another_annotator_said_is_not_used(tmp_path):
     with AnnotationLog(path, "other") as log:
         log.add("one", Annotation(("poems",)))
     assert (await annotate(path, Expert(), ["one"]))[0].keywords == ("law", "tort law")
-
-
-async def test_the_expert_is_bound_to_a_schema():
-    expert = Expert()
-    await ExpertAnnotator("coder").annotate("one", expert)
-    schema = expert.asked[0].response_format["json_schema"]["schema"]
-    skills = schema["properties"]["skills"]
-    assert (skills["minItems"], skills["maxItems"], skills["items"]["maxLength"]) == (2, 5, 20)
-    assert {request.temperature for request in expert.asked} == {0.7}
-
-
-async def test_memory_is_bounded():
-    expert = Expert()
-    annotator = ExpertAnnotator("coder", kept=2)
-    for text in ("one", "two", "three", "three", "one"):
-        await annotator.annotate(text, expert)
-    assert len(expert.asked) == 4 * SAMPLES
-
-
-@pytest.mark.parametrize(
-    ("answer", "keywords"),
-    [
-        ('Sure: {"skills": ["SQL", "sql", "Tort_Law"]}.', ("sql", "tort law")),
-        ('{"skills": ["a keyword that is too long", 3, null, ""]}', ()),
-        ('{"skills": "sql"}', ()),
-        ('{"skill": ["sql"]}', ()),
-        ('["sql"]', ()),
-        ("sql", ()),
-        ("", ()),
-        ("{" * 10_000 + "}", ()),
-    ],
-)
-def test_answers_are_read_or_left(answer, keywords):
-    assert keywords_of(answer) == keywords
 
 
 async def test_texts_are_annotated_in_one_call(tmp_path):

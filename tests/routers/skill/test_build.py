@@ -5,7 +5,7 @@ import pytest
 from tests.routers.skill import world
 
 from motet.errors import TableError
-from motet.routers.skill import lexical, taxonomy
+from motet.routers.skill import lexical
 from motet.routers.skill.build import BuildOptions, build
 from motet.routers.skill.recruit import standings
 
@@ -64,10 +64,6 @@ def test_rare_keywords_are_left_out():
     assert set(profile.counts) == {"often"}
     with pytest.raises(TableError, match="no skill keyword stands in 7 of 6 questions"):
         built(table, [("often",)] * 6, least=7)
-
-
-def test_a_larger_table_asks_for_more_questions_a_keyword():
-    assert [taxonomy.least(rows) for rows in (1, 420, 7598)] == [3, 3, 8]
 
 
 def test_near_duplicates_are_counted_as_one():

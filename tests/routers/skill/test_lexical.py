@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.routers.skill import lexical
-from motet.routers.skill.keywords import MOST, MOST_CHARS, normal, usable
-from motet.routers.skill.lexicon import SKILLS, triggers
+from motet.routers.skill.keywords import MOST, MOST_CHARS
 
 
 @pytest.mark.parametrize(
@@ -44,25 +43,6 @@ def test_keywords_are_few_short_and_the_same_again(text):
 def test_what_stands_far_behind_is_not_read():
     filler = "word " * 100_000
     assert lexical.keywords(filler + "SQL query") == lexical.keywords(filler)
-
-
-def test_the_lexicon_is_in_the_form_of_keywords():
-    assert usable(SKILLS)  # none of them is refused
-    assert all(normal(skill) == skill and len(skill) <= MOST_CHARS for skill in SKILLS)
-
-
-def test_every_trigger_can_be_met():
-    for trigger, skill in triggers():
-        assert skill in lexical.keywords(f"{trigger} {trigger.upper()}") or shared(trigger) > 1
-
-
-def shared(trigger):
-    return sum(other == trigger for other, _ in triggers())
-
-
-def test_words_are_brought_to_one_form():
-    words = ["  Tort_Law. ", "tort law", "", "x" * 21, "SQL", "a", "b", "c", "d"]
-    assert usable(words) == ("tort law", "sql", "a", "b", "c")
 
 
 def test_a_change_of_what_comes_out_raises_the_version():

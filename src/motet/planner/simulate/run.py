@@ -78,6 +78,20 @@ class PolicyOutcome:
         return float(np.percentile(self.wait_s, percentile)) if len(self.wait_s) else 0.0
 
 
+Speeds = Callable[[Pace, int, int, bool], tuple[float, float]]
+"""From a pace, how many engines answer, how many requests they answer, and whether one is loaded:
+how fast the clock of work and the load advance."""
+
+
+def shared(pace: Pace, engines: int, requests: int, loading: bool) -> tuple[float, float]:
+    """Return the speeds of a device on which everybody slows everybody down."""
+    slower = (1 - pace.row_share) * engines + pace.row_share * requests
+    speed = 1 / max(1.0, slower)
+    if not loading:
+        return speed, 0.0
+    return speed / pace.beside_load, 1 / (pace.beside_answers if requests else 1.0)
+
+
 def simulate(
     experts: Sequence[SimulatedExpert],
     trace: Trace,
@@ -85,12 +99,14 @@ def simulate(
     policy: str,
     pace: Pace,
     report: Callable[[float], None] = lambda done: None,
+    *,
+    speeds: Speeds = shared,
 ) -> PolicyOutcome:
     """Return what `policy` makes of a trace on one device whose memory is `rules.budget`.
 
     What fits is loaded before the trace begins, as it is when a service starts.
     """
-    return _Device(experts, trace, rules, policy, pace).run(report)
+    return _Device(experts, trace, rules, policy, pace, speeds).run(report)
 
 
 def together(
@@ -121,8 +137,9 @@ class _Device:
         rules: Bounds,
         policy: str,
         pace: Pace,
+        speeds: Speeds,
     ) -> None:
-        self._trace, self._pace = trace, pace
+        self._trace, self._pace, self._speeds = trace, pace, speeds
         self._scheduler = Scheduler(rules, POLICIES[policy]())
         self._load_s = {e.expert: e.load_s for e in experts}
         for e in experts:
@@ -152,7 +169,9 @@ class _Device:
         arrived, requests = 0, len(names)
         self._act()
         while arrived < requests or self._number:
-            speed, load_speed = self._speeds()
+            speed, load_speed = self._speeds(
+                self._pace, self._active, len(self._running), self._loading is not None
+            )
             ends = (
                 self._now + (self._running[0][0] - self._work) / speed
                 if self._running
@@ -180,15 +199,6 @@ class _Device:
             self._act()
         seconds = self._ended - float(trace.at[0]) if requests else 0.0
         return PolicyOutcome(self._wait_s, self._served, self._hit, self._loads, seconds)
-
-    def _speeds(self) -> tuple[float, float]:
-        """Return how fast the clock of work and the load advance now."""
-        pace, running = self._pace, len(self._running)
-        slower = (1 - pace.row_share) * self._active + pace.row_share * running
-        speed = 1 / max(1.0, slower)
-        if self._loading is None:
-            return speed, 0.0
-        return speed / pace.beside_load, 1 / (pace.beside_answers if running else 1.0)
 
     def _finish(self) -> None:
         _, _, ticket = heapq.heappop(self._running)

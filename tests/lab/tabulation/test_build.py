@@ -1,46 +1,12 @@
 """Tables from runs: what is asked, what is kept through an interruption, what is written."""
 
-import json
-from pathlib import Path
-
 import pytest
+from tests.lab.tabulation.world import FLEET, PROMPTS, experts, write
 
 from motet import tables
 from motet.config import parse
 from motet.errors import ExpertUnavailable, TableError
-from motet.experts import ENGINES
-from motet.lab.tabulation import AnswerLog, Tabulation, read_prompts, state_of, tabulate
-from motet.weights import Setting
-
-FLEET = """
-version: 1
-experts:
-  - {id: echo, engine: fake, price: {input: 1, output: 2}}
-  - {id: seven, engine: fake, tokens: ["7"]}
-  - {id: dead, engine: fake, fail_after: 0, error: unavailable}
-"""
-PROMPTS = [
-    {"query": "say 7", "task": "sum", "grader": "numeric", "reference": 7, "id": "a"},
-    {"query": "3 + 4", "task": "sum", "grader": "numeric", "reference": 7, "id": "b"},
-    {"query": "hello", "task": "chat", "grader": "exact", "reference": "hello", "id": "c"},
-]
-
-
-def write(path: Path, lines: list[dict[str, object]]) -> Path:
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
-
-
-def experts(*names: str, text: str = FLEET):
-    document = parse(text)
-    setting = Setting(Path(), Path())
-    found = {}
-    for entry in document.config.experts:
-        if entry.id in names:
-            engine = ENGINES.load(entry.engine)
-            found[entry.id] = engine(entry, engine.Config.model_validate(entry.options), setting)
-    states = {e.id: state_of(e, Path()) for e in document.config.experts if e.id in names}
-    return found, states
+from motet.lab.tabulation import AnswerLog, Tabulation, read_prompts, tabulate
 
 
 class Counting:
@@ -119,21 +85,6 @@ async def test_a_new_expert_is_asked_alone_and_a_changed_one_again(tmp_path):
     assert tables.read(out).scores[:, 1].tolist() == [0, 0, 0]
 
 
-def test_state_follows_files_and_not_prices(tmp_path):
-    def state(text: str) -> str:
-        return state_of(parse(text, folder=tmp_path).config.experts[0], tmp_path)
-
-    (tmp_path / "ad").mkdir()
-    (tmp_path / "ad" / "adapter_model.safetensors").write_bytes(b"1")
-    base = (
-        "version: 1\nexperts:\n  - {id: a, engine: vllm, base: b, adapter: ad, price: {input: %d}}"
-    )
-    first = state(base % 1)
-    assert state(base % 2) == first
-    (tmp_path / "ad" / "adapter_model.safetensors").write_bytes(b"2")
-    assert state(base % 1) != first
-
-
 async def test_a_refusal_scores_nothing_and_is_counted(tmp_path):
     text = FLEET.replace("{id: dead, engine: fake, fail_after: 0, error: unavailable}",
                          "{id: dead, engine: fake, fail_after: 0, error: rejected}")  # fmt: skip
@@ -142,46 +93,6 @@ async def test_a_refusal_scores_nothing_and_is_counted(tmp_path):
         write(tmp_path / "p.jsonl", PROMPTS), tmp_path / "t.parquet", found, states
     )
     assert [(t.score, t.refused) for t in totals] == [(0.0, 2), (0.0, 1)]
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("{", ":2: this line is no JSON"),
-        (
-            '{"task": "x", "grader": "exact", "reference": "y"}',
-            ":2: this line: .*query or messages",
-        ),
-        ('{"query": "x", "grader": "numerik", "reference": 1}', ":2: .*Did you mean 'numeric'"),
-        ('{"query": "x", "grader": "numeric", "reference": "y"}', ":2: reference"),
-        ('{"query": "x", "reference": "y"}', ":2: no grader. One of: choice"),
-        ('{"query": "x", "graders": "exact"}', ":2: graders: .*Did you mean 'grader'"),
-        ('{"query": "x", "grader": "judge", "reference": "y"}', ":2: .*Give --judge"),
-        (
-            '{"query": "say 7", "grader": "numeric", "reference": 7, "id": "a"}',
-            ":2: id 'a' .*line 1",
-        ),
-    ],
-)
-def test_wrong_prompts_are_named_by_line(tmp_path, line, said):
-    path = write(tmp_path / "p.jsonl", PROMPTS[:1])
-    path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(TableError, match=said):
-        read_prompts(path)
-
-
-def test_no_prompts_and_no_file(tmp_path):
-    (tmp_path / "empty.jsonl").write_text("\n\n")
-    with pytest.raises(TableError, match="there is no prompt"):
-        read_prompts(tmp_path / "empty.jsonl")
-    with pytest.raises(TableError, match="No such file"):
-        read_prompts(tmp_path / "absent.jsonl")
-
-
-def test_a_damaged_log_is_not_guessed_at(tmp_path):
-    (tmp_path / "t.answers.jsonl").write_text('{"expert": "a"}\n')
-    with pytest.raises(TableError, match=r"t\.answers\.jsonl:1: this line is no answer"):
-        AnswerLog(tmp_path / "t.answers.jsonl")
 
 
 async def test_a_table_in_one_call_asks_only_what_is_missing(tmp_path):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.routers.learned import world
 
-from motet.errors import ArtifactError, ConfigError, TableError
+from motet.errors import ArtifactError
 from motet.routers import ROUTERS
-from motet.routers.learned import ESTIMATORS, Queries
+from motet.routers.learned import ESTIMATORS
 from motet.routers.learned.artifact import Artifact
 from motet.routers.learned.decide import Terms
 
@@ -154,50 +154,6 @@ def test_a_kind_that_cannot_says_who_can():
         )
 
 
-def test_an_expert_without_data_is_never_chosen(tmp_path):
-    artifact = world.once("ridge").add("new")
-    estimate = artifact.estimate(ASKED)
-    assert np.isnan(estimate.quality[:, 4]).all()
-    assert (artifact.decide(estimate).chosen != 4).all()
-    assert artifact.explain(ASKED.take(np.array([0])))["without_data"] == ["new"]
-    artifact.save(tmp_path / "a")
-    assert Artifact.load(tmp_path / "a").experts[-1] == "new"
-
-
-def test_an_expert_is_judged_by_those_described_alike():
-    from motet.routers.learned.coldstart import likeness
-
-    like = likeness(
-        "prime algebra", {"solver": "algebra prime fraction", "coder": "python loop"}, world.ENCODER
-    )
-    assert like["solver"] > 0.8
-    artifact = world.once("ridge").add("new", like=like)
-    found = artifact.estimate(ASKED)
-    solver = artifact.experts.index("solver")
-    assert np.corrcoef(found.quality[:, 4], found.quality[:, solver])[0, 1] > 0.9
-    assert (found.error[:, 4] >= found.error[:, solver] * 0.9).all()
-    with pytest.raises(ArtifactError, match="'new' is judged by 'solver'"):
-        artifact.remove("solver")
-
-
-def test_tables_that_a_kind_cannot_learn_from():
-    bare = dataclasses.replace(world.table(costs=False), queries=None)
-    from motet.routers.learned.fit import train
-
-    with pytest.raises(TableError, match="reads embeddings"):
-        train(bare, None, "ridge")
-    with pytest.raises(TableError, match="no 'query' column"):
-        train(bare, None, "length")
-    with pytest.raises(TableError, match="no 'cost:' columns"):
-        world.trained("cost-quality", world.table(costs=False))
-    with pytest.raises(TableError, match="do not fit embeddings"):
-        train(world.table(), np.zeros((3, 4), np.float32), "ridge", {}, world.ENCODER)
-    with pytest.raises(ConfigError, match="unknown learned router 'rigde'.*'ridge'"):
-        world.trained("rigde", world.table())
-    with pytest.raises(ConfigError, match="ridge: unknown option 'alpha'.*'alphas'"):
-        world.trained("ridge", world.table(), alpha=3)
-
-
 def test_tiny_tables():
     for kind in world.KINDS:
         for rows in (1, 3):
@@ -206,26 +162,3 @@ def test_tiny_tables():
                 continue
             found = world.trained(kind, of).estimate(ASKED)
             assert np.isfinite(found.quality).all(), (kind, rows)
-
-
-def test_guard_steps_in_far_from_what_it_knows():
-    artifact = world.trained("guard", world.table(), coverage=0.9)
-    foreign = "zebra quokka wombat lemur"
-    strange = Queries(embeddings=world.ENCODER.encode([foreign]), texts=(foreign,))
-    assert "best overall" in artifact.explain(strange)["reason"]
-    overall = world.once("best-single").estimate(strange)
-    np.testing.assert_array_equal(artifact.estimate(strange).quality, overall.quality)
-
-
-def test_fusion_keeps_only_experts_worth_their_toll():
-    found = world.trained("fusion-of-experts", world.table(300), toll=0.02).estimate(ASKED)
-    kept = np.isfinite(found.quality).all(axis=0)
-    assert list(kept) == [True, True, True, False]
-
-
-def test_tree_can_be_read():
-    artifact = world.once("tree")
-    names = tuple(e.name for e in sorted(artifact.manifest.experts, key=lambda e: e.column))
-    lines = artifact.estimator.text(names).splitlines()
-    assert len(lines) >= 5 and "?" in lines[0]
-    assert {"solver", "coder", "jurist"} <= {line.split()[-4] for line in lines if "?" not in line}
