@@ -98,13 +98,6 @@ async def test_it_can_stand_inside_a_timeout_and_around_one():
     deadline.close()
 
 
-async def test_several_tasks_wait_under_one():
-    deadline = Deadline(0.05)
-    waits = [asyncio.create_task(deadline.within(late())) for _ in range(5)]
-    ends = await asyncio.gather(*waits, return_exceptions=True)
-    assert [type(end) for end in ends] == [OverError] * 5
-
-
 async def test_a_closed_one_leaves_no_timer():
     deadline = Deadline(0.02)
     await deadline.within(late(0))

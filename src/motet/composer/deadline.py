@@ -29,34 +29,33 @@ class Deadline:
         self._loop = asyncio.get_running_loop()
         self._at = self._loop.time() + seconds
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: set[asyncio.Task[Any]] = set()
-        self._stopped: set[asyncio.Task[Any]] = set()
+        self._waiting: asyncio.Task[Any] | None = None
+        self._stopped = False
 
     async def within(self, work: Awaitable[T]) -> T:
-        """Return what `work` returns; a task may wait here once at a time.
+        """Return what `work` returns; one task waits here at a time.
 
         Raises
         ------
         OverError
             The time was over first; `work` is cancelled.
         """
-        task = asyncio.current_task()
+        task = self._waiting = asyncio.current_task()
         assert task is not None, "a request runs in a task"
         if self._timer is None:
             self._timer = self._loop.call_at(self._at, self._expire)
-        cancelling = task.cancelling()
-        self._waiting.add(task)
+        before = task.cancelling()
         try:
             return await work
         except asyncio.CancelledError:
             # Where somebody else has cancelled the task too, it is to end as they wish.
-            if task in self._stopped and task.cancelling() == cancelling + 1:
+            if self._stopped and task.cancelling() == before + 1:
                 raise OverError from None
             raise
         finally:
-            self._waiting.discard(task)
-            if task in self._stopped:
-                self._stopped.discard(task)
+            self._waiting = None
+            if self._stopped:
+                self._stopped = False
                 task.uncancel()
 
     def close(self) -> None:
@@ -67,6 +66,6 @@ class Deadline:
 
     def _expire(self) -> None:
         self._timer = None  # whoever waits after this makes one that is due at once
-        for task in self._waiting:
-            self._stopped.add(task)
-            task.cancel()
+        if self._waiting is not None:
+            self._stopped = True
+            self._waiting.cancel()

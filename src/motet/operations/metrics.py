@@ -7,6 +7,7 @@ all of them whichever one is asked.
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -30,6 +31,8 @@ class Metrics(Observer):
         # Sharing between processes works through files; a registry of its own keeps the values of
         # a lone process apart from those of other services in it, such as in tests.
         self._shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        # The library checks labels each time anew, which takes longer than to count.
+        self._label = cache(lambda metric, *labels: metric.labels(*labels))
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "motet_requests", "Requests by outcome.", ["composition", "status"], registry=registry
@@ -78,18 +81,18 @@ class Metrics(Observer):
 
     def called(self, request: Request, composition: str, call: Call) -> None:
         """Count one expert call."""
-        self.calls.labels(call.expert, "error" if call.error else "ok").inc()
-        self.tokens.labels(call.expert, "prompt").inc(call.usage.prompt_tokens)
-        self.tokens.labels(call.expert, "completion").inc(call.usage.completion_tokens)
-        self.cost.labels(call.expert).inc(call.cost_usd)
+        self._label(self.calls, call.expert, "error" if call.error else "ok").inc()
+        self._label(self.tokens, call.expert, "prompt").inc(call.usage.prompt_tokens)
+        self._label(self.tokens, call.expert, "completion").inc(call.usage.completion_tokens)
+        self._label(self.cost, call.expert).inc(call.cost_usd)
 
     def finished(self, request: Request, composition: str, outcome: Outcome) -> None:
         """Count one request."""
         self.in_progress.dec()
-        self.requests.labels(composition, outcome.status).inc()
-        self.seconds.labels(composition).observe(outcome.seconds)
+        self._label(self.requests, composition, outcome.status).inc()
+        self._label(self.seconds, composition).observe(outcome.seconds)
         if outcome.first_chunk_s is not None:
-            self.first_chunk_seconds.labels(composition).observe(outcome.first_chunk_s)
+            self._label(self.first_chunk_seconds, composition).observe(outcome.first_chunk_s)
 
     def render(self, fleet: Fleet) -> bytes:
         """Return the text that Prometheus scrapes."""

@@ -15,6 +15,7 @@ from motet.types import Call, Decision, Request
 
 log = logging.getLogger(__name__)
 
+_EVENTS = ("began", "decided", "called", "finished")
 _GATHER_S = 0.05
 """Seconds that events gather: a thread woken for each of them would fight the event loop for the
 interpreter."""
@@ -33,11 +34,18 @@ class Observers(Observer):
 
     def __init__(self, observers: Iterable[Observer] = (), *, bound: int = 65_536) -> None:
         self._bound = bound
-        self._outboxes = [_Outbox(observer, bound) for observer in observers]
+        self._outboxes: list[_Outbox] = []
+        self._hear: dict[str, list[_Ear]] = {event: [] for event in _EVENTS}
+        for observer in observers:
+            self.add(observer)
 
     def add(self, observer: Observer) -> None:
         """Tell another one, from now on."""
-        self._outboxes.append(_Outbox(observer, self._bound))
+        outbox = _Outbox(observer, self._bound)
+        self._outboxes.append(outbox)
+        for event, ears in self._hear.items():
+            if getattr(type(observer), event) is not getattr(Observer, event):
+                ears.append((outbox, getattr(observer, event)))
 
     @property
     def dropped(self) -> int:
@@ -46,23 +54,23 @@ class Observers(Observer):
 
     def began(self, request: Request, composition: str) -> None:
         """Tell everybody; see `Observer`."""
-        for outbox in self._outboxes:
-            outbox.put(outbox.observer.began, request, composition)
+        for outbox, tell in self._hear["began"]:
+            outbox.put(tell, request, composition)
 
     def decided(self, request: Request, composition: str, decision: Decision) -> None:
         """Tell everybody; see `Observer`."""
-        for outbox in self._outboxes:
-            outbox.put(outbox.observer.decided, request, composition, decision)
+        for outbox, tell in self._hear["decided"]:
+            outbox.put(tell, request, composition, decision)
 
     def called(self, request: Request, composition: str, call: Call) -> None:
         """Tell everybody; see `Observer`."""
-        for outbox in self._outboxes:
-            outbox.put(outbox.observer.called, request, composition, call)
+        for outbox, tell in self._hear["called"]:
+            outbox.put(tell, request, composition, call)
 
     def finished(self, request: Request, composition: str, outcome: Outcome) -> None:
         """Tell everybody; see `Observer`."""
-        for outbox in self._outboxes:
-            outbox.put(outbox.observer.finished, request, composition, outcome)
+        for outbox, tell in self._hear["finished"]:
+            outbox.put(tell, request, composition, outcome)
 
     async def flush(self, seconds: float = _LAST_S, *, of: Observer | None = None) -> None:
         """Wait until everything so far is heard by `of`, or by all, or the time is over."""
@@ -79,6 +87,10 @@ def _wait(heard: list[threading.Event], seconds: float) -> None:
     until = time.monotonic() + seconds
     for each in heard:
         each.wait(max(0.0, until - time.monotonic()))
+
+
+_Ear = tuple["_Outbox", Callable[..., None]]
+"""Where an event of one kind is put, and the method that hears it."""
 
 
 class _Outbox:
