@@ -8,32 +8,16 @@ call, a router's own included, leaves a `Call` in the trace with its `Usage`.
 from __future__ import annotations
 
 import math
-import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Protocol
 
+from motet.ids import new_id
+
 Message = Mapping[str, Any]
 """One chat message in OpenAI's wire form; the API has validated it."""
-
-
-_DIGITS: list[str] = []
-"""Random digits for ids to come. The system is asked for many at once: each call to it lets another
-thread have the interpreter, and an answer takes three ids."""
-os.register_at_fork(after_in_child=_DIGITS.clear)  # else two processes would give out the same
-
-
-def new_id(prefix: str) -> str:
-    """Return a unique id such as `chatcmpl-5f1c...` (32 hexadecimal digits), not to be guessed."""
-    try:
-        digits = _DIGITS.pop()
-    except IndexError:
-        digits, *more = re.findall("." * 32, os.urandom(16 * 256).hex())
-        _DIGITS.extend(more)
-    return f"{prefix}-{digits}"
 
 
 class Capability(StrEnum):

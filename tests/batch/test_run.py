@@ -144,7 +144,7 @@ class Restless(Strategy):
     async def run(self, request, decision, calls):
         from dataclasses import replace
 
-        from motet.types import new_id
+        from motet.ids import new_id
 
         async for chunk in calls.stream("a", replace(request, user=new_id("user"))):
             yield chunk

@@ -52,7 +52,7 @@ class AnswerResponse(Response):
 
     async def _serve(self, send: Send) -> None:
         async with self._motet.answer(self._request) as answer:
-            first = await anext(answer)
+            first = await anext(answer)  # until then a failure has its own status
             if self._request.stream:
                 await self._stream(first, answer, send)
             else:

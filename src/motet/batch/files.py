@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 
 from motet.errors import BatchError, RequestError
 from motet.files import replacing
+from motet.ids import new_id
 from motet.store.database import Database
 from motet.store.files import FileRow, FileRows
-from motet.types import new_id
 
 
 class Files:

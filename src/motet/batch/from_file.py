@@ -19,6 +19,7 @@ from motet.composer.parts import Parts
 from motet.composer.pipeline import Pipeline
 from motet.errors import BatchError
 from motet.experts.fleet import ReadyFleet
+from motet.operations.base import Observer
 from motet.progress import Progress, silent
 from motet.store.jobs import ExpertTotal, Jobs, opened
 
@@ -141,6 +142,7 @@ async def batch_from_file(
     *,
     model: str | None = None,
     fresh: bool = False,
+    observer: Observer | None = None,
 ) -> AsyncIterator[FileBatch]:
     """Open a batch of a file, or go on with it where it was.
 
@@ -152,6 +154,8 @@ async def batch_from_file(
         For bodies that name no model.
     fresh
         Whether to forget what is kept of it, and replace the output.
+    observer
+        Told of every line, call and end; `Observers` tells several.
 
     Raises
     ------
@@ -159,7 +163,7 @@ async def batch_from_file(
         The files do not fit, another process runs it, or it was begun otherwise.
     """
     files.check(fresh=fresh)
-    pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()))
+    pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()), observer)
     with InputFile(files.source) as source:
         async with opened(files.state) as jobs:
             rules = Rules(model=model)

@@ -10,8 +10,8 @@ import time
 from typing import Self
 
 from motet.errors import BatchError, StoreError
+from motet.ids import new_id
 from motet.store.jobs import Jobs
-from motet.types import new_id
 
 log = logging.getLogger(__name__)
 

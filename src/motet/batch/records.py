@@ -7,10 +7,11 @@ from typing import Any
 
 from motet import codec
 from motet.errors import RequestError
+from motet.ids import new_id
 from motet.protocol.batches import BatchBody
 from motet.store.batches import BatchRows
 from motet.store.database import Database
-from motet.types import ANYBODY, Caller, new_id
+from motet.types import ANYBODY, Caller
 
 OPEN = ("validating", "in_progress", "finalizing", "cancelling")
 """States of batches that somebody has to run on."""

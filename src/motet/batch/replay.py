@@ -130,6 +130,8 @@ class _Journal:
     async def wait(self, run: asyncio.Task[Ending]) -> None:
         """Wait until `run` has ended or has nothing to do but wait for experts."""
         await asyncio.wait({run, self._waiting}, return_when=asyncio.FIRST_COMPLETED)
+        # A strategy that asks several at once begins them in tasks, one a turn of the loop: it has
+        # come to rest when a few turns bring no further call.
         known = -1
         while not run.done() and known != len(self.wanted):
             known = len(self.wanted)
@@ -154,6 +156,8 @@ class _Recorded:
 
 
 def _digest(expert: str, request: Request) -> str:
+    # What is asked, and not the request's id or caller: the same question is the same call in
+    # every replay, and after a restart.
     asked = {**body_of(request, expert), "fused": request.fused}
     body = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)
     return f"{expert}:{hashlib.sha256(body).hexdigest()[:24]}"

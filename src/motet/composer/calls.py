@@ -72,6 +72,9 @@ def _nobody(call: Call) -> None:
 class Calls:
     """What routers and strategies ask experts through.
 
+    The deadline holds for what waits in `within`: an answer's chunks, and its routing. A batch
+    replays strategies without it, since nobody waits.
+
     Parameters
     ----------
     composition
@@ -203,6 +206,8 @@ class Calls:
     async def close(self) -> None:
         """Stop every call still under way, also one that was left behind in a task of its own."""
         self._deadline.close()
+        # A strategy may have left a call in a task of its own, which must let go of the generator
+        # before anybody else can close it.
         while self._open:
             answer, task = self._open.popitem()
             if isasyncgen(answer) and answer.ag_running and task is not asyncio.current_task():
@@ -269,6 +274,7 @@ class Calls:
             tell(call)
 
     def _admit(self, expert: str, request: Request, purpose: Purpose = Purpose.ANSWER) -> Call:
+        # Counted on admission, not when they end: a panel begins all of its calls at once.
         if len(self.trace) >= self._limits.expert_calls:
             raise BudgetExceeded(
                 f"A request may make {self._limits.expert_calls} expert calls, and all are made.",
@@ -283,6 +289,7 @@ class Calls:
         allowed = [request.max_tokens] if request.max_tokens is not None else []
         limits, prompt = self._limits, request.estimated_tokens
         if limits.total_tokens is not None:
+            # Calls under way have counted nothing yet, so each gets its share of what is left.
             left = (limits.total_tokens - self.usage.total_tokens) // share - prompt
             allowed.append(_share(left, request, f"{limits.total_tokens} tokens"))
         if limits.cost_usd is not None and price.output > 0:

@@ -166,6 +166,7 @@ class Pipeline:
         if router is None:
             eligible(request, Fleet([self.fleet.view[name]]))
             return Decision(choices=(Choice(name),), router="direct", reason="named by the client")
+        # One view for the whole decision: the fleet may change while a router waits.
         fleet = eligible(request, self.fleet.view)
         try:
             decision = await router.route(request, fleet, calls)

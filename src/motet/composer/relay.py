@@ -51,7 +51,7 @@ async def relay(
             except (ExpertError, ContextLengthExceeded) as failure:
                 failures.append(failure)
                 continue
-            calls.lead(expert)
+            calls.lead(expert)  # before the chunk goes out: headers name who speaks
             yield first
             async for chunk in answer:
                 yield chunk

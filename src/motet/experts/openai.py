@@ -139,6 +139,7 @@ class OpenAIExpert(Expert):
                         raise await self._refusal(answer)
                     self._reached = time.monotonic()
                     async for chunk in self._read(answer, request.stream):
+                        # At the first word already: others rest until this one has answered.
                         self._breaker.succeeded()
                         yield chunk
                 return

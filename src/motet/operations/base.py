@@ -49,6 +49,10 @@ class Outcome:
 class Observer:
     """Is told of every request, however it came: over HTTP, from Python, or in a batch.
 
+    Every request that began finishes once. A decision that nobody waits to be answered by
+    (`/v1/route`, the plan of a batch) is told as `decided`, with the calls of its router, and
+    neither begins nor finishes anything.
+
     Override what you want to hear. Each observer is told in a thread of its own, in order and a
     moment later, so one that raises or blocks touches no answer. What it is given is over and does
     not change any more.

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, SchemaValidator
 
 from motet.errors import RequestError
+from motet.ids import new_id
 from motet.protocol.frames import Framer
-from motet.types import ANYBODY, Caller, Request, new_id
+from motet.types import ANYBODY, Caller, Request
 
 T = TypeVar("T")
 

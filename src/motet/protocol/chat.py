@@ -19,10 +19,11 @@ from openai.types.chat.completion_create_params import ResponseFormat
 from pydantic import Discriminator, Field
 
 from motet.errors import MotetError
+from motet.ids import new_id
 from motet.protocol.body import Body
 from motet.protocol.errors import error_body
 from motet.protocol.frames import DONE, Framer, event
-from motet.types import ANYBODY, Caller, Chunk, Request, Usage, new_id
+from motet.types import ANYBODY, Caller, Chunk, Request, Usage
 from motet.whole import Joined, Whole
 
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from motet.ids import new_id
 from motet.protocol.body import Body
 from motet.protocol.chat import ChatFramer
-from motet.types import ANYBODY, Caller, Chunk, Request, new_id
+from motet.types import ANYBODY, Caller, Chunk, Request
 from motet.whole import Joined
 
 

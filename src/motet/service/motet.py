@@ -149,6 +149,7 @@ class Motet:
         ConfigError
             The new document is wrong; the old parts go on.
         """
+        # Nothing awaits between here and the end: a request sees the old parts or the new ones.
         old, new = self._running, self._run(source)
         if self._is_open:
             new.start()

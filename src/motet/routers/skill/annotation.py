@@ -82,7 +82,7 @@ class ExpertAnnotator:
 
     def __init__(self, expert: str, *, able: bool = True, kept: int = 4096) -> None:
         self.expert = expert
-        self.able = able
+        self._able = able
         self._kept = kept
         self._memory: OrderedDict[str, Annotation] = OrderedDict()
 
@@ -92,8 +92,13 @@ class ExpertAnnotator:
         asked = (self.expert, _PROMPT, _SCHEMA, SAMPLES, TEMPERATURE, _AGREE, _MOST_TEXT)
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
-    async def annotate(self, text: str, calls: Asks) -> Annotation:
+    async def annotate(self, text: str, calls: Asks, *, able: bool | None = None) -> Annotation:
         """Return the keywords that more than one sample names.
+
+        Parameters
+        ----------
+        able
+            Whether the expert can be bound to a JSON schema now; as when it was made if None.
 
         Raises
         ------
@@ -103,9 +108,10 @@ class ExpertAnnotator:
         if (known := self._memory.get(text)) is not None:
             self._memory.move_to_end(text)
             return known
+        able = self._able if able is None else able
         async with asyncio.TaskGroup() as group:
             samples = [
-                group.create_task(calls.ask(self.expert, self._question(text, number)))
+                group.create_task(calls.ask(self.expert, self._question(text, number, able)))
                 for number in range(SAMPLES)
             ]
         said = [keywords_of(sample.result()) for sample in samples]
@@ -122,7 +128,7 @@ class ExpertAnnotator:
         why = "agreed with itself on no skill" if named else "named no skill"
         return by_lexicon(text, f"{self.expert!r} {why}, so these are words of the text")
 
-    def _question(self, text: str, number: int) -> Request:
+    def _question(self, text: str, number: int, able: bool) -> Request:
         prompt = _PROMPT.format(fewest=FEWEST, most=MOST, chars=MOST_CHARS, text=text[:_MOST_TEXT])
         form = {"type": "json_schema", "json_schema": {"name": "skills", "schema": _SCHEMA}}
         return Request(
@@ -131,7 +137,7 @@ class ExpertAnnotator:
             max_tokens=_MOST_TOKENS,
             temperature=TEMPERATURE,
             seed=number,
-            response_format=form if self.able else None,
+            response_format=form if able else None,
         )
 
 

@@ -197,10 +197,10 @@ class SkillRouter(Router):
         if annotator is None:
             return by_lexicon(text)
         member = fleet.get(annotator.expert)
-        annotator.able = member is None or Capability.JSON_SCHEMA in member.card.capabilities
+        able = member is None or Capability.JSON_SCHEMA in member.card.capabilities
         try:
             async with asyncio.timeout(self.options.timeout_s):
-                return await annotator.annotate(text, calls)
+                return await annotator.annotate(text, calls, able=able)
         except* (TimeoutError, MotetError) as failures:
             why = type(failures.exceptions[0]).__name__
         return by_lexicon(
