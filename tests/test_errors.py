@@ -49,3 +49,7 @@ def test_nearest():
     assert errors.nearest("smolm", ["gemma", "smollm"]) == "smollm"
     assert errors.nearest("zzz", ["gemma", "smollm"]) is None
     assert errors.did_you_mean("x", []) == "None is configured."
+
+
+def test_unavailable_expert_is_retryable():
+    assert errors.ExpertUnavailable("a", "gone").retryable

@@ -84,3 +84,16 @@ async def test_whoever_asks_outside_a_request_reads_no_thoughts_either(tmp_path)
     expert = FakeExpert(entry, FakeConfig(tokens=tokens), Setting(tmp_path))
     said = await Lone(expert).ask("a", Request(model="a", prompt="x"))
     assert said == without_thoughts("".join(tokens)) == '{"skills": ["law"]}'
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>no</think> yes ", "yes"),
+        ("no</think>yes", "yes"),
+        ("<think>and so on", ""),
+        (" plain ", "plain"),
+    ],
+)
+def test_thoughts_are_no_answer(text, answer):
+    assert without_thoughts(text) == answer

@@ -84,6 +84,9 @@ def line(name, content="hello", model="auto", url="/v1/chat/completions", **fiel
     return {"custom_id": name, "method": "POST", "url": url, "body": body}
 
 
+MIXED = [line(f"q{n}", ["hello", "a bee", "so dead"][n % 3] + f" {n}") for n in range(30)]
+
+
 def write(path: Path, lines) -> Path:
     texts = [each if isinstance(each, str) else json.dumps(each) for each in lines]
     content = "".join(f"{text}\n" for text in texts)

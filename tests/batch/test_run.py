@@ -1,20 +1,18 @@
 """Whole batches on fake experts that have to be loaded: answers, order, faults, resuming."""
 
 import asyncio
+import resource
 import shutil
 import sqlite3
+import subprocess
+import sys
+import textwrap
 
 import pytest
-from tests.asks import setting_of
-from tests.batch.helpers import FLEET, Loaded, line, run_batch
+from tests.batch.helpers import FLEET, MIXED, Loaded, line, run_batch
 
-from motet.composer.strategies.base import Strategy
-from motet.config import Options
 from motet.errors import BatchError, ExpertError
-from motet.types import Chunk
-
-NOWHERE = setting_of()
-MIXED = [line(f"q{n}", ["hello", "a bee", "so dead"][n % 3] + f" {n}") for n in range(30)]
+from motet.store.jobs import opened
 
 
 async def test_lines_are_grouped_and_the_output_keeps_their_order(tmp_path):
@@ -32,48 +30,6 @@ async def test_in_arrival_order_an_expert_is_loaded_again_and_again(tmp_path):
     arrival = await run_batch(tmp_path, MIXED, order="arrival")
     assert len(arrival.loader.loads) > 5 * len(grouped.loader.loads)
     assert arrival.out == grouped.out
-
-
-BAD = [
-    ("{oops", "invalid_line", "not valid JSON"),
-    ("[1]", "invalid_line", "JSON object"),
-    ({"custom_id": "x"}, "invalid_line", "method: field required"),
-    ({**line("x"), "custom_id": 7}, "invalid_line", "custom_id"),
-    ({**line("x"), "method": "GET"}, "invalid_line", "'POST'"),
-    (line("x", url="/v1/chat/completion"), "invalid_line", "Did you mean '/v1/chat/completions'"),
-    (line("x", stream=True), "invalid_line", "stream"),
-    (line("good"), "invalid_line", "'good' is taken by line 1"),
-    (line("x", model="auot"), "model_not_found", "Did you mean 'auto'"),
-    (line("x", temperature=9), "invalid_request", "temperature"),
-    (line("y", model="dead"), "expert_rejected", "scripted failure"),
-]
-
-
-async def test_bad_lines_are_told_apart_and_the_rest_goes_on(tmp_path):
-    done = await run_batch(tmp_path, [line("good"), *(bad for bad, *_ in BAD), "", line("last")])
-    assert set(done.texts) == {"good", "last"}
-    assert len(done.errors) == len(BAD)
-    for number, (each, (_, code, said)) in enumerate(zip(done.errors, BAD, strict=True), start=2):
-        fault = each["error"] or each["response"]["body"]["error"]
-        assert fault["code"] == code and said in fault["message"]
-        if each["error"]:
-            assert fault["line"] == number and f"Line {number}:" in fault["message"]
-        else:
-            assert each["response"]["status_code"] in (400, 404)
-
-
-async def test_a_default_model_is_for_bodies_that_name_none(tmp_path):
-    bare = line("x")
-    del bare["body"]["model"]
-    done = await run_batch(tmp_path, [bare, line("y", model="b")], model="c")
-    assert done.texts == {"x": "see", "y": "bee"}
-
-
-async def test_completions(tmp_path):
-    asked = {"custom_id": "x", "method": "POST", "url": "/v1/completions"}
-    done = await run_batch(tmp_path, [{**asked, "body": {"model": "a", "prompt": "one two"}}])
-    body = done.out[0]["response"]["body"]
-    assert body["object"] == "text_completion" and body["choices"][0]["text"] == "one two"
 
 
 async def test_explain_names_calls_and_no_times(tmp_path):
@@ -96,74 +52,6 @@ async def test_what_may_heal_is_tried_again_within_bounds(tmp_path):
     # a retry_after of one second is heeded between the attempts
     assert done.loader.calls["shaky"] == 3 and done.errors
     assert done.totals["shaky"].calls == 1
-
-
-class Panel(Strategy):
-    """Asks three at once, then one of them to sum up: what panels and votes look like."""
-
-    Config = Options
-
-    def stages(self, decision):
-        return (("a", "b", "c"), ("b",))
-
-    async def run(self, request, decision, calls):
-        async def whole(expert, asked):
-            return "".join([c.text async for c in calls.stream(expert, asked) if c.index == 0])
-
-        async with asyncio.TaskGroup() as group:
-            drafts = [group.create_task(whole(expert, request)) for expert in ("a", "b", "c")]
-        from dataclasses import replace
-
-        question = {"role": "user", "content": " | ".join(d.result() for d in drafts)}
-        asked = replace(request, messages=(question,))
-        calls.lead("b")
-        async for chunk in calls.stream("b", asked):
-            yield chunk
-
-
-@pytest.mark.parametrize("memory", [1, 2, 3])
-async def test_a_strategy_of_several_steps_runs_unchanged(tmp_path, memory):
-    lines = [line(f"q{n}", f"text {n}") for n in range(20)]
-    done = await run_batch(
-        tmp_path, lines, strategies={"auto": Panel(Options(), NOWHERE)}, memory=memory,
-        fleet=FLEET.replace("expert_calls: 8", ""),
-    )  # fmt: skip
-    assert len(done.out) == 20
-    assert done.out[0]["response"]["body"]["usage"]["completion_tokens"] == 2 + 1 + 1 + 1
-    assert done.loader.calls == {"a": 20, "b": 40, "c": 20}
-    # the aggregator comes last of the panel, and stays
-    assert sorted(done.loader.loads) == ["a", "b", "c"]
-    assert done.loader.most <= memory
-
-
-class Restless(Strategy):
-    """Asks something else each time it is run."""
-
-    Config = Options
-
-    async def run(self, request, decision, calls):
-        from dataclasses import replace
-
-        from motet.ids import new_id
-
-        async for chunk in calls.stream("a", replace(request, user=new_id("user"))):
-            yield chunk
-
-
-class Broken(Strategy):
-    Config = Options
-
-    async def run(self, request, decision, calls):
-        yield Chunk(text="x")
-        raise KeyError("a fault of its own")
-
-
-@pytest.mark.parametrize(("kind", "said"), [(Restless, "does not settle"), (Broken, "internal")])
-async def test_a_strategy_at_fault_ends_its_lines_and_no_others(tmp_path, kind, said):
-    lines = [line("x"), line("y", model="b")]
-    done = await run_batch(tmp_path, lines, strategies={"auto": kind(Options(), NOWHERE)})
-    assert done.texts == {"y": "bee"}
-    assert said in done.errors[0]["response"]["body"]["error"]["message"]
 
 
 class Interrupted(Loaded):
@@ -195,30 +83,6 @@ async def test_the_same_batch_goes_on_and_asks_nothing_twice(tmp_path):
     assert again.out == done.out and not again.loader.calls
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"lines": MIXED[:5]}, "the input file"),
-        ({"fleet": FLEET.replace("tokens: [bee]", "tokens: [BEE]")}, "experts.b"),
-        ({"fleet": FLEET.replace("'bee'", "'hello'")}, "routers.words"),
-        ({"model": "a"}, "--model"),
-    ],
-)
-async def test_another_batch_is_refused_with_what_differs_or_begun_anew(tmp_path, change, said):
-    await run_batch(tmp_path, MIXED)
-    change = {"lines": MIXED, **change}
-    with pytest.raises(BatchError, match=f"Changed since: {said}"):
-        await run_batch(tmp_path, **change)
-    done = await run_batch(tmp_path, **change, fresh=True)
-    assert len(done.out) == len(change["lines"])
-
-
-async def test_what_changes_no_answer_may_change(tmp_path):
-    await run_batch(tmp_path, MIXED)
-    same = FLEET.replace("{id: b,", "{id: b, description: of bees, optional: true,")
-    assert not (await run_batch(tmp_path, MIXED, fleet=same)).loader.calls
-
-
 async def test_an_engine_that_raises_what_it_should_not(tmp_path):
     class Wild(Loaded):
         def expert(self, expert):
@@ -236,10 +100,47 @@ async def test_an_engine_that_raises_what_it_should_not(tmp_path):
     assert ExpertError.code == done.errors[0]["response"]["body"]["error"]["code"]
 
 
-async def test_an_expert_larger_than_the_memory_is_refused_before_anything_loads(tmp_path):
-    class Large(Loaded):
-        async def sizes(self, engines):
-            return dict.fromkeys(engines, 3 * 1024**2)
+def test_a_store_that_cannot_grow_says_so_and_goes_on_later(tmp_path):
+    """The kernel itself refuses to let the file grow (RLIMIT_FSIZE)."""
+    code = textwrap.dedent("""
+        import asyncio, pathlib, resource, sys
+        from tests.batch.helpers import line, run_batch
+        from motet.errors import StoreError
+        most = int(sys.argv[2])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        lines = [line(f"q{n}", "word " * 400) for n in range(60)]
+        try:
+            done = asyncio.run(run_batch(pathlib.Path(sys.argv[1]), lines))
+        except StoreError as error:
+            sys.exit(f"{error}")
+        print(len(done.out), sum(done.loader.calls.values()))
+    """)
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
 
-    with pytest.raises(BatchError, match=r"allowed is 1MiB, but 'a' takes 3MiB.*Allow 3MiB"):
-        await run_batch(tmp_path, [line("x")], memory=1024**2, loader=Large)
+    def run(most):
+        command = [sys.executable, "-c", code, str(tmp_path), str(most)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    stopped = run(300_000)
+    assert stopped.returncode == 1
+    assert "Is the disk full?" in stopped.stderr
+    assert not (tmp_path / "out.jsonl").exists()
+    done = run(unlimited)
+    assert done.returncode == 0, done.stderr
+    answered, asked = map(int, done.stdout.split())
+    assert answered == 60 and 0 < asked < 60
+
+
+async def test_cancelled_in_the_middle_it_goes_on_later(tmp_path):
+    fleet = FLEET.replace("{id: a, engine: fake,", "{id: a, engine: fake, delay_s: 0.05,")
+    lines = [line(f"q{n}") for n in range(60)]
+    async with opened(tmp_path / "state") as store:
+        run = asyncio.create_task(run_batch(tmp_path, lines, fleet=fleet, concurrency=1))
+        while not await store.totals("batch"):
+            await asyncio.sleep(0.01)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    done = await run_batch(tmp_path, lines, fleet=fleet)
+    assert len(done.out) == 60 and done.totals["a"].calls == 60
+    assert 0 < done.loader.calls["a"] < 60

@@ -4,7 +4,6 @@ import asyncio
 import json
 
 import pytest
-from tests.conftest import running, wait_for
 from tests.fusion.served import CONFIG, answer, ask, engine, reading, served, started
 from tests.fusion.world import QUESTIONS
 
@@ -19,8 +18,6 @@ from motet.fusion.card import CARD, read_card
 from motet.fusion.engine import LatentExpert
 from motet.fusion.hidden_cache import read_latents
 from motet.planner.demand import demands
-from motet.service.motet import Motet
-from motet.types import Request
 
 
 @pytest.fixture(scope="module")
@@ -107,36 +104,6 @@ async def test_the_mode_trained_is_the_mode_served(world):
             read_card(world.folder / "drafting")
 
 
-@pytest.mark.parametrize(
-    "first, others, fused",
-    [
-        ("ann", "cid, bob", "ann,cid,bob"),
-        ("cid", "bob, ann", "bob,cid,ann"),  # the first that can write is the primary
-        ("ann", "", "ann"),
-        ("bob", "ann", "bob,ann"),
-    ],
-)
-def test_the_decision_says_who_is_fused(world, first, others, fused):
-    text = CONFIG.replace("FIRST", first).replace("OTHERS", others)
-    with running(parse(text, folder=world.folder)) as service:
-        wait_for(
-            lambda: all(
-                e["state"] == "ready" for e in service.get("/ready").json()["experts"].values()
-            ),
-            30,
-        )
-        body = {"model": "fused", "prompt": QUESTIONS[0], "temperature": 0, "max_tokens": 10}
-        found = service.post("/v1/completions", body)
-        assert found.status_code == 200, found.text
-        assert found.headers["x-motet-experts"] == f"fusion,{fused}"
-        streamed = service.post("/v1/completions", {**body, "stream": True})
-        assert streamed.text.count("data: ") > 3
-        names = fused.split(",")
-        named = {**body, "model": "fusion", "fusion": {"primary": names[0], "peers": names[1:]}}
-        said = service.post("/v1/completions", named).json()["choices"][0]["text"]
-        assert found.json()["choices"][0]["text"] == said
-
-
 def test_its_memory_is_that_of_all_members(world):
     text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob")
     document = parse(text, folder=world.folder)
@@ -144,19 +111,6 @@ def test_its_memory_is_that_of_all_members(world):
     assert demand["fusion"] == sum(demand[name] for name in world.card.ids)
     sizes = sizes_of(assemble(document).experts)
     assert sizes["fusion"] == sum(sizes[name] for name in world.card.ids)
-
-
-async def test_without_the_fusion_the_primary_answers(world):
-    text = CONFIG.replace("FIRST", "ann").replace("OTHERS", "bob")
-    async with Motet(parse(text, folder=world.folder)) as motet:
-        for name in ("ann", "fusion"):
-            await motet.fleet.ready(name)
-        request = Request(model="fused", prompt=QUESTIONS[0], temperature=0.0, max_tokens=8)
-        await motet.fleet["fusion"].close()
-        async with motet.answer(request) as answered:
-            said = "".join([chunk.text async for chunk in answered])
-        assert answered.author == "ann" and said
-        assert [bool(call.error) for call in answered.calls.trace] == [True, False]
 
 
 async def test_other_weights_than_those_trained_with_are_refused(world, tmp_path):

@@ -1,16 +1,11 @@
 """Jobs in their file: pages of lines, calls once, one runner at a time, all or nothing."""
 
 import asyncio
-import sqlite3
 import time
 
 import pytest
 
-from motet.errors import RequestError, StoreError
-from motet.store import batches, files, jobs
-from motet.store.batches import BatchRows
-from motet.store.database import Database
-from motet.store.files import FileRow, FileRows
+from motet.errors import StoreError
 from motet.store.jobs import CallRow, LineRow, opened
 
 
@@ -76,39 +71,3 @@ async def test_a_right_that_ran_out_or_whose_owner_is_gone_is_free(tmp_path):
         await kept.take("j", "late", time.time() - 1, lambda _: False)
         assert await kept.take("j", "dead", time.time() + 60, lambda _: False) is None
         assert await kept.take("j", "next", time.time() + 60, lambda who: who == "dead") is None
-
-
-async def test_the_rows_of_a_service_are_paged_newest_first(tmp_path):
-    schema = jobs.SCHEMA + files.SCHEMA + batches.SCHEMA
-    async with Database(tmp_path / "store", schema) as database:
-        rows = FileRows(database)
-        for number in range(5):
-            await rows.add(FileRow(f"file-{number}", "in.jsonl", "batch", 1, number))
-        page, more = await rows.listing(None, 2, None)
-        assert [row.id for row in page] == ["file-4", "file-3"] and more
-        page, more = await rows.listing("file-1", 2, "batch")
-        assert [row.id for row in page] == ["file-0"] and not more
-        with pytest.raises(RequestError, match="no file 'nobody'"):
-            await rows.listing("nobody", 2, None)
-
-
-async def test_changes_of_a_batch_do_not_overwrite_one_another(tmp_path):
-    async with Database(tmp_path / "store", batches.SCHEMA) as database:
-        rows = BatchRows(database)
-        await rows.add({"id": "b", "status": "open", "count": 0}, "file-1")
-
-        def more(batch):
-            batch["count"] += 1
-
-        await asyncio.gather(*(rows.change("b", more) for _ in range(20)))
-        assert (await rows.get("b"))["count"] == 20
-        assert await rows.having(["open"], input="file-1") == ["b"]
-        assert await rows.having(["open"], input="file-2") == []
-
-
-async def test_a_file_that_is_no_database_says_so(tmp_path):
-    (tmp_path / "state").write_bytes(b"no database" * 100)
-    with pytest.raises(StoreError, match="state") as caught:
-        async with opened(tmp_path / "state"):
-            pass
-    assert isinstance(caught.value.__cause__, sqlite3.Error)

@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motet.config import parse
-from motet.deploy import graph
 from motet.deploy.pools import prefix_router
 from motet.deploy.pools.prefix_router import BLOCK, PrefixRouter
 from motet.types import Request
@@ -114,39 +112,3 @@ def test_numbers_agree_as_far_as_whole_blocks_do(one, other):
     assert [len(found) for found in numbers] == [len(one) // BLOCK, len(other) // BLOCK]
     for block, (a, b) in enumerate(zip(*numbers, strict=False), 1):
         assert (a == b) == (one[: block * BLOCK] == other[: block * BLOCK])
-
-
-def config_of(engine, replicas):
-    text = f"version: 1\nexperts: [{{id: a, {engine}, resources: {{replicas: {replicas}}}}}]"
-    document = parse(text)
-    pool = graph.pool(graph.pool_arguments(document, "a"))._bound_deployment
-    if pool.name.endswith("-door"):  # Serve takes no router of ours on the root
-        pool = pool.init_args[0]._bound_deployment
-    return pool._deployment_config.request_router_config.request_router_class
-
-
-@pytest.mark.parametrize(
-    ("replicas", "chosen"),
-    [
-        ("{max: 2, prefix_affinity: true}", True),
-        ("{max: 2}", False),
-        ("{max: 1, prefix_affinity: true}", False),
-    ],
-)
-def test_pools_without_such_a_cache_have_to_ask_for_it(replicas, chosen):
-    assert config_of("engine: fake-pool", replicas).endswith("PrefixRouter") is chosen
-
-
-@pytest.mark.engine
-@pytest.mark.parametrize(
-    ("replicas", "chosen"),
-    [("{max: 2}", True), ("{max: 2, prefix_affinity: false}", False), ("{}", False)],
-)
-def test_pools_of_vllm_have_it(replicas, chosen, tmp_path):
-    from motet.deploy.pools.vllm import llm_config
-    from motet.weights import Setting
-
-    text = f"version: 1\nexperts: [{{id: a, engine: vllm, model: m, resources: {{replicas: {replicas}}}}}]"
-    (entry,) = parse(text).config.experts
-    found = llm_config(entry, Setting(folder=tmp_path, cache=tmp_path), swapped=False)
-    assert ("request_router_config" in found.deployment_config) is chosen

@@ -1,4 +1,4 @@
-"""Files and batches over HTTP, with the official client, through restarts and between replicas."""
+"""Batches over HTTP, with the official client, through restarts and between replicas."""
 
 import json
 import time
@@ -6,51 +6,17 @@ import time
 import httpx
 import openai
 import pytest
+from tests.api.routes.batches import created, jsonl, line
 from tests.conftest import running, wait_for
 from tests.operations.recording import Recording
 
-FLEET = """
-version: 1
-experts:
-  - {{id: echo, engine: fake, price: {{input: 1, output: 2}}}}
-  - {{id: slow, engine: fake, tokens: ["1"], delay_s: {delay}}}
-  - {{id: dead, engine: fake, fail_after: 0, error: rejected}}
-service: {{batches: {{store: {store}, max_file_bytes: 100KB, max_lines: 50, concurrency: 2}}}}
-"""
 ENDED = ("completed", "failed", "expired", "cancelled")
-
-
-@pytest.fixture
-def config(tmp_path):
-    return FLEET.format(delay=0.2, store=tmp_path / "batches.db")
 
 
 @pytest.fixture
 def service(config):
     with running(config) as found:
         yield found
-
-
-@pytest.fixture
-def client(service):
-    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0) as found:
-        yield found
-
-
-def line(name, model="echo", **fields):
-    body = {"model": model, "messages": [{"role": "user", "content": f"hello {name}"}], **fields}
-    return {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
-
-
-def jsonl(*lines):
-    return "".join(json.dumps(each) + "\n" for each in lines).encode()
-
-
-def created(client, content, window="24h"):
-    file = client.files.create(file=("in.jsonl", content), purpose="batch")
-    return client.batches.create(
-        input_file_id=file.id, endpoint="/v1/chat/completions", completion_window=window
-    )
 
 
 def ended(client, batch):
@@ -75,22 +41,6 @@ def test_official_client(client):
     assert errors["b"]["status_code"] == 400
     assert "Did you mean 'echo'" in errors["d"]["body"]["error"]["message"]
     assert done.in_progress_at and done.finalizing_at and done.completed_at
-
-
-def test_files(client):
-    file = client.files.create(file=("../../x.jsonl", b"{}\n"), purpose="batch")
-    assert client.files.retrieve(file.id).bytes == 3
-    assert client.files.content(file.id).read() == b"{}\n"
-    other = client.files.create(file=("y.jsonl", b""), purpose="batch")
-    assert [f.id for f in client.files.list(limit=1)] == [other.id, file.id]
-    assert client.files.delete(file.id).deleted
-    with pytest.raises(openai.NotFoundError):
-        client.files.retrieve(file.id)
-
-
-@pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "batches.db", "file-0", "%00"])
-def test_only_ids_of_files_lead_to_files(service, name):
-    assert service.get(f"/v1/files/{name}/content").status_code == 404
 
 
 def test_pages(client):
@@ -126,22 +76,6 @@ def test_mistakes(client, service):
     files = {"file": ("a", b"x")}
     wrong = httpx.post(f"{service.url}/v1/files", data={"purpose": "btch"}, files=files)
     assert wrong.status_code == 400 and "Did you mean 'batch'" in wrong.text
-
-
-def test_file_over_the_limit(service):
-    def chunks():
-        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
-        for _ in range(30):
-            yield b"x" * 10_000
-
-    files = {"file": ("a", b"x" * 200_000)}
-    told = httpx.post(f"{service.url}/v1/files", data={"purpose": "batch"}, files=files)
-    head = {"content-type": "multipart/form-data; boundary=b"}
-    untold = httpx.post(f"{service.url}/v1/files", content=chunks(), headers=head)
-    for answer in (told, untold):
-        assert answer.status_code == 413
-        assert "service.batches.max_file_bytes" in answer.json()["error"]["message"]
-    assert service.get("/v1/files").json()["data"] == []
 
 
 def test_cancel_keeps_what_is_answered(client):
