@@ -4,7 +4,7 @@ import socket
 import time
 
 import httpx
-from tests.conftest import FLEET, running
+from tests.conftest import FLEET, running, wait_for
 
 
 def test_body_over_the_limit():
@@ -39,3 +39,32 @@ def test_keys():
             answer = found.get("/v1/models", headers={"authorization": f"Bearer {key}"})
             assert answer.status_code == status
             assert "first-key" not in answer.text
+
+
+KEYS = """
+version: 1
+experts: [{id: a, engine: fake, tokens: [ay]}, {id: b, engine: fake, tokens: [bee]}]
+service: {api_keys: [alpha, beta]}
+routers:
+  rules: {kind: symbolic, rules: [{name: theirs, when: "tenant == '%s'", use: [b]}]}
+  front: {kind: chain, of: [rules], fallback: a}
+compositions: {auto: {router: front}}
+"""
+
+
+def test_a_tenant_is_the_keys_and_not_what_a_body_claims():
+    import hashlib
+
+    tenant = "key-" + hashlib.sha256(b"beta").hexdigest()[:8]
+    with running(KEYS % tenant) as service:
+        wait_for(lambda: service.get("/ready").json()["complete"])
+
+        def answer(key, **body):
+            body = {"model": "auto", "messages": [{"role": "user", "content": "x"}], **body}
+            headers = {"authorization": f"Bearer {key}"}
+            return service.post("/v1/chat/completions", body, headers=headers).json()["model"]
+
+        assert answer("beta") == "b"
+        assert answer("alpha") == "a"
+        forged = {"metadata": {"tenant": tenant}, "tenant": tenant, "caller": {"tenant": tenant}}
+        assert answer("alpha", **forged) == "a"

@@ -24,14 +24,6 @@ async def test_lines_are_grouped_and_the_output_keeps_their_order(tmp_path):
     assert done.errors == []
 
 
-async def test_in_arrival_order_an_expert_is_loaded_again_and_again(tmp_path):
-    grouped = await run_batch(tmp_path, MIXED)
-    (tmp_path / "state").unlink()
-    arrival = await run_batch(tmp_path, MIXED, order="arrival")
-    assert len(arrival.loader.loads) > 5 * len(grouped.loader.loads)
-    assert arrival.out == grouped.out
-
-
 async def test_explain_names_calls_and_no_times(tmp_path):
     done = await run_batch(tmp_path, [line("x", "so dead", motet={"explain": True})])
     told = done.out[0]["response"]["body"]["motet"]

@@ -1,9 +1,7 @@
 """The second phase of validation: each component's options, with line, field and remedy."""
 
-import json
-from pathlib import Path
-
 import pytest
+from tests.experts.adapters import ADAPTER, VLLM
 
 from motet.composer.assembly import assemble
 from motet.config import parse
@@ -11,7 +9,6 @@ from motet.errors import ConfigError
 from motet.experts import ENGINES
 
 HEAD = "version: 1\nexperts:\n  - id: a\n    engine: fake\n"
-VLLM = "version: 1\nexperts:\n  - {id: m, engine: vllm, model: org/name}\n"
 
 
 @pytest.mark.parametrize(
@@ -44,59 +41,6 @@ def test_all_problems_at_once():
     assert len(caught.value.problems) == 3
 
 
-ADAPTER = VLLM + "  - {id: b, engine: vllm, base: m, adapter: ads/x}\n"
-
-
-def write_adapter(folder: Path, **about: object) -> Path:
-    folder.mkdir(parents=True)
-    said = {"peft_type": "LORA", "r": 8, "base_model_name_or_path": "org/name", **about}
-    (folder / "adapter_config.json").write_text(json.dumps(said))
-    (folder / "adapter_model.safetensors").touch()
-    return folder
-
-
-@pytest.mark.parametrize("trained", ["org/name", "ORG/Name", "pypi:name==1.0", "/a/folder", None])
-def test_adapters_share_a_base(tmp_path, trained):
-    write_adapter(tmp_path / "ads" / "x", base_model_name_or_path=trained)
-    assembly = assemble(parse(ADAPTER, folder=tmp_path))
-    assert list(assembly.compositions) == ["m", "b"]
-    assert assembly.experts["b"].card.model == "m"
-
-
-@pytest.mark.parametrize(
-    ("about", "said"),
-    [
-        (
-            {"base_model_name_or_path": "org/other"},
-            "trained on 'org/other', and 'm' serves 'org/name'",
-        ),
-        ({"r": 32}, "its rank 32 is over max_lora_rank 16 of 'm'. Set max_lora_rank of 'm' to 32"),
-        ({"rank_pattern": {"q_proj": 64}}, "its rank 64 is over"),
-        ({"peft_type": "IA3"}, "describes no LoRA adapter"),
-    ],
-)
-def test_adapters_that_do_not_fit_are_refused(tmp_path, about, said):
-    write_adapter(tmp_path / "ads" / "x", **about)
-    with pytest.raises(ConfigError, match=r"experts\.yaml:\d+: experts\[1\]\.adapter") as raised:
-        assemble(parse(ADAPTER, folder=tmp_path))
-    assert said in str(raised.value)
-
-
-def test_adapter_files_that_are_missing_are_named(tmp_path):
-    def refused() -> str:
-        with pytest.raises(ConfigError) as raised:
-            assemble(parse(ADAPTER, folder=tmp_path))
-        return str(raised.value)
-
-    folder = write_adapter(tmp_path / "ads" / "xx")
-    assert "there is no folder" in refused() and "Did you mean 'xx'" in refused()
-    folder.rename(folder.with_name("x"))
-    (tmp_path / "ads" / "x" / "adapter_config.json").write_text("{")
-    assert "cannot be read" in refused()
-    (tmp_path / "ads" / "x" / "adapter_model.safetensors").unlink()
-    assert "has no adapter_model.safetensors" in refused()
-
-
 def test_a_clusters_ingress_does_not_look_for_files(tmp_path):
     """They stand on the nodes of the pools."""
     document = parse(ADAPTER, folder=tmp_path)
@@ -108,11 +52,3 @@ def test_a_clusters_ingress_does_not_look_for_files(tmp_path):
             ),
         ).experts
     ) == ["m", "b"]
-
-
-def test_tools_need_a_parser():
-    plain, tooled = assemble(
-        parse(VLLM + "  - {id: t, engine: vllm, model: org/name, tool_parser: hermes}\n")
-    ).experts.values()
-    assert "tools" not in plain.card.capabilities
-    assert "tools" in tooled.card.capabilities

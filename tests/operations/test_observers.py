@@ -10,14 +10,12 @@ from tests.batch.helpers import line, run_batch
 from tests.conftest import running, wait_for
 from tests.operations.recording import Recording
 
-from motet.composer.strategies import STRATEGIES, Strategy
 from motet.config import parse
-from motet.errors import ExpertError, MotetError, UnknownModel
+from motet.errors import ExpertError, UnknownModel
 from motet.operations.base import UNKNOWN, Observer
 from motet.operations.observers import Observers
-from motet.routers import ROUTERS, Router
 from motet.service.motet import Motet
-from motet.types import Choice, Decision, Request
+from motet.types import Request
 
 FLEET = """
 version: 1
@@ -141,101 +139,6 @@ async def test_one_that_blocks_for_ever_holds_no_bound_of_memory_and_no_end(capl
     await asyncio.to_thread(observers.close)
     assert time.monotonic() - began < 10
     blocking.free.set()
-
-
-class AtOnce(Strategy):
-    """Fails when it is called, not when it is run."""
-
-    def run(self, request, decision, calls):
-        raise ValueError("of its own")
-
-
-class Nothing(Strategy):
-    async def run(self, request, decision, calls):
-        return
-        yield
-
-
-class Abandoned(Router):
-    """Waits for what somebody else cancels."""
-
-    async def route(self, request, fleet, calls):
-        awaited = asyncio.get_running_loop().create_future()
-        awaited.cancel()
-        await awaited
-
-
-class Leaving(Router):
-    """Leaves a call behind, and decides or fails."""
-
-    async def route(self, request, fleet, calls):
-        self.left = asyncio.create_task(calls.ask("hangs", request))
-        await asyncio.sleep(0.01)
-        if self.name == "fails":
-            raise ValueError("of its own")
-        return Decision(choices=(Choice("echo"),), router=self.name, reason="")
-
-
-STRATEGIES.register("at-once", AtOnce)
-STRATEGIES.register("nothing", Nothing)
-ROUTERS.register("leaving", Leaving)
-ROUTERS.register("abandoned", Abandoned)
-FAULTY = """
-version: 1
-experts: [{id: echo, engine: fake}, {id: hangs, engine: fake, delay_s: 60}]
-routers:
-  one: {kind: constant, expert: echo}
-  leaves: {kind: leaving}
-  fails: {kind: leaving}
-  abandoned: {kind: abandoned}
-compositions:
-  at-once: {router: one, strategy: {kind: at-once}}
-  nothing: {router: one, strategy: {kind: nothing}}
-  leaves: {router: leaves}
-  fails: {router: fails}
-  abandoned: {router: abandoned}
-"""
-
-
-@pytest.mark.parametrize(
-    ("model", "status"),
-    [
-        ("at-once", "500"),
-        ("nothing", "500"),
-        ("leaves", "ok"),
-        ("fails", "500"),
-        ("abandoned", "500"),
-    ],
-)
-async def test_code_that_is_not_ours_ends_every_request_once(model, status):
-    heard = Recording()
-    async with Motet(parse(FAULTY), observers=[heard]) as motet:
-        for expert in ("echo", "hangs"):
-            await motet.fleet.ready(expert)
-        if status == "ok":
-            assert (await motet.chat(model, "one two")).text == "one two"
-        else:
-            with pytest.raises(MotetError):
-                await motet.chat(model, "one two")
-        await motet.observers.flush()
-        assert heard.names.count("began") == heard.names.count("finished") == 1
-        assert heard.names[-1] == "finished" and heard.of("finished")[0].status == status
-        async with asyncio.timeout(5):
-            await motet.pipeline.idle()
-        assert motet.fleet["hangs"].open == 0
-
-
-async def test_a_call_that_did_not_begin_in_time_is_counted_as_a_failure():
-    text = FAULTY.replace("expert: echo}", "expert: hangs, fallbacks: [echo]}").replace(
-        "kind: nothing", "kind: single, first_chunk_s: 0.05"
-    )
-    heard = Recording()
-    async with Motet(parse(text), observers=[heard]) as motet:
-        for expert in ("echo", "hangs"):
-            await motet.fleet.ready(expert)
-        assert (await motet.chat("nothing", "hi")).expert == "echo"
-        await motet.observers.flush()
-    assert [bool(call.error) for call in heard.of("called")] == [True, False]
 
 
 async def test_one_that_blocks_keeps_nobody_waiting_for_another():

@@ -12,7 +12,6 @@ from tests.residency.helpers import HeldFake
 from motet.api import create_app
 from motet.composer.assembly import assemble
 from motet.config import parse
-from motet.errors import ConfigError
 from motet.experts import ENGINES
 from motet.service.motet import Motet
 from motet.types import State
@@ -161,18 +160,3 @@ async def test_python_programs_have_it_too():
             assert str(await motet.chat(model, "x")) == model
         assert motet.fleet.view["huge"].health.state is State.DOWN
     assert not HeldFake.up
-
-
-@pytest.mark.parametrize(
-    ("section", "said"),
-    [
-        ("{memory: lots}", "residency.memory"),
-        ("{memory: 1GiB, policy: best}", "worth"),
-        ("{memory: 1GiB, turns: 3}", "turn_s"),
-        ("{memory: 1GiB, max_wait_s: 0}", "max_wait_s"),
-        ("{policy: lru}", "memory"),
-    ],
-)
-def test_bad_settings_are_named(section, said):
-    with pytest.raises(ConfigError, match=said):
-        parse(f"version: 1\nexperts: [{{id: a, engine: fake}}]\nresidency: {section}\n")
