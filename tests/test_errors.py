@@ -18,6 +18,7 @@ ARGUMENTS = {
     errors.ContextLengthExceeded: lambda: errors.ContextLengthExceeded(limit=5, wanted=9),
     errors.RequestTooLarge: lambda: errors.RequestTooLarge(limit=5, size=9),
     errors.Unauthorized: lambda: errors.Unauthorized(given=True),
+    errors.InternalError: errors.InternalError,
 }
 
 
