@@ -88,8 +88,9 @@ class Metrics(Observer):
 
     def finished(self, request: Request, composition: str, outcome: Outcome) -> None:
         """Count one request."""
-        self.in_progress.dec()
+        # Counted before it leaves, so that whoever reads in between does not miss it.
         self._label(self.requests, composition, outcome.status).inc()
+        self.in_progress.dec()
         self._label(self.seconds, composition).observe(outcome.seconds)
         if outcome.first_chunk_s is not None:
             self._label(self.first_chunk_seconds, composition).observe(outcome.first_chunk_s)
