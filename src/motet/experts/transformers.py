@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from motet.config import ExpertEntry, Options, Setting
 from motet.errors import ExpertRejected
-from motet.experts.base import Expert
+from motet.experts.generating import GeneratingExpert
 from motet.generation.decoding import Vocabulary, candidates
-from motet.generation.engine import GenerationEngine, Loaded
+from motet.generation.engine import Loaded
 from motet.generation.loading import end_tokens, load_model, read_template, write_chat
 from motet.generation.options import GenerationOptions
 from motet.generation.rows import ContinuousBatch, GenerationJob, can_batch
-from motet.types import Capability, Chunk, Health, Request
+from motet.types import Capability, Request
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class TransformersOptions(GenerationOptions):
     """Jinja file that writes messages as a prompt, instead of the model's own."""
 
 
-class TransformersExpert(Expert):
+class TransformersExpert(GeneratingExpert):
     """A causal language model in this process, with continuous batching on a thread of its own.
 
     Every row draws from its own generator, and a prompt is read alone, so company changes an answer
@@ -45,18 +45,10 @@ class TransformersExpert(Expert):
     ----------
     load
         Loads a model and its tokenizer; called as `load_model` is.
-
-    Attributes
-    ----------
-    engine
-        Loads the model, and runs it.
     """
 
     Config: ClassVar[type[Options]] = TransformersOptions
-    home: ClassVar[Literal["ingress", "pool", "vllm"]] = "pool"
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.CHAT, Capability.COMPLETIONS, Capability.LOGPROBS}
-    )
+    options: TransformersOptions
 
     def __init__(
         self,
@@ -67,28 +59,6 @@ class TransformersExpert(Expert):
     ) -> None:
         super().__init__(entry, options, setting)
         self._load_model = load
-        self.engine = GenerationEngine(entry, options, self._load)
-
-    @property
-    def slots(self) -> int:
-        """Answers that are generated at once."""
-        return int(self.options.max_batch)
-
-    async def start(self) -> None:
-        """Fetch and load the weights, off the event loop; see `GenerationEngine.start`."""
-        await self.engine.start()
-
-    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        """Answer `request`; see `Expert.stream` and `GenerationEngine.stream`."""
-        return self.engine.stream(request)
-
-    async def health(self) -> Health:
-        """Return whether it takes requests."""
-        return await self.engine.health()
-
-    async def close(self) -> None:
-        """End open requests and free the weights."""
-        await self.engine.close()
 
     def _load(self, keep: Callable[[Any], None]) -> Loaded:
         options = self.options

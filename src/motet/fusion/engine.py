@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from motet.config import ExpertEntry, Options, Setting
 from motet.errors import ArtifactError, ConfigError, SourceError
-from motet.experts.base import Expert
+from motet.experts.generating import GeneratingExpert
 from motet.fusion.card import FIELD, check_members, read_card
-from motet.generation.engine import GenerationEngine, Loaded
+from motet.generation.engine import Loaded
 from motet.generation.options import GenerationOptions
 from motet.generation.rows import GenerationJob
-from motet.types import Capability, Chunk, Health, Request
+from motet.types import Request
 
 if TYPE_CHECKING:
     from motet.fusion.serving import LoadedFusion
@@ -28,7 +28,7 @@ class LatentOptions(GenerationOptions):
     """Folder that `motet fuse train` has written. Its members are experts of this file."""
 
 
-class LatentExpert(Expert):
+class LatentExpert(GeneratingExpert):
     """A primary writes while it attends to what its peers have read.
 
     Who is fused comes with the request: the strategy names them, or the client of this expert in
@@ -42,17 +42,11 @@ class LatentExpert(Expert):
 
     Attributes
     ----------
-    engine
-        Loads the members, and runs them.
     fusion
         What is loaded; None before.
     """
 
     Config: ClassVar[type[Options]] = LatentOptions
-    home: ClassVar[Literal["ingress", "pool", "vllm"]] = "pool"
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.CHAT, Capability.COMPLETIONS, Capability.LOGPROBS}
-    )
     own_fields = frozenset({FIELD})
     options: LatentOptions
 
@@ -65,13 +59,7 @@ class LatentExpert(Expert):
     ) -> None:
         super().__init__(entry, options, setting)
         self._load_fusion = load
-        self.engine = GenerationEngine(entry, options, self._load)
         self.fusion: LoadedFusion | None = None
-
-    @property
-    def slots(self) -> int:
-        """Answers that are generated at once."""
-        return self.options.max_batch
 
     @classmethod
     def models(cls, entry: ExpertEntry, setting: Setting) -> tuple[str, ...]:
@@ -92,21 +80,9 @@ class LatentExpert(Expert):
         except ArtifactError as error:
             raise ConfigError(error.message, hint=error.hint, at=("artifact",)) from None
 
-    async def start(self) -> None:
-        """Load the fusion and its members, off the event loop; see `GenerationEngine.start`."""
-        await self.engine.start()
-
-    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        """Answer `request`; see `Expert.stream` and `GenerationEngine.stream`."""
-        return self.engine.stream(request)
-
-    async def health(self) -> Health:
-        """Return whether it takes requests."""
-        return await self.engine.health()
-
     async def close(self) -> None:
         """End open requests and free the weights of all members."""
-        await self.engine.close()
+        await super().close()
         self.fusion = None
 
     @property
