@@ -36,11 +36,14 @@ _HAPROXY_FILES = {
 }
 _PORTS = 100
 # Serve and HAProxy share ports they find taken (SO_REUSEPORT), so with Ray's fixed defaults two
-# services on one machine would answer each other's clients.
+# services on one machine would answer each other's clients: also through the fallback, which
+# HAProxy asks as long as it knows of no replica.
 _PORT_SETTINGS = {
     "RAY_SERVE_HAPROXY_STATS_PORT": 0,
     "RAY_SERVE_HAPROXY_METRICS_PORT": 1,
-    "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": 2,
+    "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": 2,
+    "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": 3,
+    "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": 4,
     "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": 49,
     "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": 50,
     "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": 99,
