@@ -35,7 +35,7 @@ from motet.cli.bars import progress_bar
 from motet.encoders.encoder import Encoder, encoder
 from motet.encoders.tables import embed
 from motet.errors import MotetError
-from motet.experts.wire import body_of
+from motet.experts.wire.request import body_of
 from motet.lab.routers.compare import cross_validate, folds
 from motet.lab.routers.data import Data
 from motet.lab.routers.metrics import Tasks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -21,6 +21,8 @@ class Joined:
     tool_calls: dict[int, dict[str, Any]] = field(default_factory=dict)
     logprobs: dict[str, list[Any]] = field(default_factory=dict)
     finish: str | None = None
+    message_extra: Mapping[str, Any] = field(default_factory=dict)
+    choice_extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -34,11 +36,21 @@ class Joined:
         if chunk.reasoning:
             self.reasoning.append(chunk.reasoning)
         for position, call in enumerate(chunk.tool_calls):
-            _merge_tool_call(self.tool_calls, call, position)
+            at = call.get("index", position)
+            self.tool_calls[at] = merged(self.tool_calls.get(at, {}), call)
         for name, values in (chunk.logprobs or {}).items():
             if isinstance(values, list):
                 self.logprobs.setdefault(name, []).extend(values)
+        if chunk.message_extra:
+            self.message_extra = merged(self.message_extra, chunk.message_extra)
+        if chunk.choice_extra:
+            self.choice_extra = merged(self.choice_extra, chunk.choice_extra)
         self.finish = chunk.finish or self.finish
+
+    @property
+    def whole_tool_calls(self) -> list[dict[str, Any]]:
+        """The tool calls as a message that is no stream holds them: in order, not numbered."""
+        return [_tool_call(self.tool_calls[at]) for at in sorted(self.tool_calls)]
 
 
 @dataclass(slots=True)
@@ -49,14 +61,19 @@ class Whole:
     ----------
     usage
         Tokens, as the last chunk that counts them says.
+    extra
+        Further fields of the answer as a whole, as its expert sent them last.
     """
 
     choices: dict[int, Joined] = field(default_factory=lambda: defaultdict(Joined))
     usage: Usage = field(default_factory=Usage)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
         """Append what `chunk` brings."""
         self.usage = chunk.usage or self.usage
+        if chunk.answer_extra:
+            self.extra = {**self.extra, **chunk.answer_extra}
         if not chunk.is_usage_alone:
             self.choices[chunk.index].add(chunk)
 
@@ -72,7 +89,10 @@ class Whole:
 
     def chunks(self) -> tuple[Chunk, ...]:
         """Return the answer as one chunk for each choice; its usage stands apart."""
-        return tuple(_chunk(index, self.choices[index]) for index in sorted(self.choices))
+        chunks = [_chunk(index, self.choices[index]) for index in sorted(self.choices)]
+        if chunks and self.extra:
+            chunks[0] = replace(chunks[0], answer_extra=self.extra)
+        return tuple(chunks)
 
 
 async def collect(chunks: AsyncIterable[Chunk], into: Whole | None = None) -> Whole:
@@ -124,21 +144,43 @@ def _chunk(index: int, choice: Joined) -> Chunk:
         index=index,
         text=choice.text,
         reasoning="".join(choice.reasoning),
-        tool_calls=tuple(choice.tool_calls.values()),
+        tool_calls=tuple(choice.whole_tool_calls),
         logprobs=choice.logprobs or None,
         finish=choice.finish,
+        message_extra=choice.message_extra,
+        choice_extra=choice.choice_extra,
     )
 
 
-def _merge_tool_call(
-    calls: dict[int, dict[str, Any]], delta: Mapping[str, Any], position: int
-) -> None:
-    """Join a tool call's pieces: names come once, arguments in fragments."""
-    call = calls.setdefault(
-        delta.get("index", position),
-        {"id": "", "type": "function", "function": {"name": "", "arguments": ""}},
-    )
-    call["id"] = delta.get("id") or call["id"]
-    function = delta.get("function") or {}
-    call["function"]["name"] += function.get("name") or ""
-    call["function"]["arguments"] += function.get("arguments") or ""
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields joined with what a later piece of a stream brings of them.
+
+    Text comes in fragments, but for names, which come whole, once or every time; lists grow;
+    objects are joined field by field; of anything else the newest stays.
+    """
+    both = dict(old)
+    for name, value in new.items():
+        before = both.get(name)
+        if value is None or before is None:
+            both[name] = before if value is None else value
+        elif isinstance(before, str) and isinstance(value, str):
+            both[name] = (before or value) if name in _NAMES else before + value
+        elif isinstance(before, list) and isinstance(value, list):
+            both[name] = before + value
+        elif isinstance(before, Mapping) and isinstance(value, Mapping):
+            both[name] = merged(before, value)
+        else:
+            both[name] = value
+    return both
+
+
+_NAMES = frozenset({"id", "type", "name", "role", "format", "mime_type"})
+
+
+def _tool_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tool call with the fields that clients read whatever was sent of it."""
+    whole = {"id": "", "type": "custom" if call.get("custom") else "function", **call}
+    whole.pop("index", None)
+    if whole["type"] == "function":
+        whole["function"] = {"name": "", "arguments": "", **(call.get("function") or {})}
+    return whole

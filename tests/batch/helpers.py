@@ -128,7 +128,7 @@ async def run_batch(
         parts = replace(parts, compositions={**parts.compositions, name: changed})
     made = loader(parts.experts, broken)
     pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()), observer)
-    settings = Settings(memory, concurrency, order, Retry(first_s=0.0, longest_s=0.0), carried)
+    settings = Settings(memory, concurrency, order, Retry(first_s=0.0), carried)
     source = write(folder / "in.jsonl", lines)
     async with opened(folder / "state") as store:
         with InputFile(source) as file:

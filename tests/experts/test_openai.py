@@ -1,6 +1,8 @@
 """The openai engine against a scripted host over httpx's own transport seam, and a real socket."""
 
+import itertools
 import json
+import math
 
 import httpx
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from motet.composer.assembly import assemble
 from motet.config import parse
 from motet.errors import (
+    ConfigError,
     ContextLengthExceeded,
     ExpertError,
     ExpertOverloaded,
@@ -24,6 +27,9 @@ ANSWER = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
 }  # fmt: skip
+
+
+_HOSTS = itertools.count()
 
 
 class Pieces(httpx.AsyncByteStream):
@@ -60,7 +66,9 @@ class Host(httpx.AsyncBaseTransport):
 
 async def expert(*answers, options="", **more):
     host = Host(*answers)
-    text = f"version: 1\nexperts: [{{id: far, engine: openai, url: 'http://far/v1', model: m{options}}}]"
+    # A name of its own: experts of one host share what is known of it.
+    url = f"http://far{next(_HOSTS)}/v1"
+    text = f"version: 1\nexperts: [{{id: far, engine: openai, url: '{url}', model: m{options}}}]"
 
     def make(entry, options, setting):
         retry = Retry(options.retries + 1, first_s=0.001, longest_s=0.002)
@@ -93,9 +101,9 @@ async def test_whole_answer():
     chunks = await read(found, ask(max_tokens=5, stop=("a",), seed=1, extra={"top_k": 4}))
     assert [c.text for c in chunks] == ["hi", ""]
     assert chunks[-1].usage == Usage(3, 1)
-    assert str(host.requests[0].url) == "http://far/v1/chat/completions"
+    assert host.requests[0].url.path == "/v1/chat/completions"
     assert host.requests[0].headers["authorization"] == "Bearer s3cret"
-    assert host.requests[0].headers["host"] == "far"
+    assert host.requests[0].headers["host"] == host.requests[0].url.host
     assert host.body() == {
         "top_k": 4, "model": "m", "messages": [{"role": "user", "content": "x"}],
         "max_tokens": 5, "seed": 1, "stop": ["a"],
@@ -139,7 +147,8 @@ async def test_tool_calls_and_reasoning():
         (sse(delta("a"), done=False), "ended before it was complete"),
         (sse(delta("a"), {"error": {"message": "boom", "code": 500}}), "boom"),
         (b"data: {nonsense\n\n", "not JSON"),
-        (b"data: [1]\n\n", "list where an object belongs"),
+        (b"data: [1, 2]\n\n", "list where an object belongs"),
+        (sse(delta("a"), done=False) + b"data: {", "not JSON"),
     ],
 )
 async def test_broken_streams(content, message):
@@ -195,7 +204,7 @@ async def test_retries_until_it_works(failure):
     ("failure", "kind"),
     [
         ((500, {}), ExpertError),
-        ((429, {}, {"retry-after": "7"}), ExpertOverloaded),
+        ((429, {}, {"retry-after": "0.001"}), ExpertOverloaded),
         (httpx.ConnectError("no"), ExpertUnavailable),
     ],
 )
@@ -205,7 +214,14 @@ async def test_retries_are_bounded(failure, kind):
         await read(found, ask())
     assert len(host.requests) == 2
     if kind is ExpertOverloaded:
-        assert caught.value.retry_after == 7
+        assert caught.value.retry_after == 0.001
+
+
+async def test_who_is_told_to_wait_for_long_gives_up_at_once():
+    far, host = await expert((429, {}, {"retry-after": "7"}))
+    with pytest.raises(ExpertOverloaded) as caught:
+        await read(far, ask())
+    assert caught.value.retry_after == 7 and len(host.requests) == 1
 
 
 async def test_silence_is_a_timeout():
@@ -220,8 +236,9 @@ async def test_silence_is_a_timeout():
     [
         ((200, {}), State.READY, ""),
         ((404, {}), State.READY, ""),
-        ((401, {}), State.DOWN, "refuses the api_key"),
-        ((500, {}), State.DOWN, "answers 500"),
+        ((401, {}), State.READY, "/models answers 401"),
+        ((501, {}), State.READY, "/models answers 501"),
+        (httpx.ReadTimeout("x"), State.READY, "does not answer"),
         (httpx.ConnectError("no"), State.DOWN, "cannot be reached"),
     ],
 )
@@ -319,3 +336,108 @@ async def test_words_that_are_out_are_never_said_again():
         async for chunk in found.stream(ask(stream=True)):
             said.append(chunk.text)
     assert said == ["a"] and len(host.requests) == 1
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("said", [True, False])
+async def test_an_answer_is_read_as_what_it_is(stream, said):
+    content = sse(delta("hi", finish_reason="stop"), done=said) if said else ANSWER
+    far, _ = await expert((200, content))
+    chunks = await read(far, ask(stream=stream))
+    assert "".join(chunk.text for chunk in chunks) == "hi"
+
+
+async def test_a_stream_that_says_why_it_ended_is_whole_without_its_end_mark():
+    far, _ = await expert((200, sse(delta("a"), delta("b", finish_reason="stop"), done=False)))
+    assert "".join(c.text for c in await read(far, ask(stream=True))) == "ab"
+
+
+@pytest.mark.parametrize("content", [b"", b"   ", b"<html>", b"null", b"data: \n\n"])
+async def test_what_is_no_answer_is_a_failure(content):
+    far, host = await expert((200, content))
+    with pytest.raises(ExpertError):
+        await read(far, ask())
+    assert len(host.requests) == 1
+
+
+async def test_a_line_without_end_is_a_failure_before_it_fills_the_memory():
+    far, _ = await expert((200, b"data: " + b"x" * 3000), options=", max_answer_bytes: 2KiB")
+    with pytest.raises(ExpertError, match="more than 2048 bytes"):
+        await read(far, ask(stream=True))
+
+
+async def test_fields_that_the_host_refuses_are_left_out_from_then_on():
+    refusal = {"detail": [{"loc": ["body", "stream_options"], "msg": "Extra inputs"}]}
+    content = sse(delta("a", finish_reason="stop"))
+    far, host = await expert((422, refusal), (200, content))
+    for _ in range(2):
+        await read(far, ask(stream=True))
+    assert ["stream_options" in host.body(number) for number in range(3)] == [True, False, False]
+
+
+async def test_headers_go_out_and_neither_they_nor_the_key_are_told():
+    options = ", api_key: '${KEY}', headers: {X-Org: '${KEY}2'}"
+    fault = {"error": {"message": "key s3cret of org s3cret2 is spent"}}
+    far, host = await expert((402, fault), options=options)
+    with pytest.raises(ExpertRejected) as caught:
+        await read(far, ask())
+    assert "s3cret" not in str(caught.value)
+    assert host.requests[0].headers["x-org"] == "s3cret2"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [', api_key: "a\\nb"', ", headers: {'a b': x}", ", headers: {Host: x}", ", headers: {X-A: é}"],
+)
+async def test_what_no_header_can_hold_is_refused_at_load(options):
+    with pytest.raises(ConfigError):
+        await expert((200, ANSWER), options=options)
+
+
+async def test_white_space_around_a_key_is_no_part_of_it():
+    far, host = await expert((200, ANSWER), options=', api_key: " ${KEY}\\n"')
+    await read(far, ask())
+    assert host.requests[0].headers["authorization"] == "Bearer s3cret"
+
+
+async def test_a_busy_host_is_not_down():
+    far, host = await expert((200, ANSWER))
+    far._reached = -math.inf
+    async with far._asked(ask()):
+        host.answers = [httpx.ReadTimeout("x")]
+        far._reached = -math.inf
+        assert (await far.health()).ready and len(host.requests) == 1
+
+
+async def test_silence_after_a_silent_answer_is_down():
+    far, host = await expert(httpx.ReadTimeout("x"))
+    with pytest.raises(ExpertTimeout):
+        await read(far, ask())
+    assert (await far.health()).state is State.DOWN
+    host.answers = [(200, {})]
+    assert (await far.health()).ready
+
+
+async def test_who_rests_is_shown_as_down():
+    far, _ = await expert((500, {}), options=", retries: 0", breaker=Breaker(1, rest_s=10.0))
+    with pytest.raises(ExpertError):
+        await read(far, ask())
+    health = await far.health()
+    assert health.state is State.DOWN and "rests" in health.reason
+
+
+async def test_experts_of_one_host_learn_together_that_it_is_gone():
+    text = "version: 1\nexperts:\n" + "".join(
+        f"  - {{id: e{n}, engine: openai, url: 'http://127.0.0.1:9/v{n}', model: m, retries: 0}}\n"
+        for n in range(2)
+    )
+    experts = assemble(parse(text)).experts
+    for each in experts.values():
+        await each.start()
+    for _ in range(5):
+        with pytest.raises(ExpertUnavailable, match="cannot be reached"):
+            await read(experts["e0"], ask())
+    with pytest.raises(ExpertUnavailable, match="not asked for a moment"):
+        await read(experts["e1"], ask())
+    for each in experts.values():
+        await each.close()

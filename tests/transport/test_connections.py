@@ -1,79 +1,191 @@
-"""Connections to one host: what is sent with every request, and for how long it is waited for."""
+"""Connections to one host: what is sent with every request, and how long it is waited for."""
+
+import asyncio
+import gzip
 
 import httpx
 import pytest
 
-from motet.transport.connections import Connections, Patience
+from motet.transport.connections import Connections, Patience, proxy_of
+from motet.transport.faults import Crowded, Dropped, HostFault, Silent, TooMuch, Unreachable
 
 
 class Host(httpx.AsyncBaseTransport):
     """Remembers what it is asked, and whether it is closed."""
 
-    def __init__(self):
+    def __init__(self, answer=None):
+        self.answer = answer or httpx.Response(200, content=b"{}")
         self.requests = []
         self.closed = False
 
     async def handle_async_request(self, request):
         self.requests.append(request)
-        return httpx.Response(200, content=b"{}")
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
 
     async def aclose(self):
         self.closed = True
 
 
-def connections(host, most=3):
-    kept = []
+def connections(host, base="http://far:80/v1/", most=3, **more):
+    links = []
 
-    def connect(connections):
-        kept.append(connections)
+    def connect(link):
+        links.append(link)
         return host
 
-    found = Connections(
-        "http://far:80/v1/", {b"authorization": b"Bearer x"}, Patience(2.0, 30.0), most, connect
-    )
-    return found, kept
+    far = Connections(base, {b"x-a": b"b"}, Patience(2.0, 30.0), most, connect=connect, **more)
+    return far, links
 
 
 async def test_a_request_goes_to_the_base_with_its_headers_and_patience():
     host = Host()
-    found, kept = connections(host)
-    found.open()
-    assert kept == [3]
-    answer = await found.send("POST", "/chat", b"{}")
+    far, _ = connections(host)
+    far.open()
+    reply = await far.send("/chat", b"{}")
     (asked,) = host.requests
     assert (asked.method, str(asked.url)) == ("POST", "http://far/v1/chat")
-    assert asked.headers["host"] == "far" and asked.headers["authorization"] == "Bearer x"
+    assert asked.headers["host"] == "far" and asked.headers["x-a"] == "b"
     assert asked.headers["content-length"] == "2"
     assert asked.headers["accept-encoding"] == "identity"
     assert asked.extensions["timeout"] == {"connect": 2.0, "pool": 2.0, "read": 30.0, "write": 30.0}
-    assert answer.request is asked
-    await answer.aclose()
-    await found.send("GET", "/models", read_s=1.5)
+    assert (reply.status, await reply.body()) == (200, b"{}")
+    await reply.close()
+    await far.look("/models", 1.5)
     assert host.requests[1].extensions["timeout"]["read"] == 1.5
+
+
+async def test_a_path_goes_before_the_query_and_a_password_into_a_header():
+    host = Host()
+    far, _ = connections(host, "http://bob:hunter2@far/deployments/d?api-version=1")
+    far.open()
+    await far.send("/chat/completions", b"")
+    (asked,) = host.requests
+    assert str(asked.url) == "http://far/deployments/d/chat/completions?api-version=1"
+    assert asked.headers["authorization"] == "Basic Ym9iOmh1bnRlcjI="
+    assert far.shown == "http://far/deployments/d" and far.origin == "http://far/"
 
 
 async def test_they_are_open_between_opening_and_closing():
     host = Host()
-    found, kept = connections(host)
-    assert not found.is_open
-    await found.close()  # nothing yet
-    found.open()
-    assert found.is_open
-    await found.close()
-    assert not found.is_open and host.closed
-    found.open()
-    assert kept == [3, 3] and found.is_open
+    far, links = connections(host)
+    assert not far.is_open
+    await far.close()  # nothing yet
+    far.open()
+    assert far.is_open
+    await far.close()
+    assert not far.is_open and host.closed
+    far.open()
+    assert len(links) == 2 and far.is_open
+
+
+async def test_only_so_many_requests_are_under_way_and_looking_takes_no_place():
+    far, _ = connections(Host(), most=1)
+    far._patience = Patience(1.0, 0.05)
+    far.open()
+    reply = await far.send("/a", b"")
+    assert far.at_work == 1
+    await (await far.look("/models", 1.0)).close()
+    with pytest.raises(Crowded):
+        await far.send("/b", b"")
+    await reply.close()
+    await reply.close()  # once more changes nothing
+    assert far.at_work == 0
+    await (await far.send("/b", b"")).close()
+
+
+async def test_a_place_is_given_back_whatever_happens():
+    far, _ = connections(Host(httpx.ConnectError("no")), most=1)
+    far.open()
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            await far.send("/a", b"")
+    assert far.at_work == 0
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (httpx.ConnectError("no"), Unreachable), (httpx.ConnectTimeout("no"), Unreachable),
+        (httpx.ReadTimeout("no"), Silent), (httpx.RemoteProtocolError("no"), Dropped),
+        (httpx.DecodingError("no"), HostFault), (ValueError("no"), HostFault),
+        (httpx.InvalidURL("no"), Unreachable), (TimeoutError(), Silent),
+    ],
+)  # fmt: skip
+async def test_whatever_a_library_raises_is_a_fault_of_the_call(raised, kind):
+    far, _ = connections(Host(raised))
+    far.open()
+    with pytest.raises(HostFault) as caught:
+        await far.send("/a", b"")
+    assert type(caught.value) is kind
+
+
+async def test_what_is_packed_is_unpacked_and_what_is_too_long_is_not_read():
+    packed = httpx.Response(
+        200, headers={"content-encoding": "gzip"}, content=gzip.compress(b"a" * 5000)
+    )
+    for most, fits in ((5000, True), (4999, False)):
+        answer = httpx.Response(
+            200, headers=packed.headers, stream=httpx.ByteStream(gzip.compress(b"a" * 5000))
+        )
+        far, _ = connections(Host(answer), most_bytes=most)
+        far.open()
+        reply = await far.send("/a", b"")
+        if fits:
+            assert await reply.body() == b"a" * 5000
+        else:
+            with pytest.raises(TooMuch):
+                await reply.body()
+        await reply.close()
+
+
+@pytest.mark.parametrize(
+    ("names", "proxy"),
+    [
+        ({}, None),
+        ({"http_proxy": "http://p:1"}, "http://p:1"),
+        ({"http_proxy": "p:1"}, "http://p:1"),
+        ({"all_proxy": "http://p:1"}, "http://p:1"),
+        ({"all_proxy": "socks5://p:1"}, None),
+        ({"https_proxy": "http://p:1"}, None),
+        ({"http_proxy": "http://p:1", "no_proxy": "other,.far.example"}, None),
+    ],
+)
+def test_the_proxy_is_the_environments(names, proxy, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_of(httpx.URL("http://api.far.example/v1")) == proxy
 
 
 async def test_real_sockets(service):
-    found = Connections(service.url, {}, Patience(5.0, 5.0), 2)
-    found.open()
-    answer = await found.send("GET", "/health")
-    assert answer.status_code == 200 and b"ok" in await answer.aread()
-    await answer.aclose()
-    await found.close()
+    far = Connections(service.url, {}, Patience(5.0, 5.0), 2)
+    far.open()
+    reply = await far.look("/health", 5.0)
+    assert reply.status == 200 and b"ok" in await reply.body()
+    await reply.close()
+    await far.close()
     gone = Connections("http://127.0.0.1:9", {}, Patience(1.0, 1.0), 2)
     gone.open()
-    with pytest.raises(httpx.TransportError):
-        await gone.send("GET", "/")
+    with pytest.raises(Unreachable) as caught:
+        await gone.send("/", b"")
+    assert not caught.value.waited
     await gone.close()
+
+
+async def test_a_host_that_hangs_up_without_a_word_has_dropped_the_connection():
+    async def hang_up(reader, writer):
+        await reader.readline()
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    far = Connections(f"http://127.0.0.1:{port}", {}, Patience(1.0, 1.0), 2)
+    far.open()
+    with pytest.raises(Dropped):
+        await far.send("/", b"")
+    await far.close()
+    server.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from motet import codec, errors
-from motet.errors import ExpertError, MotetError
+from motet.errors import ExpertError, ExpertTimeout, MotetError
 from motet.types import Chunk, Usage
 from motet.whole import Whole, collect
 
@@ -33,14 +34,21 @@ class Said:
     error: MotetError | None = None
 
     @classmethod
-    async def of(cls, expert: str, stream: AsyncGenerator[Chunk, None]) -> Self:
-        """Return what `expert` streams, to its end or its failure."""
+    async def of(
+        cls, expert: str, stream: AsyncGenerator[Chunk, None], seconds: float | None = None
+    ) -> Self:
+        """Return what `expert` streams, to its end, its failure, or the end of its time."""
         whole, error = Whole(), None
         try:
-            async with aclosing(stream):
+            async with asyncio.timeout(seconds) as bound, aclosing(stream):
                 await collect(stream, whole)
         except MotetError as failure:
             error = failure
+        except TimeoutError as failure:
+            log.warning("expert %s did not end: %r", expert, failure)
+            late = bound.expired()
+            told = f"did not end within {seconds:g} s." if late else "ran out of time."
+            error = ExpertTimeout(expert, told)
         except Exception as failure:
             # An engine may fail in ways of its own; one bad line must not stop the others.
             log.exception("expert %s failed", expert)

@@ -29,7 +29,7 @@ from motet.composer.answer import answering
 from motet.composer.calls import Calls
 from motet.composer.parts import Composition
 from motet.errors import MotetError
-from motet.experts.wire import body_of
+from motet.experts.wire.request import body_of
 from motet.types import Chunk, ExpertCard, Fleet, Request
 from motet.whole import Whole, collect
 

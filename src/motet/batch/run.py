@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import Counter, defaultdict
@@ -32,7 +33,7 @@ from motet.types import Call, Decision, Request
 log = logging.getLogger(__name__)
 
 
-_PATIENT = Retry(attempts=3, first_s=0.5, longest_s=60.0)
+_PATIENT = Retry(attempts=3, first_s=0.5, longest_s=600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,7 @@ class Batch:
             if host in self._faults:
                 said = Said(error=ExpertUnavailable(ask.expert, str(self._faults[host])))
             else:
-                said = await self._patiently(ask)
+                said = await self._patiently(ask, case.composition.limits.deadline_s)
         call.finished = self._elapsed(case.number)
         call.usage, call.error = said.usage, None if said.error is None else str(said.error)
         call.cost_usd = self._pipeline.fleet.view[ask.expert].card.price.of(said.usage)
@@ -297,15 +298,18 @@ class Batch:
         self._asked[ask.expert] += 1
         self.report(ask.expert, self._asked[ask.expert], self.outlook.calls[ask.expert])
 
-    async def _patiently(self, ask: Ask) -> Said:
-        """Ask, and ask again when the failure may heal: nobody is waiting."""
+    async def _patiently(self, ask: Ask, seconds: float) -> Said:
+        """Ask for at most so long, and ask again when the failure may heal: nobody is waiting."""
         retry = self._settings.retry
-        for attempt in range(1, retry.attempts + 1):
-            said = await Said.of(ask.expert, self._loader.expert(ask.expert).stream(ask.request))
-            error = said.error
-            if error is None or not error.retryable or attempt == retry.attempts:
+        for attempt in itertools.count(1):
+            stream = self._loader.expert(ask.expert).stream(ask.request)
+            said = await Said.of(ask.expert, stream, seconds)
+            if said.error is None or not said.error.retryable:
                 break
-            await asyncio.sleep(retry.wait_s(attempt, error.retry_after))
+            wait_s = retry.wait_s(attempt, said.error.retry_after)
+            if wait_s is None:
+                break
+            await asyncio.sleep(wait_s)
         return said
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
-import httpx
 import orjson
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import (
+    AfterValidator,
+    ByteSize,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+)
 
 from motet.config import ExpertEntry, Options
 from motet.errors import (
@@ -22,37 +30,85 @@ from motet.errors import (
     ExpertTimeout,
     ExpertUnavailable,
     MotetError,
+    RequestError,
+    SourceError,
 )
 from motet.experts.base import Expert
-from motet.experts.wire import body_of, chunks_of, error_in, error_of, event_data
+from motet.experts.wire.answer import Reader
+from motet.experts.wire.dialect import Dialect
+from motet.experts.wire.events import Events
+from motet.experts.wire.failure import failure_of, retry_after
+from motet.experts.wire.request import body_of
 from motet.protocol.frames import DONE
-from motet.transport.breaker import Breaker
-from motet.transport.connections import Connect, Connections, Patience, connect
+from motet.transport.breaker import Breaker, breaker_of
+from motet.transport.connections import Connect, Connections, Link, Patience, Response, connect
+from motet.transport.faults import Crowded, Dropped, HostFault, Silent, TooMuch, Unreachable
 from motet.transport.retry import Retry
 from motet.types import READY, Capability, Chunk, Health, Request, State
 from motet.weights import Setting
 
 _FRESH_S = 10.0
-_RETRIED = frozenset({429, 500, 502, 503, 504})
+_RETRIED = frozenset({429, 500, 502, 503, 504, 529})
+_MOST_LINE = 2**24
+_MOST_ERROR = 2**16
+_GRACE_S = 0.05
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OURS = frozenset({"host", "content-length", "content-type", "accept-encoding", "connection"})
+
+
+def _trimmed(secret: SecretStr) -> SecretStr:
+    """Return a value that a header can hold; files of secrets end in a line break."""
+    value = secret.get_secret_value().strip()
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("has a character that no HTTP header can hold")
+    return SecretStr(value)
+
+
+def _named(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name in headers:
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of an HTTP header")
+        if name.lower() in _OURS:
+            raise ValueError(f"{name!r} is set by Motet itself")
+    return headers
+
+
+HeaderValue = Annotated[SecretStr, AfterValidator(_trimmed)]
 
 
 class OpenAIConfig(Options):
     """Options of `engine: openai`."""
 
     url: str = Field(pattern=r"^https?://[^\s]+$")
-    """Base URL, such as `https://host/v1`; `/chat/completions` is added to it."""
+    """Base URL, such as `https://host/v1`; `/chat/completions` is added to its path. A user and
+    password in it are sent as basic authentication."""
     model: str
     """The model's name there."""
-    api_key: SecretStr | None = None
+    api_key: HeaderValue | None = None
     """Bearer token; write `${ENV}`, never the key itself."""
+    headers: Annotated[dict[str, HeaderValue], AfterValidator(_named)] = Field(default_factory=dict)
+    """Further headers of every request, such as an organisation's; values may be `${ENV}`."""
+    omit: tuple[str, ...] = ()
+    """Fields of the body that this host refuses, such as `stream_options`. That one, and which of
+    `max_tokens` and `max_completion_tokens` a host takes, are also learned from its refusals."""
+    ca_file: str | None = None
+    """PEM file of the authorities that vouch for the host, instead of the system's."""
+    client_certificate: str | None = None
+    """PEM file of the certificate with which Motet names itself."""
+    client_key: str | None = None
+    """PEM file of that certificate's key, where it is not in the same file."""
     connect_timeout_s: PositiveFloat = 5.0
     """Seconds to open a connection."""
     read_timeout_s: PositiveFloat = 60.0
     """Longest silence between two pieces of an answer, in seconds."""
     retries: NonNegativeInt = Field(default=2, le=10)
-    """Repeats after a failure before the first byte, with jittered exponential back-off."""
+    """Repeats after a failure before the first byte, with jittered exponential back-off. Who is
+    told to wait longer than two seconds gives up, so that the next expert is asked."""
     connections: PositiveInt = 512
-    """Connections kept to that host at most."""
+    """Requests to that host at once at most; others wait their turn."""
+    max_answer_bytes: ByteSize = ByteSize(32 * 1024 * 1024)
+    """Longest answer that is read; a longer one is a failure."""
 
 
 class OpenAIExpert(Expert):
@@ -83,40 +139,74 @@ class OpenAIExpert(Expert):
         breaker: Breaker | None = None,
     ) -> None:
         super().__init__(entry, options, setting)
-        headers = {b"content-type": b"application/json"}
-        if options.api_key:
-            headers[b"authorization"] = f"Bearer {options.api_key.get_secret_value()}".encode()
-        patience = Patience(options.connect_timeout_s, options.read_timeout_s)
-        self._host = Connections(options.url, headers, patience, options.connections, connect)
+        headers = {"content-type": "application/json"}
+        key = options.api_key.get_secret_value() if options.api_key else ""
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        further = {name.lower(): each.get_secret_value() for name, each in options.headers.items()}
+        headers |= further
+        self._host = Connections(
+            options.url,
+            {name.encode(): value.encode() for name, value in headers.items()},
+            Patience(options.connect_timeout_s, options.read_timeout_s),
+            options.connections,
+            most_bytes=int(options.max_answer_bytes),
+            link=self._link(),
+            connect=connect,
+        )
+        self._secrets = [value.encode() for value in (key, *further.values()) if value]
+        self._dialect = Dialect(frozenset(options.omit))
         self._retry = retry or Retry(attempts=options.retries + 1)
-        self._breaker = breaker or Breaker()
+        self._breaker = breaker or Breaker()  # of this model there
+        self._host_breaker = breaker_of(self._host.origin)  # of the host, whatever model is asked
         self._reached = -math.inf  # monotonic time of the last proof that the host answers
+        self._lost = ""  # why the last request found nobody, until one is answered
+
+    def _link(self) -> Link:
+        folder, options = self.setting.folder, self.options
+
+        def at(path: str | None) -> Any:
+            return None if path is None else folder / path
+
+        return Link(at(options.ca_file), at(options.client_certificate), at(options.client_key))
 
     async def start(self) -> None:
         """Open the connection pool; connections are made when needed."""
-        self._host.open()
+        try:
+            self._host.open()
+        except OSError as error:  # what TLS says of a file is one too
+            raise SourceError(
+                f"The certificates of {self.card.id!r} cannot be read: {error}.",
+                hint="Check ca_file, client_certificate and client_key.",
+            ) from error
 
     async def close(self) -> None:
         """Close every connection."""
         await self._host.close()
 
     async def health(self) -> Health:
-        """Ask for the host's models, unless an answer proved it well in the last ten seconds."""
-        if time.monotonic() - self._reached < _FRESH_S:
+        """Say what is known: only chat tells whether chat works, so much is given in its favour.
+
+        An answer of the last ten seconds, or one on its way, is proof enough. Else the host is
+        asked for its models, and whatever it says to that, it is there.
+        """
+        if rest_s := self._breaker.left_s:
+            return Health(State.DOWN, f"rests for {rest_s:.0f} s, after failing again and again")
+        if time.monotonic() - self._reached < _FRESH_S or self._host.at_work:
             return READY
         try:
-            read_s = self.options.connect_timeout_s
-            async with self._send("GET", "/models", read_s=read_s) as answer:
-                status = answer.status_code
-        except _Passing as passing:
-            return Health(State.DOWN, passing.error.message)
-        except ExpertError as error:
-            return Health(State.DOWN, error.message)
-        if status in (401, 403):
-            return Health(State.DOWN, f"{self.options.url} refuses the api_key ({status})")
-        if status >= 500:
-            return Health(State.DOWN, f"{self.options.url} answers {status}")
-        self._reached = time.monotonic()
+            reply = await self._host.look("/models", self.options.connect_timeout_s)
+        except Unreachable as fault:
+            self._host_breaker.failed()
+            return Health(State.DOWN, f"{self._host.shown} cannot be reached ({fault})")
+        except HostFault as fault:
+            if self._lost:
+                return Health(State.DOWN, self._lost)
+            return Health(State.READY, f"{self._host.shown}/models does not answer ({fault})")
+        await reply.close()
+        self._found()
+        if reply.status >= 400:
+            return Health(State.READY, f"{self._host.shown}/models answers {reply.status}")
         return READY
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
@@ -124,115 +214,180 @@ class OpenAIExpert(Expert):
 
         While nothing was said, a failure that may heal is followed by another try.
         """
-        if rest_s := self._breaker.rest_s():
-            raise ExpertUnavailable(
-                self.card.id,
-                "has failed several times in a row, and is not asked for a moment.",
-                retry_after=rest_s,
-            )
-        path = "/completions" if request.prompt is not None else "/chat/completions"
-        content = orjson.dumps(body_of(request, self.options.model))
-        for attempt in range(1, self._retry.attempts + 1):
+        self._refuse_while_resting()
+        attempt = 0
+        while True:
+            attempt += 1
             try:
-                async with self._send("POST", path, content) as answer:
-                    if answer.status_code >= 400:
-                        raise await self._refusal(answer)
-                    self._reached = time.monotonic()
-                    async for chunk in self._read(answer, request.stream):
+                async with self._asked(request) as reply:
+                    async for chunk in self._read(reply):
                         # At the first word already: others rest until this one has answered.
                         self._breaker.succeeded()
                         yield chunk
                 return
             except _Passing as passing:
                 error = passing.error
+                wait_s = self._retry.wait_s(attempt, passing.asked_s)
             except MotetError as failure:
                 self._judge(failure)
                 raise
-            if attempt == self._retry.attempts:
+            if wait_s is None:
                 self._judge(error)
                 raise error
-            await asyncio.sleep(self._retry.wait_s(attempt, error.retry_after))
+            # A connection that the host had closed says nothing of the host: no wait.
+            await asyncio.sleep(0 if isinstance(error.__cause__, Dropped) else wait_s)
 
-    async def _refusal(self, answer: httpx.Response) -> Exception:
-        """Return what a bad status means; one that may pass is told apart from the others."""
-        wait = answer.headers.get("retry-after")
-        error = error_of(self.card.id, answer.status_code, await answer.aread(), wait)
-        return _Passing(error) if answer.status_code in _RETRIED else error
+    def _refuse_while_resting(self) -> None:
+        breakers = (self._host_breaker, self._breaker)
+        # Looked at first: who may try must not be told so by one where the other says no.
+        rest_s = max(breaker.left_s for breaker in breakers)
+        rest_s = rest_s or max(breaker.rest_s() for breaker in breakers)
+        if rest_s:
+            raise ExpertUnavailable(
+                self.card.id,
+                "has failed several times in a row, and is not asked for a moment.",
+                retry_after=rest_s,
+            )
+
+    @asynccontextmanager
+    async def _asked(self, request: Request) -> AsyncIterator[Response]:
+        """Ask, in other words where the host refuses ours, and let go of the answer at the end.
+
+        Raises
+        ------
+        _Passing, MotetError
+            There is no answer; the first may be followed by another try.
+        """
+        if not self._host.is_open:
+            raise ExpertUnavailable(self.card.id, "is not started.")
+        path = "/completions" if request.prompt is not None else "/chat/completions"
+        body = self._dialect.said(body_of(request, self.options.model))
+        for _ in range(3):
+            reply = await self._send(path, _written(body))
+            try:
+                if reply.status < 300:
+                    yield reply
+                    return
+                refusal = await self._body_of_error(reply)
+            finally:
+                await reply.close()
+            other = self._dialect.after(reply.status, refusal, body)
+            if other is None:
+                break
+            body = other
+        error = failure_of(self.card.id, reply.status, refusal, reply.headers)
+        if reply.status in _RETRIED:
+            raise _Passing(error, retry_after(reply.headers))
+        raise error
+
+    async def _send(self, path: str, content: bytes) -> Response:
+        try:
+            reply = await self._host.send(path, content)
+        except Crowded as fault:
+            raise ExpertOverloaded(self.card.id, f"{fault}.", retry_after=1.0) from fault
+        except Silent as fault:
+            self._lost = f"silent for {self.options.read_timeout_s:g} s"
+            raise ExpertTimeout(self.card.id, f"{self._lost}.") from fault
+        except HostFault as fault:
+            self._reached = -math.inf
+            self._lost = f"{self._host.shown} cannot be reached ({fault})"
+            if isinstance(fault, Unreachable):
+                self._host_breaker.failed()
+            error = ExpertUnavailable(self.card.id, f"{self._lost}.")
+            error.__cause__ = fault
+            if isinstance(fault, Unreachable) and fault.waited:
+                raise error from fault  # another try would take as long once more
+            raise _Passing(error) from fault
+        self._found()
+        return reply
+
+    def _found(self) -> None:
+        """Note that the host is there."""
+        self._reached, self._lost = time.monotonic(), ""
+        self._host_breaker.succeeded()
+
+    async def _body_of_error(self, reply: Response) -> bytes:
+        """Return what a host says of its failure, as far as that comes: it has failed anyhow."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.options.connect_timeout_s):
+                async for piece in reply.pieces():
+                    body += piece
+                    if len(body) > _MOST_ERROR:
+                        break
+        except (HostFault, TimeoutError):
+            pass
+        for secret in self._secrets:
+            body = body.replace(secret, b"***")
+        return bytes(body[:_MOST_ERROR])
 
     def _judge(self, error: MotetError) -> None:
         """Tell the breaker how a request has ended: being busy, or refusing it, is no failure."""
-        if isinstance(error, ExpertOverloaded | ExpertRejected | ContextLengthExceeded):
+        passed = (ExpertOverloaded, ExpertRejected, ContextLengthExceeded, RequestError)
+        if isinstance(error, passed):
             self._breaker.succeeded()
         else:
             self._breaker.failed()
 
-    async def _read(self, answer: httpx.Response, stream: bool) -> AsyncGenerator[Chunk, None]:
-        """Yield the chunks of a good answer; a break in the middle is never retried."""
+    async def _read(self, reply: Response) -> AsyncGenerator[Chunk, None]:
+        """Yield the chunks of a good answer; a break in the middle is never retried.
+
+        It is read as what it is, events or one body, whatever was asked for and whatever it says
+        of itself.
+        """
+        reader, events, pieces = Reader(self.card.id), Events(), reply.pieces()
+        body: bytearray | None = bytearray()  # what has come, until it shows what it is
         try:
-            if not stream:
-                for chunk in chunks_of(_json(await answer.aread(), self.card.id)):
-                    yield chunk
-                return
-            buffer, done = bytearray(), False
-            async for piece in answer.aiter_raw():
-                buffer += piece
-                for data in event_data(buffer):
-                    if data == DONE:
-                        done = True
+            async for piece in pieces:
+                if body is not None:
+                    body += piece if body else piece.lstrip(_BLANK)
+                    if not body or body[:1] in b"{[":
                         continue
-                    payload = _json(data, self.card.id)
-                    if error := error_in(payload, self.card.id):
-                        raise error
-                    for chunk in chunks_of(payload):
+                    piece, body = bytes(body), None
+                for data in events.feed(piece):
+                    if data == DONE:
+                        await _drained(pieces)
+                        return
+                    for chunk in reader.read_json(data):
                         yield chunk
-            if not done:
-                raise ExpertError(self.card.id, "the stream ended before it was complete.")
-        except httpx.TimeoutException:
+                if events.pending > _MOST_LINE:
+                    raise TooMuch(f"a line of more than {_MOST_LINE} bytes")
+        except Silent:
             raise ExpertTimeout(
                 self.card.id, f"silent for {self.options.read_timeout_s:g} s."
             ) from None
-        except httpx.TransportError as error:
-            raise ExpertError(self.card.id, f"the connection broke: {error!r}.") from error
+        except HostFault as fault:
+            if body is not None or not reader.complete:  # else only its end mark is lost
+                raise ExpertError(self.card.id, f"the answer broke off ({fault}).") from fault
+        for data in events.end() if body is None else (bytes(body),):
+            if data != DONE:
+                for chunk in reader.read_json(data):
+                    yield chunk
+        if body is None and not reader.complete:
+            raise ExpertError(self.card.id, "the stream ended before it was complete.")
 
-    @asynccontextmanager
-    async def _send(
-        self, method: str, path: str, content: bytes = b"", *, read_s: float | None = None
-    ) -> AsyncIterator[httpx.Response]:
-        if not self._host.is_open:
-            raise ExpertUnavailable(self.card.id, "is not started.")
-        try:
-            answer = await self._host.send(method, path, content, read_s=read_s)
-        except httpx.ReadTimeout:
-            seconds = read_s or self.options.read_timeout_s
-            raise ExpertTimeout(self.card.id, f"silent for {seconds:g} s.") from None
-        except httpx.TransportError as error:
-            self._reached = -math.inf
-            unreachable = ExpertUnavailable(
-                self.card.id,
-                f"{self.options.url} cannot be reached ({type(error).__name__}).",
-                retry_after=5.0,
-            )
-            unreachable.__cause__ = error
-            raise _Passing(unreachable) from error
-        try:
-            yield answer
-        finally:
-            await answer.aclose()
+
+async def _drained(pieces: AsyncGenerator[bytes, None]) -> None:
+    """Read what follows the end mark for a moment, so that the connection can be kept."""
+    try:
+        async with asyncio.timeout(_GRACE_S):
+            async for _ in pieces:
+                pass
+    except (HostFault, TimeoutError):
+        pass
+
+
+def _written(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:  # Python users can send what no body over HTTP could hold
+        raise RequestError(f"The request cannot be written as JSON: {error}.") from None
 
 
 class _Passing(Exception):  # it is no error yet: another try may follow
     """A failure before the first byte that may have passed when asked again."""
 
-    def __init__(self, error: MotetError) -> None:
+    def __init__(self, error: MotetError, asked_s: float | None = None) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-def _json(data: bytes, expert: str) -> dict[str, Any]:
-    try:
-        payload = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise ExpertError(expert, f"sent something that is not JSON: {data[:80]!r}.") from error
-    if not isinstance(payload, dict):
-        raise ExpertError(expert, f"sent {type(payload).__name__} where an object belongs.")
-    return payload
+        self.asked_s = asked_s

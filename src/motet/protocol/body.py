@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, SchemaValidator
 
 from motet.errors import RequestError
 from motet.ids import new_id
+from motet.parsing import parsed
 from motet.protocol.frames import Framer
 from motet.types import ANYBODY, Caller, Request
 
@@ -29,8 +29,8 @@ def json_of(content: bytes) -> Any:
         It is not JSON.
     """
     try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError as error:
+        return parsed(content)
+    except ValueError as error:
         raise RequestError(
             f"The request body is not valid JSON: {error}.", hint="Send a JSON object."
         ) from None

@@ -48,6 +48,7 @@ class ChatBody(Body):
         shared = self.shared(caller, id)
         if self.max_completion_tokens is not None:
             shared["max_tokens"] = self.max_completion_tokens
+            shared["max_tokens_name"] = "max_completion_tokens"
         return Request(
             **shared,
             messages=tuple(self.messages),
@@ -88,7 +89,7 @@ class ChatFramer(Framer):
         """Return the event of `chunk`; empty when it holds nothing for the client."""
         if chunk.is_usage_alone:
             return b""
-        return self._event(author, [self._delta(chunk)])
+        return self._event(author, [self._delta(chunk)], chunk.answer_extra)
 
     def error(self, error: MotetError) -> bytes:
         """Return the error as an event, and the end mark."""
@@ -106,6 +107,7 @@ class ChatFramer(Framer):
     def whole(self, answer: Whole, author: str, usage: Usage, explanation: Any) -> bytes:
         """Return the answer as one JSON object."""
         body = {
+            **answer.extra,
             **self._head,
             "object": self.kind,
             "model": author,
@@ -118,11 +120,11 @@ class ChatFramer(Framer):
 
     def _event(self, author: str, choices: list[Any], extra: Mapping[str, Any] = {}) -> bytes:
         payload = {
+            **extra,
             **self._head,
             "object": self.chunk_kind,
             "model": author,
             "choices": choices,
-            **extra,
         }
         return event(orjson.dumps(payload))
 
@@ -131,6 +133,7 @@ class ChatFramer(Framer):
         if chunk.index not in self._begun:
             self._begun.add(chunk.index)
             delta = {"role": "assistant", "content": ""}
+        delta.update(chunk.message_extra)
         if chunk.text:
             delta["content"] = chunk.text
         if chunk.reasoning:
@@ -138,6 +141,7 @@ class ChatFramer(Framer):
         if chunk.tool_calls:
             delta["tool_calls"] = chunk.tool_calls
         return {
+            **chunk.choice_extra,
             "index": chunk.index,
             "delta": delta,
             "logprobs": chunk.logprobs,
@@ -146,13 +150,20 @@ class ChatFramer(Framer):
 
     def _choice(self, index: int, choice: Joined) -> dict[str, Any]:
         text = choice.text
-        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        message: dict[str, Any] = {
+            "refusal": None,
+            **choice.message_extra,
+            "role": "assistant",
+            "content": text,
+        }
         if choice.reasoning:
             message["reasoning_content"] = "".join(choice.reasoning)
         if choice.tool_calls:
-            message["tool_calls"] = list(choice.tool_calls.values())
+            message["tool_calls"] = choice.whole_tool_calls
+        if choice.tool_calls or choice.message_extra:
             message["content"] = text or None
         return {
+            **choice.choice_extra,
             "index": index,
             "message": message,
             "logprobs": choice.logprobs or None,
@@ -160,9 +171,10 @@ class ChatFramer(Framer):
         }
 
 
-def usage_json(usage: Usage) -> dict[str, int]:
+def usage_json(usage: Usage) -> dict[str, Any]:
     """Return OpenAI's usage object."""
     return {
+        **usage.details,
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,

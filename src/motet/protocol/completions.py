@@ -43,6 +43,7 @@ class CompletionFramer(ChatFramer):
 
     def _delta(self, chunk: Chunk) -> dict[str, Any]:
         return {
+            **chunk.choice_extra,
             "index": chunk.index,
             "text": chunk.text,
             "logprobs": chunk.logprobs,
@@ -51,6 +52,7 @@ class CompletionFramer(ChatFramer):
 
     def _choice(self, index: int, choice: Joined) -> dict[str, Any]:
         return {
+            **choice.choice_extra,
             "index": index,
             "text": choice.text,
             "logprobs": choice.logprobs or None,

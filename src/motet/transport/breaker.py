@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 
 class Breaker:
@@ -39,6 +40,16 @@ class Breaker:
         self._until = 0.0
         self._tried = False
 
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left of a rest, for whoever only looks; 0 where there is none."""
+        return max(0.0, self._until - self._now()) if self._rests else 0.0
+
+    @property
+    def state(self) -> str:
+        """`closed`, `open`, or `half-open` where the next call decides."""
+        return "closed" if not self._rests else "open" if self.left_s else "half-open"
+
     def rest_s(self) -> float:
         """Return the seconds until the next call may be made; 0 when it may be made now.
 
@@ -69,3 +80,14 @@ class Breaker:
 
     def _rest(self) -> float:
         return min(self._longest_s, self._rest_s * 2.0 ** min(self._rests - 1, 16))
+
+
+_HOSTS: WeakValueDictionary[str, Breaker] = WeakValueDictionary()
+
+
+def breaker_of(host: str) -> Breaker:
+    """Return the one breaker of a host (its scheme, name and port), shared by all who ask there."""
+    breaker = _HOSTS.get(host)
+    if breaker is None:
+        breaker = _HOSTS[host] = Breaker()
+    return breaker

@@ -22,16 +22,19 @@ class Retry:
 
     attempts: int = 3
     first_s: float = 0.2
-    longest_s: float = 5.0
+    longest_s: float = 2.0
 
-    def wait_s(self, attempt: int, asked_s: float | None = None) -> float:
-        """Return the seconds to wait after try number `attempt`, from 1.
+    def wait_s(self, attempt: int, asked_s: float | None = None) -> float | None:
+        """Return the seconds to wait after try number `attempt`, from 1; None to give up.
+
+        Who is asked to wait longer than `longest_s` gives up: somebody else is faster.
 
         Parameters
         ----------
         asked_s
-            What the other side asked for (`Retry-After`); no wait is shorter than that, nor longer
-            than `longest_s`.
+            What the other side asked for (`Retry-After`); no wait is shorter than that.
         """
+        if attempt >= self.attempts or (asked_s or 0.0) > self.longest_s:
+            return None
         bound = min(self.longest_s, self.first_s * 2 ** (attempt - 1))
-        return max(min(self.longest_s, asked_s or 0.0), random.uniform(0.0, bound))
+        return max(asked_s or 0.0, random.uniform(0.0, bound))

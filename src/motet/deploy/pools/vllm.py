@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
 
-import orjson
 import ray
 from pydantic import BaseModel, ValidationError
 from ray.llm._internal.common.callbacks.base import CallbackBase
@@ -42,12 +41,15 @@ from motet.deploy.pools.in_process import (
 )
 from motet.deploy.pools.sleeping import EXTENSION, Sleeper
 from motet.deploy.residency.replica import Here, Residence, gpus_here
-from motet.errors import ExpertRejected, ExpertUnavailable, MotetError
+from motet.errors import ExpertError, ExpertRejected, ExpertUnavailable, MotetError
 from motet.experts.vllm import VllmConfig, cache_bytes
-from motet.experts.wire import body_of, chunks_of, error_from, error_in, event_data
+from motet.experts.wire.answer import Reader
+from motet.experts.wire.events import Events
+from motet.experts.wire.failure import failure_from
+from motet.experts.wire.request import body_of
 from motet.planner.devices import USABLE
 from motet.protocol.frames import DONE
-from motet.types import Request
+from motet.types import Chunk, Request
 from motet.weights import Setting, fetch
 
 _ADAPTERS_AT_HAND = 8  # kept in host memory for each slot, so that a return costs no reading
@@ -182,11 +184,18 @@ class VllmPool(Residence, LLMServer):  # type: ignore[misc]  # Ray ships no type
             yield ExpertRejected(expert, f"{fault['loc']}: {fault['msg']}")
             return
         answer = await (self.chat(body) if chat else self.completions(body))
+        reader, events = Reader(expert), Events()
         async with aclosing(answer):
-            async for item in answer:
-                for piece in item if isinstance(item, list) else [item]:
-                    for parcel in _parcels(expert, piece):
-                        yield parcel
+            try:
+                async for item in answer:
+                    for piece in item if isinstance(item, list) else [item]:
+                        for chunks in _read(expert, piece, reader, events):
+                            yield chunks
+            except MotetError as error:
+                yield error
+                return
+        if not reader.complete:
+            yield ExpertError(expert, "the answer ended before it was complete.")
 
     async def _load(self, expert: str, adapter: str) -> str:
         """Return the engine's name of an adapter, loaded on its first request.
@@ -318,18 +327,22 @@ async def _gpu_of_group() -> str:
     return str(await ray.remote(gpus_here).options(**options).remote())
 
 
-def _parcels(expert: str, piece: str | BaseModel) -> list[Parcel]:
-    """Return what one item of vLLM's answer means: chunks, or an error."""
+def _read(
+    expert: str, piece: str | BaseModel, reader: Reader, events: Events
+) -> Iterator[list[Chunk]]:
+    """Yield the chunks in one item of vLLM's answer.
+
+    Raises
+    ------
+    MotetError
+        It holds an error instead.
+    """
     if isinstance(piece, ErrorResponse):
         fields = piece.error.model_dump()
-        return [error_from(expert, int(fields.get("code") or 500), fields)]
+        raise failure_from(expert, int(fields.get("code") or 500), fields)
     if isinstance(piece, BaseModel):
-        return [list(chunks_of(piece.model_dump()))]
-    parcels: list[Parcel] = []
-    for data in event_data(bytearray(piece.encode())):
-        if data == DONE:
-            continue
-        payload = orjson.loads(data)
-        error: MotetError | None = error_in(payload, expert)
-        parcels.append(error or list(chunks_of(payload)))
-    return parcels
+        yield reader.read(piece.model_dump())
+        return
+    for data in events.feed(piece.encode()):
+        if data != DONE:
+            yield reader.read_json(data)

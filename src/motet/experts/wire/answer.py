@@ -1,0 +1,297 @@
+"""The answer of an expert: values of its JSON, in whatever form, as chunks or as its error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from motet.errors import ExpertError
+from motet.experts.wire.failure import failure_in, told
+from motet.parsing import parsed, parsed_leniently, whole_characters
+from motet.types import Chunk, Usage
+
+_ANSWER = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
+_CHOICE = frozenset(
+    {"index", "delta", "message", "text", "logprobs", "finish_reason", "error", "usage"}
+)
+_MESSAGE = frozenset({"role", "content", "reasoning_content", "reasoning", "tool_calls"})
+_MOST_CHOICES = 128
+_MOST_TOKENS = 2**53
+_HIGH_HALVES = ("\ud800", "\udbff")
+
+
+class Reader:
+    """Reads one answer, whole or event by event.
+
+    Lenient where the meaning is clear (a number written as text, `content` in parts, tool arguments
+    as an object), and where it is not the expert has failed. It keeps what only the next event
+    completes: half a character, which tool call a fragment belongs to, who has finished.
+
+    Parameters
+    ----------
+    expert
+        Whose answer it is, for errors.
+    """
+
+    def __init__(self, expert: str) -> None:
+        self._expert = expert
+        self._unfinished: set[int] = set()
+        self._finished: set[int] = set()
+        self._halves: dict[tuple[int, str], str] = {}
+        self._calls: dict[int, list[str]] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every choice that was begun has said why it ended."""
+        return bool(self._finished) and not self._unfinished
+
+    def read_json(self, data: bytes) -> list[Chunk]:
+        """Return the chunks of one response body or one stream event; see `read`."""
+        try:
+            return self.read(parsed(data))
+        except ValueError:
+            pass
+        try:
+            payload = parsed_leniently(data)
+        except ValueError as error:
+            what = f"sent something that is not JSON ({error}): {data[:80]!r}"
+            raise self._odd(what) from error
+        return [_of_whole_characters(chunk) for chunk in self.read(payload)]
+
+    def read(self, payload: Any) -> list[Chunk]:
+        """Return the chunks of what the JSON of a body or an event holds, chat or completion.
+
+        Raises
+        ------
+        MotetError
+            It says that the expert has failed, or is nothing of the form.
+        """
+        if isinstance(payload, list) and len(payload) == 1:
+            payload = payload[0]  # how Gemini's compatible endpoint writes errors
+        if not isinstance(payload, dict):
+            raise self._odd(f"sent {_kind(payload)} where an object belongs")
+        if failure := failure_in(payload, self._expert):
+            raise failure
+        choices = payload.get("choices")
+        if not isinstance(choices, list | None):
+            raise self._odd(f"sent choices as {_kind(choices)}")
+        chunks, taken = [], set[int]()
+        for position, choice in enumerate(choices or ()):
+            if not isinstance(choice, dict):
+                raise self._odd(f"sent {_kind(choice)} as a choice")
+            if error := choice.get("error"):
+                raise told(error, self._expert)
+            index = _index(choice.get("index"), position, taken)
+            taken.add(index)
+            chunks.append(self._chunk(index, choice))
+        if beside := _rest(payload, _ANSWER):
+            first = chunks[0] if chunks else Chunk()
+            chunks[:1] = [replace(first, answer_extra=beside)]
+        if usage := usage_of(payload.get("usage")):
+            chunks.append(Chunk(usage=usage))
+        return chunks
+
+    def _chunk(self, index: int, choice: Mapping[str, Any]) -> Chunk:
+        whole = choice.get("message") is not None
+        part = choice.get("message") if whole else choice.get("delta")
+        if not isinstance(part, dict | None):
+            raise self._odd(f"sent a message as {_kind(part)}")
+        part = part or {}
+        content = part.get("content")
+        text, reasoning, others = self._content(choice.get("text") if content is None else content)
+        reasoning += _plain(part.get("reasoning_content")) or _plain(part.get("reasoning"))
+        extra = _rest(part, _MESSAGE)
+        if others:
+            extra["content_parts"] = others
+        finish = choice.get("finish_reason")
+        finish = finish if isinstance(finish, str) and finish else None
+        (self._unfinished.discard if finish else self._unfinished.add)(index)
+        if finish:
+            self._finished.add(index)
+        logprobs = choice.get("logprobs")
+        return Chunk(
+            index=index,
+            text=self._joined(index, "text", text, finish),
+            reasoning=self._joined(index, "reasoning", reasoning, finish),
+            tool_calls=self._tool_calls(index, part.get("tool_calls"), whole),
+            logprobs=logprobs if isinstance(logprobs, dict) else None,
+            finish=finish,
+            message_extra=extra,
+            choice_extra=_rest(choice, _CHOICE),
+        )
+
+    def _content(self, content: Any) -> tuple[str, str, list[Any]]:
+        """Return the words, the thoughts and the other parts of a message's content."""
+        if content is None or isinstance(content, str):
+            return content or "", "", []
+        parts = [content] if isinstance(content, dict) else content
+        if not isinstance(parts, list):
+            raise self._odd(f"sent content as {_kind(content)}")
+        text, thoughts, others = "", "", []
+        for part in parts:
+            kind = part.get("type", "text") if isinstance(part, dict) else None
+            if isinstance(part, str):
+                text += part
+            elif kind in ("thinking", "reasoning"):
+                thoughts += _plain(part)
+            elif kind in ("text", "output_text") and isinstance(part.get("text"), str):
+                text += part["text"]
+            elif isinstance(kind, str) and "type" in part:
+                others.append(part)
+            else:
+                raise self._odd(f"sent {_kind(part)} as a part of its content")
+        return text, thoughts, others
+
+    def _tool_calls(self, index: int, calls: Any, whole: bool) -> tuple[Mapping[str, Any], ...]:
+        """Return tool calls, or fragments of them, each with the index that tells it apart."""
+        if not calls:
+            return ()
+        calls = [calls] if isinstance(calls, dict) else calls
+        if not isinstance(calls, list):
+            raise self._odd(f"sent tool calls as {_kind(calls)}")
+        known = self._calls.setdefault(index, [])
+        sent = []
+        for position, call in enumerate(calls):
+            if not isinstance(call, dict):
+                raise self._odd(f"sent {_kind(call)} as a tool call")
+            at = position if whole else _call_index(call, known)
+            known += [""] * (at + 1 - len(known))
+            known[at] = known[at] or _word(call.get("id"))
+            sent.append(self._tool_call(call, index, at))
+        return tuple(sent)
+
+    def _tool_call(self, call: Mapping[str, Any], index: int, at: int) -> Mapping[str, Any]:
+        sent = {**call, "index": at}
+        if call.get("id") is not None:
+            sent["id"] = _word(call["id"])
+        for name, key in (("function", "arguments"), ("custom", "input")):
+            said = call.get(name)
+            if not isinstance(said, dict | None):
+                raise self._odd(f"sent the {name} of a tool call as {_kind(said)}")
+            if said and isinstance(said.get(key), str):
+                fragment = self._joined(index, f"{key} {at}", said[key])
+                sent[name] = {**said, key: fragment}
+            elif said and said.get(key) is not None:
+                sent[name] = {**said, key: orjson.dumps(whole_characters(said[key])).decode()}
+            if said and not isinstance(said.get("name"), str | None):
+                raise self._odd(f"sent the name of a {name} as {_kind(said['name'])}")
+        return sent
+
+    def _joined(self, index: int, slot: str, text: str, finish: str | None = None) -> str:
+        """Return a text with the half of a character that came before it, less one at its end.
+
+        The other half comes with the next piece, unless this is the last.
+        """
+        if self._halves and (text or finish):
+            text = self._halves.pop((index, slot), "") + text
+        if not text or text.isascii():
+            return text
+        if not finish and _HIGH_HALVES[0] <= text[-1] <= _HIGH_HALVES[1]:
+            self._halves[index, slot] = text[-1]
+            text = text[:-1]
+        return text if _is_whole(text) else whole_characters(text)
+
+    def _odd(self, what: str) -> ExpertError:
+        return ExpertError(self._expert, f"{what}.")
+
+
+def usage_of(usage: Any) -> Usage | None:
+    """Return what an answer counts, None where it counts nothing; what is no number is 0."""
+    if not isinstance(usage, dict) or not usage:
+        return None
+    counted = {"prompt_tokens", "completion_tokens", "total_tokens"}
+    return Usage(
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
+        _rest(usage, counted),
+    )
+
+
+def _count(value: Any) -> int:
+    try:
+        return max(0, min(_MOST_TOKENS, int(value)))
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def _index(said: Any, position: int, taken: set[int]) -> int:
+    """Return a choice's index as it is said; its place where that is none, or another's."""
+    if isinstance(said, str) and said.isdecimal() and len(said) < 4:
+        said = int(said)
+    known = isinstance(said, int) and not isinstance(said, bool) and 0 <= said < _MOST_CHOICES
+    index = said if known else position
+    while index in taken:
+        index += 1
+    return index
+
+
+def _call_index(call: Mapping[str, Any], known: list[str]) -> int:
+    """Return which call a fragment belongs to, by its id before what it says of its index.
+
+    Hosts send parallel calls all with index 0, or with none; an id that is new begins a new call.
+    """
+    id, said = _word(call.get("id")), call.get("index")
+    at = said if type(said) is int and 0 <= said <= len(known) else None
+    if not id:
+        return at if at is not None else max(0, len(known) - 1)
+    if id in known:
+        return known.index(id)
+    if at is not None and (at == len(known) or not known[at]):
+        return at
+    return len(known)
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _plain(value: Any) -> str:
+    """Return the words in a part of reasoning, however it is wrapped."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(_plain(item) for item in value)
+    if isinstance(value, dict):
+        keys = ("text", "thinking", "reasoning", "summary", "content")
+        return next((_plain(value[key]) for key in keys if value.get(key)), "")
+    return ""
+
+
+def _rest(values: Mapping[str, Any], known: frozenset[str] | set[str]) -> dict[str, Any]:
+    """Return the fields that Motet has no slot for; what is null or empty is absent."""
+    if values.keys() <= known:
+        return {}
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in known and value not in (None, "", [], {})
+    }
+
+
+def _of_whole_characters(chunk: Chunk) -> Chunk:
+    """Return a chunk whose passing fields hold no half of a character; its texts are joined."""
+    return replace(
+        chunk,
+        tool_calls=tuple(whole_characters(call) for call in chunk.tool_calls),
+        logprobs=whole_characters(chunk.logprobs),
+        message_extra=whole_characters(chunk.message_extra),
+        choice_extra=whole_characters(chunk.choice_extra),
+        answer_extra=whole_characters(chunk.answer_extra),
+        usage=chunk.usage and replace(chunk.usage, details=whole_characters(chunk.usage.details)),
+    )
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "a truth value"}
+    return "null" if value is None else names.get(type(value), "a number")

@@ -1,0 +1,137 @@
+"""A question: who asks, what, and what it needs of whoever answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from motet.ids import new_id
+
+Message = Mapping[str, Any]
+"""One chat message in OpenAI's wire form; the API has validated it."""
+
+
+class Capability(StrEnum):
+    """What a request may need of an expert beyond plain chat."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"
+    TOOLS = "tools"
+    JSON_SCHEMA = "json_schema"
+    LOGPROBS = "logprobs"
+    VISION = "vision"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks. The guard sets it from the key, never from what a client says of itself.
+
+    Attributes
+    ----------
+    key
+        The id of the key, which tells nothing of the key itself; empty where none is asked for.
+    tenant
+        Whom the key belongs to; rules see it.
+    models
+        The experts and compositions that it may ask; None for all.
+    """
+
+    key: str = ""
+    tenant: str = ""
+    scopes: frozenset[str] = frozenset()
+    models: frozenset[str] | None = None
+
+
+ANYBODY = Caller()
+"""The caller of an open service, and of Python programs that name none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One question to an expert or a composition; chat when `messages`, completion when `prompt`.
+
+    Attributes
+    ----------
+    model
+        The name the client asked for: an expert or a composition.
+    max_tokens
+        Bound on generated tokens; None leaves it to the expert.
+    max_tokens_name
+        The field in which the client gave it: some hosts take only one of OpenAI's two.
+    top_logprobs
+        Alternatives wanted per token; None when no log-probabilities are wanted.
+    extra
+        Other OpenAI fields, passed through to the expert untouched.
+    caller
+        Who asks; no part of the body.
+    fused
+        Who is to answer together in latent space, the primary first; strategies set it, and no
+        body can.
+    """
+
+    model: str
+    messages: tuple[Message, ...] = ()
+    prompt: str | None = None
+    stream: bool = False
+    n: int = 1
+    max_tokens: int | None = None
+    max_tokens_name: str = "max_tokens"
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    top_logprobs: int | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: Any = None
+    response_format: Mapping[str, Any] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    caller: Caller = ANYBODY
+    fused: tuple[str, ...] = ()
+    id: str = field(default_factory=lambda: new_id("req"))
+
+    @cached_property
+    def text(self) -> str:
+        """Every text part of the request, newest last, joined by newlines."""
+        if self.prompt is not None:
+            return self.prompt
+        return "\n".join(text for message in self.messages for text in message_texts(message))
+
+    @cached_property
+    def needs(self) -> frozenset[Capability]:
+        """Capabilities an expert must have to answer this request."""
+        needs = {Capability.COMPLETIONS if self.prompt is not None else Capability.CHAT}
+        if self.tools and self.tool_choice != "none":
+            needs.add(Capability.TOOLS)
+        if self.response_format and self.response_format.get("type") not in (None, "text"):
+            needs.add(Capability.JSON_SCHEMA)
+        if self.top_logprobs is not None:
+            needs.add(Capability.LOGPROBS)
+        if any(_has_image(message) for message in self.messages):
+            needs.add(Capability.VISION)
+        return frozenset(needs)
+
+    @cached_property
+    def estimated_tokens(self) -> int:
+        """Rough prompt length in tokens, at four characters a token; engines count exactly."""
+        return len(self.text) // 4 + 4 * len(self.messages) + 1
+
+
+def message_texts(message: Message) -> Iterator[str]:
+    """Yield the text parts of one message."""
+    content = message.get("content")
+    if isinstance(content, str):
+        yield content
+    elif content:
+        for part in content:
+            if part.get("type") == "text":
+                yield part["text"]
+
+
+def _has_image(message: Message) -> bool:
+    content = message.get("content")
+    return isinstance(content, list | tuple) and any(p.get("type") == "image_url" for p in content)
