@@ -28,7 +28,7 @@ async def test_deadline():
 
 async def test_leaving_stops_the_expert():
     async with motet(["{id: a, engine: fake, tokens: [x, y], token_delay_s: 60}"]) as found:
-        async with found.answer(ask()) as answer:
+        async with found.answer(ask(stream=True)) as answer:
             assert (await anext(answer)).text == "x"
             assert found.fleet["a"].open == 1
         assert found.fleet["a"].open == 0

@@ -1,6 +1,7 @@
 """One relay for every strategy: first chunk in its bound, fallback before it, errors after it."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from motet.config import Limits
 from motet.errors import ExpertError, ExpertTimeout, MotetError, NoExpertAvailable
 from motet.types import Chunk, ExpertCard, Purpose, Request, Usage
 
-ASK = Request(model="m", prompt="hi")
+ASK = Request(model="m", prompt="hi", stream=True)
 
 
 class Expert:
@@ -129,3 +130,12 @@ async def test_a_call_left_behind_in_a_task_of_its_own_is_stopped():
     await asyncio.sleep(0.01)
     await calls.close()
     assert left.cancelled() and calls.trace[0].error == "stopped before its end"
+
+
+async def test_who_is_asked_for_no_stream_is_replaced_until_all_is_there():
+    broken = Expert("broken", Chunk(text="so far"), ExpertError("broken", "no more."))
+    calls = Calls({"broken": broken, "good": GOOD}, Limits())
+    turns = [(name, replace(ASK, stream=False)) for name in ("broken", "good")]
+    said = [chunk.text async for chunk in relay(turns, calls, first_chunk_s=5.0)]
+    assert "".join(said) == "fine" and calls.author == "good"
+    assert [call.error is None for call in calls.trace] == [False, True]

@@ -30,8 +30,9 @@ async def relay(
     """Send on the answer of the first of `turns` that begins.
 
     Before the first chunk a failed expert is replaced by the next; after it the failure goes to
-    the client, for words already sent cannot be taken back. A stream that ends without a chunk, or
-    with nothing but a role and a count of tokens, is a failure.
+    the client, for words already sent cannot be taken back. Who is asked for no stream has sent
+    nothing until all is there, so that it is replaced as long. A stream that ends without a chunk,
+    or with nothing but a role and a count of tokens, is a failure.
 
     Parameters
     ----------
@@ -48,11 +49,14 @@ async def relay(
         async with aclosing(calls.stream(expert, request)) as answer:
             try:
                 first = await _first(expert, answer, first_chunk_s)
+                rest = [] if request.stream else [chunk async for chunk in answer]
             except (ExpertError, ContextLengthExceeded) as failure:
                 failures.append(failure)
                 continue
             calls.lead(expert)  # before the chunk goes out: headers name who speaks
             yield first
+            for chunk in rest:
+                yield chunk
             async for chunk in answer:
                 yield chunk
             return

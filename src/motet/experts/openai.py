@@ -120,8 +120,9 @@ class OpenAIExpert(Expert):
         Opens its connections.
     retry
         When a failure before the first byte is tried once more; by the options when absent.
-    breaker
-        Keeps it from being asked while it fails again and again.
+    breaker, host_breaker
+        Keep it from being asked while this model, or its host, fails again and again. By default
+        the second is the one that all experts of the host share.
     """
 
     Config = OpenAIConfig
@@ -137,6 +138,7 @@ class OpenAIExpert(Expert):
         connect: Connect = connect,
         retry: Retry | None = None,
         breaker: Breaker | None = None,
+        host_breaker: Breaker | None = None,
     ) -> None:
         super().__init__(entry, options, setting)
         headers = {"content-type": "application/json"}
@@ -158,7 +160,8 @@ class OpenAIExpert(Expert):
         self._dialect = Dialect(frozenset(options.omit))
         self._retry = retry or Retry(attempts=options.retries + 1)
         self._breaker = breaker or Breaker()  # of this model there
-        self._host_breaker = breaker_of(self._host.origin)  # of the host, whatever model is asked
+        # Of the host, whatever model is asked.
+        self._host_breaker = host_breaker or breaker_of(self._host.origin)
         self._reached = -math.inf  # monotonic time of the last proof that the host answers
         self._lost = ""  # why the last request found nobody, until one is answered
 

@@ -111,7 +111,7 @@ async def test_without_any_aggregator_the_first_draft_is_the_answer():
 async def test_an_aggregator_that_breaks_after_words_is_an_error():
     async with council("red", "blue", strategy="aggregator: broken") as motet:
         with pytest.raises(ExpertError):
-            await ask(motet)
+            await ask(motet, stream=True)
 
 
 async def test_nobody_answers():

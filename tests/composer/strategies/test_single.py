@@ -19,7 +19,9 @@ async def test_failure_before_the_first_chunk_is_replaced(error):
 async def test_failure_after_the_first_chunk_is_not():
     async with motet(["{id: a, engine: fake, tokens: [x, y], fail_after: 1}", ECHO]) as found:
         with pytest.raises(ExpertError, match="scripted"):
-            await read(found, ask())
+            await read(found, ask(stream=True))
+        text, _ = await read(found, ask())
+        assert text == "one two three"  # who reads no stream has read nothing yet
 
 
 async def test_slow_starter_is_replaced():

@@ -277,6 +277,7 @@ def _of_whole_characters(chunk: Chunk) -> Chunk:
         chunk,
         tool_calls=tuple(whole_characters(call) for call in chunk.tool_calls),
         logprobs=whole_characters(chunk.logprobs),
+        finish=whole_characters(chunk.finish),
         message_extra=whole_characters(chunk.message_extra),
         choice_extra=whole_characters(chunk.choice_extra),
         answer_extra=whole_characters(chunk.answer_extra),

@@ -70,7 +70,7 @@ def told(error: Any, expert: str) -> MotetError:
 def failure_of(expert: str, status: int, body: bytes, headers: Mapping[str, str]) -> MotetError:
     """Return the error that an HTTP answer with `status` of 300 or more means."""
     try:
-        payload = whole_characters(parsed_leniently(body))
+        payload = parsed_leniently(body)
     except ValueError:
         payload = body[:_MOST_MESSAGE].decode("utf-8", "replace")
     fields = _fields(payload)
@@ -91,7 +91,7 @@ def failure_from(
         Seconds until another try, where the host says so.
     """
     message = _text(fields.get("message")) or _text(fields.get("detail")) or f"answered {status}"
-    message = message[:_MOST_MESSAGE]
+    message = whole_characters(message[:_MOST_MESSAGE])
     if status in (400, 413) and (overflow := _overflow(expert, message, fields.get("code"))):
         return overflow
     if status in (401, 403):
