@@ -57,26 +57,24 @@ class Host:
     def value(self, value):
         """Return `value` with a few odd things in places of its own."""
         choose = self.random
-        if choose.random() < 0.08:
+        if choose.random() < 0.015:
             return choose.choice(ODD)
         if isinstance(value, dict):
             changed = {
-                (choose.choice(FIELDS) if choose.random() < 0.03 else key): self.value(item)
+                (choose.choice(FIELDS) if choose.random() < 0.01 else key): self.value(item)
                 for key, item in value.items()
-                if choose.random() > 0.05
+                if choose.random() > 0.02
             }
-            if choose.random() < 0.15:
+            if choose.random() < 0.05:
                 changed[choose.choice(FIELDS)] = choose.choice(ODD)
             return changed
         if isinstance(value, list):
-            return [
-                self.value(item) for item in value for _ in range(choose.choice((1, 1, 1, 1, 2)))
-            ]
+            return [self.value(item) for item in value for _ in range(1 + (choose.random() < 0.04))]
         return value
 
     def json(self, value):
         written = json.dumps(self.value(value)).encode()
-        if self.random.random() < 0.1:
+        if self.random.random() < 0.05:
             place = self.random.randrange(len(written) + 1)
             cut = self.random.choice(
                 [b"", b"\x00", b"\xff\xfe", b"\\ud83d", b"[" * 500, b"\n", b'"']
@@ -102,15 +100,15 @@ class Host:
     def head(self, body):
         choose = self.random
         status = choose.choice(
-            [200] * 12 + [100, 201, 204, 302, 400, 401, 404, 422, 429, 500, 503, 529, 999]
+            [200] * 40 + [100, 201, 204, 302, 400, 401, 404, 422, 429, 500, 503, 529, 999]
         )
         kind = choose.choice(
             ["application/json", "text/event-stream", "text/html", "", "x/y; charset=utf-7"]
         )
         headers = {"content-type": kind, "connection": choose.choice(["close", "keep-alive"])}
         if choose.random() < 0.7:
-            length = len(body) + choose.choice((0,) * 8 + (-1, 1, 5000))
-            headers["content-length"] = str(choose.choice([length] * 9 + [-5, "x", 10**12]))
+            length = len(body) + choose.choice((0,) * 20 + (-1, 1, 5000))
+            headers["content-length"] = str(choose.choice([length] * 30 + [-5, "x", 10**12]))
         if choose.random() < 0.05:
             headers["content-encoding"] = choose.choice(["gzip", "deflate", "br", "zstd", "?"])
         if choose.random() < 0.05:
@@ -120,8 +118,8 @@ class Host:
         if choose.random() < 0.02:
             headers["x"] = "a" * 100_000
         if choose.random() < 0.05:
-            headers["transfer-encoding"] = choose.choice(["chunked", "gzip", "?"])
-        version = choose.choice(["HTTP/1.1"] * 9 + ["HTTP/1.0", "HTTP/9", "ICY"])
+            headers["transfer-encoding"] = choose.choice(["chunked", "chunked", "gzip", "?"])
+        version = choose.choice(["HTTP/1.1"] * 30 + ["HTTP/1.0", "HTTP/9", "ICY"])
         lines = [f"{version} {status} X", *(f"{name}: {value}" for name, value in headers.items())]
         return "\r\n".join(lines).encode() + b"\r\n\r\n"
 

@@ -189,3 +189,26 @@ async def test_a_host_that_hangs_up_without_a_word_has_dropped_the_connection():
         await far.send("/", b"")
     await far.close()
     server.close()
+
+
+async def test_a_host_that_breaks_its_framing_does_not_hold_us_for_ever():
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(b"no chunk\r\n")
+        await asyncio.sleep(1)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    far = Connections(f"http://127.0.0.1:{port}", {}, Patience(0.2, 0.2), 2)
+    far.open()
+    response = await far.send("/", b"")
+    with pytest.raises(HostFault):
+        async with asyncio.timeout(5):
+            await response.body()
+    await response.close()
+    await far.close()
+    server.close()

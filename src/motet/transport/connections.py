@@ -106,11 +106,14 @@ class Response:
         Of HTTP; headers have no case.
     """
 
-    def __init__(self, answer: httpx.Response, most_bytes: int, leave: Callable[[], None]) -> None:
+    def __init__(
+        self, answer: httpx.Response, most_bytes: int, read_s: float, leave: Callable[[], None]
+    ) -> None:
         self.status = answer.status_code
         self.headers: Mapping[str, str] = answer.headers
         self._answer = answer
         self._most_bytes = most_bytes
+        self._read_s = read_s
         self._leave = leave
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
@@ -119,11 +122,17 @@ class Response:
         Raises
         ------
         HostFault
-            It breaks off, or is longer than allowed.
+            It breaks off, is silent for too long, or is longer than allowed.
         """
-        count = 0
+        count, body = 0, self._answer.aiter_bytes()
         try:
-            async for piece in self._answer.aiter_bytes():
+            while True:
+                # A clock of our own: after a bad chunk size aiohttp waits for ever.
+                async with asyncio.timeout(self._read_s):
+                    try:
+                        piece = await anext(body)
+                    except StopAsyncIteration:
+                        return
                 count += len(piece)
                 if count > self._most_bytes:
                     raise TooMuch(f"more than {self._most_bytes} bytes")
@@ -292,9 +301,10 @@ class Connections:
             },
         )
         try:
-            answer = await self._transport.handle_async_request(request)
+            async with asyncio.timeout(wait.connect_s + read_s):
+                answer = await self._transport.handle_async_request(request)
         except Exception as error:
             # The edge to the libraries: whatever they raise is a fault of this call.
             raise fault_of(error, begun=False) from error
         answer.request = request
-        return Response(answer, self._most_bytes, leave)
+        return Response(answer, self._most_bytes, read_s, leave)
