@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from motet.composer.answer import Answer
+from motet.composer.several import SeveralAnswers
 from motet.errors import MotetError
 from motet.protocol.body import Body
 from motet.protocol.frames import Framer
@@ -32,15 +33,22 @@ class AnswerResponse(Response):
 
     Parameters
     ----------
+    requests
+        What the body asks; the answers to several are choices of one.
     keep_alive_s
         Seconds of silence after which a stream says that it goes on.
     """
 
     def __init__(
-        self, motet: Motet, body: Body, request: Request, *, keep_alive_s: float = KEEP_ALIVE_S
+        self,
+        motet: Motet,
+        body: Body,
+        requests: Sequence[Request],
+        *,
+        keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._motet = motet
-        self._request = request
+        self._requests = requests
         self._framer = body.framer()
         self._explain = body.explain
         self._keep_alive_s = keep_alive_s
@@ -51,21 +59,23 @@ class AnswerResponse(Response):
         await _until_gone(self._serve(send), receive)
 
     async def _serve(self, send: Send) -> None:
-        async with self._motet.answer(self._request) as answer:
+        async with self._answer() as answer:
             first = await anext(answer)  # until then a failure has its own status
-            if self._request.stream:
+            if self._requests[0].stream:
                 await self._stream(first, answer, send)
             else:
                 await self._whole(first, answer, send)
 
-    async def _whole(self, first: Chunk, answer: Answer, send: Send) -> None:
+    def _answer(self) -> Answer | SeveralAnswers:
+        answers = [self._motet.answer(request) for request in self._requests]
+        return answers[0] if len(answers) == 1 else SeveralAnswers(answers)
+
+    async def _whole(self, first: Chunk, answer: Answer | SeveralAnswers, send: Send) -> None:
         whole = Whole()
         whole.add(first)
         await collect(answer, whole)
-        content = self._framer.whole(
-            whole, answer.author, answer.calls.usage, self._explanation(answer)
-        )
-        cost = f"{answer.calls.cost_usd:.8f}".rstrip("0").rstrip(".")
+        content = self._framer.whole(whole, answer.author, answer.usage, self._explanation(answer))
+        cost = f"{answer.cost_usd:.8f}".rstrip("0").rstrip(".")
         headers = [
             _JSON,
             (b"content-length", b"%d" % len(content)),
@@ -75,7 +85,7 @@ class AnswerResponse(Response):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    async def _stream(self, first: Chunk, answer: Answer, send: Send) -> None:
+    async def _stream(self, first: Chunk, answer: Answer | SeveralAnswers, send: Send) -> None:
         headers = [_EVENTS, (b"cache-control", b"no-cache"), *self._trace_headers(answer)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with _Stream(send, self._framer, self._keep_alive_s) as stream:
@@ -88,20 +98,20 @@ class AnswerResponse(Response):
                 # Words are out already, so the failure travels where the client is reading.
                 await stream.end(self._framer.error(error))
                 return
-            usage = answer.calls.usage
+            usage = answer.usage
             last = self._framer.last(answer.author, usage, self._explanation(answer))
             await stream.end(last)
 
-    def _explanation(self, answer: Answer) -> Any:
+    def _explanation(self, answer: Answer | SeveralAnswers) -> Any:
         return answer.explain() if self._explain else None
 
-    def _trace_headers(self, answer: Answer) -> list[tuple[bytes, bytes]]:
+    def _trace_headers(self, answer: Answer | SeveralAnswers) -> list[tuple[bytes, bytes]]:
         values = {
             "x-motet-composition": answer.composition.name,
-            "x-motet-experts": ",".join(answer.calls.answered),
+            "x-motet-experts": ",".join(answer.answered),
             "x-motet-decision-id": answer.decision.id,
             "x-motet-confidence": f"{answer.decision.confidence:g}",
-            "x-motet-request-id": self._request.id,
+            "x-motet-request-id": self._requests[0].id,
         }
         return [(name.encode(), value.encode()) for name, value in values.items()]
 

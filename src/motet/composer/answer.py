@@ -13,7 +13,7 @@ from motet.composer.explanation import explanation
 from motet.composer.parts import Composition
 from motet.errors import InternalError, MotetError
 from motet.operations.base import Outcome
-from motet.types import Chunk, Decision, Request
+from motet.types import Chunk, Decision, Request, Usage
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +143,21 @@ class Answer:
     def author(self) -> str:
         """The expert whose words the client reads."""
         return self.calls.author or self.decision.primary
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens over all calls so far."""
+        return self.calls.usage
+
+    @property
+    def cost_usd(self) -> float:
+        """Cost over all calls so far, in USD."""
+        return self.calls.cost_usd
+
+    @property
+    def answered(self) -> tuple[str, ...]:
+        """Who has answered so far; see `Calls.answered`."""
+        return self.calls.answered
 
     def explain(self) -> dict[str, Any]:
         """Return who was asked, why, and what it took, as plain JSON values."""

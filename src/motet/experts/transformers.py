@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -105,7 +105,10 @@ class TransformersExpert(GeneratingExpert):
 
     def _encode(self, tokenizer: Any, template: str | None, request: Request) -> list[int]:
         """Return the token ids of a prompt or of messages, at least one."""
-        if request.prompt is not None:
+        if request.prompt_ids:
+            _check_ids(request.prompt_ids, len(tokenizer), self.entry.id)
+            ids = request.prompt_ids
+        elif request.prompt is not None:
             ids = tokenizer(request.prompt).input_ids
         else:
             text = write_chat(tokenizer, template, request, self.entry.id)
@@ -113,3 +116,10 @@ class TransformersExpert(GeneratingExpert):
         if not ids:
             raise ExpertRejected(self.entry.id, "the prompt is empty.")
         return list(ids)
+
+
+def _check_ids(ids: Sequence[int], vocabulary: int, expert: str) -> None:
+    if wrong := next((token for token in ids if token >= vocabulary), None):
+        raise ExpertRejected(
+            expert, f"token id {wrong} is not of its vocabulary, of {vocabulary} tokens."
+        )

@@ -58,6 +58,8 @@ def read_request(tokenizer: Any, template: str | None, request: Request, expert:
     ExpertRejected
         The prompt is empty, or the template refuses the messages or changes their text.
     """
+    if request.prompt_ids:
+        raise ExpertRejected(expert, "experts of several tokenizers read text, not token ids.")
     if request.prompt is not None:
         text, pieces = request.prompt, [request.prompt]
     else:

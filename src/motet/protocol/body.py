@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, SchemaValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from motet.errors import RequestError
 from motet.ids import new_id
 from motet.parsing import parsed
 from motet.protocol.frames import Framer
+from motet.protocol.messages import shown
 from motet.types import ANYBODY, Caller, Request
 
 T = TypeVar("T")
 
 _MOST_CHOICES = 64
+
+Texts = Annotated[
+    list[str],
+    Field(max_length=16, fail_fast=True),
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+]
+"""One text or several."""
 
 
 def json_of(content: bytes) -> Any:
@@ -48,13 +56,15 @@ def checked(values: Any, validate: Callable[[Any], T]) -> T:
 class StreamOptions(BaseModel):
     """What a stream carries besides the answer."""
 
+    model_config = ConfigDict(strict=True)
+
     include_usage: bool | None = None
 
 
 class MotetOptions(BaseModel):
     """Motet's own request options, under the key `motet`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     explain: bool = False
     """Add the decision, every expert call, usage and cost to the answer."""
@@ -72,23 +82,16 @@ class Body(BaseModel, ABC):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=_MOST_CHOICES)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    stop: Texts | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     user: str | None = None
     motet: MotetOptions | None = None
 
     prefix: ClassVar[str]
     """How the ids of its answers begin."""
-    _validator: ClassVar[SchemaValidator]
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Have an endpoint's body read at once and whole; see `_eager`."""
-        # Not prebuilt: pydantic would put the model's own validator in the place of this schema.
-        cls._validator = SchemaValidator(_eager(cls.__pydantic_core_schema__), _use_prebuilt=False)
 
     @abstractmethod
     def request(self, caller: Caller = ANYBODY, id: str | None = None) -> Request:
@@ -101,6 +104,10 @@ class Body(BaseModel, ABC):
         id
             The request's id; a new one when absent.
         """
+
+    def requests(self, caller: Caller = ANYBODY) -> list[Request]:
+        """Return the requests this body asks for: one, where it has no list of prompts."""
+        return [self.request(caller)]
 
     @abstractmethod
     def framer(self, id: str | None = None, created: int | None = None) -> Framer:
@@ -142,12 +149,11 @@ class Body(BaseModel, ABC):
         RequestError
             It is not of this form; names the field.
         """
-        body: Self = checked(values, cls._validator.validate_python)
+        body: Self = checked(values, cls.model_validate)
         return body
 
     def shared(self, caller: Caller, id: str | None) -> dict[str, Any]:
         """Return the fields of a `Request` that chat and completions fill alike."""
-        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return {
             "model": self.model,
             "stream": bool(self.stream),
@@ -155,31 +161,13 @@ class Body(BaseModel, ABC):
             "max_tokens": self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
-            "stop": tuple(text for text in stop if text),
+            "stop": tuple(text for text in self.stop or () if text),
             "seed": self.seed,
             "user": self.user,
             "caller": caller,
             "id": id or new_id("req"),
             "extra": {k: v for k, v in (self.model_extra or {}).items() if v is not None},
         }
-
-
-def _eager(schema: Any) -> Any:
-    """Return a core schema that reads OpenAI's types at once and whole.
-
-    Their `Iterable` fields would be validated on iteration, long after the answer has begun, and
-    their keys newer than this library would be dropped.
-    """
-    if isinstance(schema, list | tuple):
-        return type(schema)(_eager(item) for item in schema)
-    if not isinstance(schema, Mapping):
-        return schema
-    copied = {key: _eager(value) for key, value in schema.items()}
-    if copied.get("type") == "generator":
-        copied["type"] = "list"
-    if copied.get("type") == "typed-dict":
-        copied["extra_behavior"] = "allow"
-    return copied
 
 
 def _explain(values: Any, details: list[ErrorDetails]) -> RequestError:
@@ -190,7 +178,7 @@ def _explain(values: Any, details: list[ErrorDetails]) -> RequestError:
     detail = max(details, key=lambda item: (len(item["loc"]), item["type"] != "missing"))
     field = _field(values, detail)
     message = detail["msg"].removeprefix("Value error, ")
-    got = "" if detail["type"] == "missing" else f" Got {_short(detail['input'])}."
+    got = "" if detail["type"] == "missing" else f" Got {shown(detail['input'])}."
     return RequestError(f"{field or 'The body'}: {message}.{got}", param=field or None)
 
 
@@ -207,8 +195,3 @@ def _field(value: Any, detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         field += f".{detail['loc'][-1]}" if field else str(detail["loc"][-1])
     return field
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

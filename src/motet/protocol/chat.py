@@ -1,7 +1,4 @@
-"""Chat completions: what clients send, and the objects and events they read.
-
-Message, tool and format types are OpenAI's library's.
-"""
+"""Chat completions: what clients send, and the objects and events they read."""
 
 from __future__ import annotations
 
@@ -10,19 +7,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import orjson
-from openai.types.chat import (
-    ChatCompletionMessageParam,
-    ChatCompletionToolChoiceOptionParam,
-    ChatCompletionToolUnionParam,
-)
-from openai.types.chat.completion_create_params import ResponseFormat
-from pydantic import Discriminator, Field
+from pydantic import AfterValidator, Field
 
 from motet.errors import MotetError
 from motet.ids import new_id
 from motet.protocol.body import Body
 from motet.protocol.errors import error_body
 from motet.protocol.frames import DONE, Framer, event
+from motet.protocol.messages import format_of, messages_of, tool_choice_of, tools_of
 from motet.types import ANYBODY, Caller, Chunk, Request, Usage
 from motet.whole import Joined, Whole
 
@@ -32,15 +24,15 @@ class ChatBody(Body):
 
     prefix = "chatcmpl"
 
-    messages: list[Annotated[ChatCompletionMessageParam, Discriminator("role")]] = Field(
-        min_length=1
+    messages: Annotated[list[Any], AfterValidator(messages_of)] = Field(
+        min_length=1, description="OpenAI's messages; parts and roles unknown here go on untouched."
     )
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=0)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    tools: Annotated[list[ChatCompletionToolUnionParam], Field(max_length=128)] | None = None
-    tool_choice: ChatCompletionToolChoiceOptionParam | None = None
-    response_format: ResponseFormat | None = None
+    tools: Annotated[list[Any], Field(max_length=128), AfterValidator(tools_of)] | None = None
+    tool_choice: Annotated[Any, AfterValidator(tool_choice_of)] = None
+    response_format: Annotated[Any, AfterValidator(format_of)] = None
     metadata: dict[str, str] | None = None
 
     def request(self, caller: Caller = ANYBODY, id: str | None = None) -> Request:

@@ -57,6 +57,8 @@ class Request:
     ----------
     model
         The name the client asked for: an expert or a composition.
+    prompt_ids
+        The prompt as token ids of its expert, who alone can read them; `prompt` is empty then.
     max_tokens
         Bound on generated tokens; None leaves it to the expert.
     max_tokens_name
@@ -75,6 +77,7 @@ class Request:
     model: str
     messages: tuple[Message, ...] = ()
     prompt: str | None = None
+    prompt_ids: tuple[int, ...] = ()
     stream: bool = False
     n: int = 1
     max_tokens: int | None = None
@@ -118,7 +121,7 @@ class Request:
     @cached_property
     def estimated_tokens(self) -> int:
         """Rough prompt length in tokens, at four characters a token; engines count exactly."""
-        return len(self.text) // 4 + 4 * len(self.messages) + 1
+        return len(self.text) // 4 + len(self.prompt_ids) + 4 * len(self.messages) + 1
 
 
 def message_texts(message: Message) -> Iterator[str]:

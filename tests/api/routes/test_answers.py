@@ -99,10 +99,12 @@ BAD = [
     (b'{"model": "auto"}', "messages", "Field required"),
     (b'{"model": "auto", "messages": []}', "messages", "at least 1 item"),
     (b'{"model": "auto", "messages": "hi"}', "messages", "valid list"),
-    (b'{"model": "auto", "messages": [{"role": "usr", "content": "x"}]}', "messages[0]", "'user'"),
-    (b'{"model": "auto", "messages": [{"content": "x"}]}', "messages[0]", "role"),
-    (b'{"model": "auto", "messages": [{"role": "user", "content": 7}]}', "messages[0].content", "valid"),
-    (b'{"model": "auto", "messages": [{"role": "user", "content": [{"type": "txt"}]}]}', None, "txt"),
+    (b'{"model": "auto", "messages": [{"content": "x"}]}', "messages[0].role", "Field required"),
+    (b'{"model": "auto", "messages": [{"role": "user", "content": 7}]}', "messages[0].content", "must be text"),
+    (b'{"model": "auto", "messages": [{"role": "user", "content": [{"text": "x"}]}]}', "messages[0].content[0].type", "Field required"),
+    (b'{"model": "auto", "messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function"}]}', "tools[0].function", "Field required"),
+    (b'{"model": "auto", "messages": [{"role": "user", "content": "x"}], "tool_choice": "atuo"}', "tool_choice", "Did you mean 'auto'?"),
+    (b'{"model": "auto", "messages": [{"role": "user", "content": "x"}], "a": ' + b"[" * 300 + b"]" * 300 + b"}", None, "nested more than"),
     (b'{"model": "auto", "messages": [{"role": "user", "content": "x"}], "temperature": "hot"}', "temperature", "valid number"),
     (b'{"model": "auto", "messages": [{"role": "user", "content": "x"}], "temperature": 9}', "temperature", "less than or equal to 2"),
     (b'{"model": "auto", "messages": [{"role": "user", "content": "x"}], "n": 0}', "n", "greater than or equal to 1"),
@@ -132,3 +134,37 @@ def test_nulls_are_absences(service):
 
 def test_capability_that_nobody_has(service):
     assert service.chat("x", model="coder", tools=[{"type": "function", "function": {"name": "f"}}]).status_code == 200  # fmt: skip
+
+
+def test_several_prompts_are_choices_of_one_answer(service, client):
+    prompts = ["a b", "some sql", "c"]
+    answer = client.completions.create(model="auto", prompt=prompts, n=2)
+    assert [choice.index for choice in answer.choices] == list(range(6))
+    texts = [choice.text for choice in answer.choices]
+    assert texts == ["a b", "a b", "code here", "code here", "c", "c"]
+    assert answer.usage.completion_tokens == 10
+    parts = [""] * 6
+    for chunk in client.completions.create(model="auto", prompt=prompts, n=2, stream=True):
+        for choice in chunk.choices:
+            parts[choice.index] += choice.text
+    assert parts == texts
+    with pytest.raises(openai.APIError, match="scripted failure"):
+        client.completions.create(model="breaks", prompt=["a", "b"])
+
+
+@pytest.mark.parametrize("prompt", [[1, 2], [[1, 2], [3]], []])
+def test_prompts_may_be_token_ids_and_there_is_at_least_one(service, prompt):
+    answer = service.post("/v1/completions", {"model": "echo", "prompt": prompt})
+    assert answer.status_code == (200 if prompt else 400)
+
+
+def test_no_tokens_are_wanted(service):
+    answer = service.chat("hello", max_tokens=0).json()
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["choices"][0]["message"]["content"] == ""
+
+
+def test_a_big_body_of_wrong_parts_is_refused_at_once(service):
+    answer = service.chat([1] * 500_000)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "messages[0].content[0]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -14,15 +15,17 @@ from motet.protocol.body import Body
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.service.motet import Motet
-from motet.types import Request
+
+_BIG = 2**17
 
 
 def add_answers(app: FastAPI, service: Motet, keep_alive_s: float) -> None:
     """Add the endpoints that answer or decide."""
 
     async def answer(kind: type[Body], http: HttpRequest) -> Response:
-        body, request = await _read(kind, http, service)
-        return AnswerResponse(service, body, request, keep_alive_s=keep_alive_s)
+        body = await _read(kind, http, service)
+        requests = body.requests(caller_of(http))
+        return AnswerResponse(service, body, requests, keep_alive_s=keep_alive_s)
 
     @app.post("/v1/chat/completions", **_takes(ChatBody))
     async def chat_completions(http: HttpRequest) -> Response:
@@ -37,14 +40,16 @@ def add_answers(app: FastAPI, service: Motet, keep_alive_s: float) -> None:
     @app.post("/v1/route", **_takes(ChatBody))
     async def route(http: HttpRequest) -> dict[str, Any]:
         """Decide which experts would answer, and say why, without asking them."""
-        _, request = await _read(ChatBody, http, service)
+        request = (await _read(ChatBody, http, service)).request(caller_of(http))
         return decision_json(request.model, await service.route(request))
 
 
-async def _read(kind: type[Body], http: HttpRequest, service: Motet) -> tuple[Body, Request]:
-    """Return what a client sent, and the request it means; the caller is the guard's word."""
-    body = kind.read(await read_body(http, service.config.service))
-    return body, body.request(caller_of(http))
+async def _read(kind: type[Body], http: HttpRequest, service: Motet) -> Body:
+    """Return what a client sent; a big body is read beside the loop, so that others go on."""
+    content = await read_body(http, service.config.service)
+    return (
+        await asyncio.to_thread(kind.read, content) if len(content) > _BIG else kind.read(content)
+    )
 
 
 def _takes(body: type[Body]) -> dict[str, Any]:

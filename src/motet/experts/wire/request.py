@@ -11,7 +11,7 @@ def body_of(request: Request, model: str) -> dict[str, Any]:
     """Return the JSON body that asks `model` to answer `request`."""
     body: dict[str, Any] = {**request.extra, "model": model}
     if request.prompt is not None:
-        body["prompt"] = request.prompt
+        body["prompt"] = list(request.prompt_ids) or request.prompt
         if request.top_logprobs is not None:
             body["logprobs"] = request.top_logprobs
     else:
