@@ -8,6 +8,7 @@
     ├── DeployError                  the service cannot be started or joined
     ├── BatchError                   a batch cannot be begun, or not go on
     ├── StoreError                   what is kept cannot be read or written
+    ├── NoWall                       what a model wrote cannot be run safely here
     ├── InternalError           500  code that Motet does not own failed, or its own did
     ├── Unauthorized            401  the service wants a key
     ├── RequestError            400  the client must change the request
@@ -150,6 +151,12 @@ class StoreError(MotetError):
     """What is kept cannot be read or written, such as on a full disk."""
 
     code = "store_failed"
+
+
+class NoWall(MotetError):
+    """What a model wrote cannot be run safely here."""
+
+    code = "no_wall"
 
 
 class InternalError(MotetError):
