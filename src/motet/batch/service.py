@@ -183,11 +183,14 @@ class BatchService:
         job = Job(batch["id"], batch["id"], batch["created_at"], rules)
         parts, live = self._motet.parts, self._motet.fleet  # to the end, whatever replaces them
         try:
-            source = InputFile(self._files.path(batch["input_file_id"]))
+            path = self._files.path(batch["input_file_id"])
+            source = await asyncio.to_thread(
+                InputFile, path
+            )  # which reads it whole, for its digest
         except BatchError:
             raise NotFound("file", batch["input_file_id"]) from None
         with source, self._motet.pipeline.in_use():
-            self._check(source)
+            await asyncio.to_thread(self._check, source)
             if batch["status"] == "validating":
                 await self._records.move(job.id, "in_progress")
             fleet = ReadyFleet(parts.experts.values())

@@ -13,7 +13,7 @@ import httpx
 import orjson
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 
-from motet.config import ExpertEntry, Options
+from motet.config import ExpertEntry, Options, Url
 from motet.errors import (
     ContextLengthExceeded,
     ExpertError,
@@ -39,7 +39,7 @@ _RETRIED = frozenset({429, 500, 502, 503, 504})
 class OpenAIConfig(Options):
     """Options of `engine: openai`."""
 
-    url: str = Field(pattern=r"^https?://[^\s]+$")
+    url: Url
     """Base URL, such as `https://host/v1`; `/chat/completions` is added to it."""
     model: str
     """The model's name there."""
