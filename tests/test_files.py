@@ -122,3 +122,15 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path, fault):
         fill()
     assert content(tmp_path) == {"artifact/data": b"old"}
     assert [path.name for path in tmp_path.iterdir()] == ["artifact"]
+
+
+def test_text_is_read_whoever_wrote_it(tmp_path):
+    place = tmp_path / "text"
+    place.write_bytes(b"\xef\xbb\xbfa\r\nb\xe2\x80\xa8c\rd")
+    assert files.read_text(place) == "a\nb\u2028c\nd"
+    assert files.read_lines(place) == ["a", "b\u2028c", "d"]
+    place.write_bytes("ok\ncaf\xe9".encode("latin-1"))
+    with pytest.raises(
+        OSError, match=r"line 2 is no text in UTF-8 \(byte 0xe9\); save it as UTF-8"
+    ):
+        files.read_text(place)

@@ -8,6 +8,7 @@
     ├── DeployError                  the service cannot be started or joined
     ├── BatchError                   a batch cannot be begun, or not go on
     ├── StoreError                   what is kept cannot be read or written
+    ├── NoWall                       what a model wrote cannot be run safely here
     ├── InternalError           500  code that Motet does not own failed, or its own did
     ├── Unauthorized            401  the service wants a key
     ├── RequestError            400  the client must change the request
@@ -35,13 +36,38 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
+
+_LONGEST_NAME = 128
+_MOST_NAMES = 1000
+_MOST_CHARACTERS = 200
+_MOST_SHOWN = 30
+"""Problems of a config that its message lists."""
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
-    """Return the known name that looks most like `name`, or None when none is close."""
-    matches = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.6)
+    """Return the known name that looks most like `name`, or None when none is close.
+
+    Either may be a client's, so long names, and those after many, are not looked at: comparing
+    takes the product of both lengths.
+    """
+    if isinstance(name, str) and len(name) > _LONGEST_NAME:
+        return None
+    names = [other for other in islice(known, _MOST_NAMES) if len(other) <= _LONGEST_NAME]
+    matches = difflib.get_close_matches(str(name)[:_LONGEST_NAME], names, n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def shown(value: object) -> str:
+    """Return what a message says of a wrong value: itself where it is short, else what it is."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, str) and len(value) > _MOST_CHARACTERS:
+        return f"{value[:_MOST_CHARACTERS]!r}..., {len(value)} characters"
+    return repr(value)
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
@@ -113,7 +139,10 @@ class ConfigError(MotetError):
     ) -> None:
         self.problems = [problems] if isinstance(problems, str) else problems
         self.at = at
-        super().__init__("\n".join(self.problems), hint=hint)
+        lines = self.problems[:_MOST_SHOWN]
+        if len(self.problems) > _MOST_SHOWN:
+            lines = [*lines, f"... and {len(self.problems) - _MOST_SHOWN} more."]
+        super().__init__("\n".join(lines), hint=hint)
 
 
 class TableError(MotetError):
@@ -150,6 +179,12 @@ class StoreError(MotetError):
     """What is kept cannot be read or written, such as on a full disk."""
 
     code = "store_failed"
+
+
+class NoWall(MotetError):
+    """What a model wrote cannot be run safely here."""
+
+    code = "no_wall"
 
 
 class InternalError(MotetError):

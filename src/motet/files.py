@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all.
+"""Files and folders that are written whole or not at all, and text files read with care.
 
 Each is made beside its place under another name, written through to the disk, and renamed: whoever
 reads sees the old content or the new, and a failure leaves the old. All of it raises `OSError`,
@@ -7,6 +7,7 @@ which callers put in words of their own.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -46,6 +47,32 @@ def write_text(path: Path, content: str) -> None:
     """Write a file in UTF-8, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, without the mark that some editors put before it.
+
+    Raises
+    ------
+    OSError
+        It cannot be read, or is in another encoding; `strerror` says in which line.
+    """
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise OSError(
+            errno.EILSEQ,
+            f"line {line} is no text in UTF-8 (byte 0x{content[error.start]:02x}); "
+            "save it as UTF-8",
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file, which end at line ends alone: JSON may hold other breaks."""
+    return read_text(path).split("\n")
 
 
 @contextmanager

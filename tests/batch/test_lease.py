@@ -7,7 +7,10 @@ import time
 
 import pytest
 
+from motet.batch.facts import begin
 from motet.batch.lease import Held, Lease
+from motet.batch.lines import InputFile, Rules
+from motet.config import parse
 from motet.store.jobs import opened
 
 
@@ -31,3 +34,27 @@ async def test_the_lease_of_a_process_that_is_gone_is_free(tmp_path):
         await store.take("x", owner, time.time() + 60, gone=lambda holder: False)
         async with Lease(store, "x"):
             pass
+
+
+async def test_a_lease_that_was_taken_is_prolonged_no_more(tmp_path):
+    async with opened(tmp_path / "state") as store:
+        await store.add_job("x", "{}", 0)
+        await store.take("x", "paused:1:run", 0.0, gone=lambda holder: False)
+        assert await store.prolong("x", "paused:1:run", 0.0)
+        async with Lease(store, "x"):
+            assert not await store.prolong("x", "paused:1:run", time.time() + 60)
+            with pytest.raises(Held):
+                async with Lease(store, "x"):
+                    pass
+
+
+async def test_a_new_beginning_waits_for_whoever_runs_the_old_one(tmp_path):
+    (tmp_path / "in.jsonl").write_text("{}\n")
+    document = parse("version: 1\nexperts: [{id: a, engine: fake}]\n")
+    async with opened(tmp_path / "state") as store:
+        with InputFile(tmp_path / "in.jsonl") as source:
+            await begin(store, "x", document, source, Rules(), fresh=True)
+            async with Lease(store, "x"):
+                with pytest.raises(Held):
+                    await begin(store, "x", document, source, Rules(), fresh=True)
+            await begin(store, "x", document, source, Rules(), fresh=True)

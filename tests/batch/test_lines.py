@@ -5,7 +5,7 @@ import json
 import pytest
 from tests.batch.helpers import line, run_batch, write
 
-from motet.batch.lines import InputFile, Rules, custom_id_of
+from motet.batch.lines import LONGEST_LINE, InputFile, Rules, custom_id_of
 from motet.errors import BatchError, InvalidLine
 from motet.types import Caller
 
@@ -78,3 +78,48 @@ def test_lines_are_found_again_at_their_places(tmp_path):
         ]
     with pytest.raises(BatchError, match="nowhere.jsonl: cannot be read"):
         InputFile(tmp_path / "nowhere.jsonl")
+
+
+FORMS = {
+    "mark": (b"\xef\xbb\xbf", b"\n"),
+    "windows": (b"", b"\r\n"),
+    "both, with blank lines": (b"\xef\xbb\xbf", b"\r\n \r\n"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_files_of_any_editor_are_read_to_the_last_line(tmp_path, form):
+    mark, end = form
+    wanted = [json.dumps(line(name)).encode() for name in ("first", "second", "third")]
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(mark + end.join(wanted))
+    rules = Rules()
+    with InputFile(path) as source:
+        places = list(source.places())
+        assert [rules.read(raw, "r").custom_id for _, raw in places] == ["first", "second", "third"]
+        for place, raw in places:
+            assert source.read(place.offset, place.size) == raw
+
+
+def test_a_line_beyond_the_bound_fails_alone_and_is_never_read_whole(tmp_path):
+    path = tmp_path / "in.jsonl"
+    huge = line("huge", messages=[{"role": "user", "content": "x" * (3 * LONGEST_LINE)}])
+    path.write_text("\n".join(json.dumps(each) for each in (line("first"), huge, line("last"))))
+    with InputFile(path) as source:
+        places = list(source.places())
+        assert [place.number for place, _ in places] == [1, 2, 3]
+        assert len(places[1][1]) == LONGEST_LINE + 1
+        with pytest.raises(InvalidLine, match="longer than 8388608 bytes"):
+            Rules().read(places[1][1], "r")
+        assert custom_id_of(places[1][1]) is None
+        assert Rules().read(places[2][1], "r").custom_id == "last"
+
+
+def test_what_is_wrong_is_shown_to_a_bound(tmp_path):
+    junk = {**line("x"), "url": "ab" * 1_000_000}
+    with pytest.raises(InvalidLine) as caught:
+        Rules().read(json.dumps(junk).encode(), "r")
+    assert len(str(caught.value)) < 500 and "2000000 characters" in str(caught.value)
+    latin = json.dumps(line("caf\xe9"), ensure_ascii=False).encode("latin-1")
+    with pytest.raises(InvalidLine, match="Save the file as UTF-8"):
+        Rules().read(latin, "r")

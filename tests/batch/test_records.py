@@ -46,3 +46,11 @@ async def test_one_that_is_told_to_stop_goes_nowhere_but_to_its_end(records):
 async def test_a_batch_that_nobody_made(records):
     with pytest.raises(NotFound, match="batch_0"):
         await records.cancel("batch_0")
+
+
+@pytest.mark.parametrize("end", ["completed", "failed", "cancelled", "expired"])
+async def test_an_end_is_the_end(records, end):
+    id = (await records.add(BODY, THEIRS))["id"]
+    ended = await records.move(id, end)
+    for state in ("in_progress", "finalizing", "failed", "completed"):
+        assert await records.move(id, state, errors="late") == ended

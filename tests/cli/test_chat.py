@@ -20,3 +20,9 @@ def test_failures_are_told(service):
 def test_no_service():
     gone = motet("chat", "x", "--url", "http://127.0.0.1:9")
     assert gone.returncode == 1 and "motet serve" in gone.stderr
+
+
+def test_a_failed_answer_does_not_end_the_talk(service):
+    talk = motet("chat", "--url", service.url, "--model", "breaks", input="one\ntwo\n")
+    assert talk.returncode == 0 and talk.stdout.count("> ") == 3
+    assert talk.stderr.count("scripted failure") == 2

@@ -83,7 +83,7 @@ def test_devices_get_experts_as_the_planner_places_them(folder):
         (["--traffic", "remote=1"], "no expert 'remote' holds a model"),
         (["--memory", "much"], "--memory 'much' is no size"),
         (["--memory", "1MiB"], "takes 2MiB, and the memory is 1MiB"),
-        (["--trace", "nowhere.csv"], "cannot be read"),
+        (["--trace", "nowhere.csv"], "there is no such file"),
         (["--calibration", "nowhere.json"], "cannot be read"),
         (["--devices", "h1000"], "no device 'h1000'"),
     ],

@@ -42,6 +42,10 @@ def test_example_is_right():
         (MINIMAL + "compositions: {a: {router: r}}\nrouters: {r: {kind: x}}", ["'a' is an expert's id too"]),
         (MINIMAL + "service: {port: 99999}\n", ["experts.yaml:5: service.port: Input should be less than or equal to 65535, got 99999"]),
         (MINIMAL + "    resources: {replicas: {min: 3, max: 2}}\n", ["min 3 is over max 2"]),
+        (MINIMAL.replace("engine", "engin"), ["experts.yaml:3: experts[0]: field 'engine' is required. Did you mean it by 'engin'?"]),
+        (MINIMAL + "  - {id: 007, engine: fake}\n", ["experts.yaml:5: experts[1].id: a text is expected here, got 7. Put it in quotes"]),
+        (MINIMAL + "  - b\n", ["experts.yaml:5: experts[1]: a mapping is expected here, such as {name: value}, got 'b'."]),
+        ("version: 1\nexperts: {id: a}\n", ["experts: a list is expected here, such as [value], got a mapping."]),
     ],
 )  # fmt: skip
 def test_every_problem_is_located(text, expected):
@@ -70,6 +74,46 @@ def test_secrets_are_never_shown():
     assert "hunter2" not in "\n".join(problems_of(text, env={"KEY": "hunter2"}))
     config = parse(text.replace(", 7", ""), env={"KEY": "hunter2"}).config
     assert "hunter2" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "service: '${KEY}'\n",
+        "service: {port: 'x${KEY}y'}\n",
+        "service: {host: {a: '${KEY}'}}\n",
+        "routers: ['${KEY}']\n",
+        "compositions: {c: {router: '${KEY}'}}\n",
+    ],
+)
+def test_a_message_names_the_variable_and_shows_nothing_of_its_value(wrong):
+    said = "\n".join(problems_of(MINIMAL + wrong, env={"KEY": "hunter2"}))
+    assert "hunter2" not in said
+
+
+def test_an_empty_variable_takes_the_default():
+    text = MINIMAL + "    description: '${WORD:-some}${WORD}'\n"
+    assert parse(text, env={"WORD": ""}).config.experts[0].description == "some"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + MINIMAL.encode(),
+        MINIMAL.replace("\n", "\r\n").encode(),
+        MINIMAL.replace("\n", "\r").encode(),
+    ],
+    ids=["mark of the byte order", "line ends of Windows", "line ends of old"],
+)
+def test_files_of_any_editor_are_read(tmp_path, content):
+    (tmp_path / "c.yaml").write_bytes(content)
+    assert load(tmp_path / "c.yaml").config.experts[0].id == "a"
+
+
+def test_another_encoding_is_told_with_its_line(tmp_path):
+    (tmp_path / "c.yaml").write_bytes(f"{MINIMAL}    description: caf\xe9\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"line 5 is no text in UTF-8 \(byte 0xe9\); save it as"):
+        load(tmp_path / "c.yaml")
 
 
 def test_yes_and_no_are_words():

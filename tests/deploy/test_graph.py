@@ -40,3 +40,9 @@ def test_it_is_deployed_beside_the_pools():
     found = graph.swapper(apps[SWAPPER]["args"])._bound_deployment
     assert found.num_replicas == 1
     assert "swapped" not in graph.pool_arguments(document, "a"), "a batch loads it at once"
+
+
+def test_a_config_that_is_renamed_restarts_no_pool(tmp_path):
+    renamed, before = (parse(TEXT, name=name, folder=tmp_path) for name in ("a.yaml", "b.yaml"))
+    assert graph.pool_arguments(renamed, "a") == graph.pool_arguments(before, "a")
+    assert graph.swapper_arguments(renamed) == graph.swapper_arguments(before)

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from motet.errors import StoreError
-from motet.store.jobs import CallRow, LineRow, opened
+from motet.store.database import Database
+from motet.store.jobs import SCHEMA, CallRow, Jobs, LeaseLost, LineRow, opened
 
 
 def lines(*numbers, **more):
@@ -71,3 +72,45 @@ async def test_a_right_that_ran_out_or_whose_owner_is_gone_is_free(tmp_path):
         await kept.take("j", "late", time.time() - 1, lambda _: False)
         assert await kept.take("j", "dead", time.time() + 60, lambda _: False) is None
         assert await kept.take("j", "next", time.time() + 60, lambda who: who == "dead") is None
+
+
+CHANGES = {
+    "add_lines": lambda jobs: jobs.add_lines("j", lines(9)),
+    "finish_line": lambda jobs: jobs.finish_line("j", 1, b"late", False),
+    "add_answer": lambda jobs: jobs.add_answer("j", 1, CallRow("k", "a", b"[1]", 3, 4, 0.5)),
+    "add_effort": lambda jobs: jobs.add_effort("j", 1, 1.0),
+    "forget": lambda jobs: jobs.forget("j"),
+    "alone": lambda jobs: jobs.alone(lambda: pytest.fail("it did so")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("loss", ["taken", "given back", "ended"])
+async def test_whoever_has_lost_a_job_changes_nothing_of_it(tmp_path, change, loss):
+    async with Database(tmp_path / "state", SCHEMA) as database:
+        kept = Jobs(database)
+        await kept.add_job("j", "{}", 7)
+        await kept.add_lines("j", lines(1))
+        assert await kept.take("j", "slow", 0.0, lambda holder: False) is None
+        if loss == "taken":
+            assert await kept.take("j", "quick", time.time() + 60, lambda holder: False) is None
+        elif loss == "given back":
+            await kept.release("j", "slow")
+        else:
+            await kept.forget("j")
+        before = await database.do(lambda file: list(file.iterdump()))
+        with pytest.raises(LeaseLost, match="Another process"):
+            await change(Jobs(kept.leased("j", "slow")))
+        assert await database.do(lambda file: list(file.iterdump())) == before
+
+
+@pytest.mark.parametrize("change", sorted(CHANGES.keys() - {"alone"}))
+async def test_whoever_holds_a_job_changes_it_however_late(tmp_path, change):
+    async with Database(tmp_path / "state", SCHEMA) as database:
+        kept = Jobs(database)
+        await kept.add_job("j", "{}", 7)
+        await kept.add_lines("j", lines(1))
+        assert await kept.take("j", "slow", 0.0, lambda holder: False) is None
+        before = await database.do(lambda file: list(file.iterdump()))
+        await CHANGES[change](Jobs(kept.leased("j", "slow")))
+        assert await database.do(lambda file: list(file.iterdump())) != before

@@ -7,6 +7,7 @@ time-outs in it would go on, and an expert may be loaded hours later.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from motet import codec
@@ -104,9 +105,8 @@ class Cases:
     async def _read(self, row: LineRow) -> Case:
         assert row.decision is not None
         number = row.number
-        line = self._job.rules.read(
-            self._source.read(row.offset, row.size), self._job.request_id(number)
-        )
+        raw = self._source.read(row.offset, row.size)
+        line = await asyncio.to_thread(self._job.rules.read, raw, self._job.request_id(number))
         planned = codec.load(Planned, row.decision)
         kept = await self._jobs.answers(self._job.id, number)
         answers = {key: Said.load(content) for key, content in kept.items()}

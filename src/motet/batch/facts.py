@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from motet.batch.lease import Lease
 from motet.batch.lines import InputFile, Rules
 from motet.batch.results import Job
 from motet.config import Document
@@ -47,10 +48,12 @@ async def begin(
     Raises
     ------
     BatchError
-        The store's job was of another input or config; names what differs.
+        The store's job was of another input or config, which names what differs; or another
+        process runs it.
     """
-    if fresh:
-        await jobs.forget(id)
+    if fresh and await jobs.facts(id) is not None:
+        async with Lease(jobs, id) as held:
+            await Jobs(held).forget(id)
     facts = facts_of(document, source, rules)
     known = await jobs.facts(id)
     created = source.modified

@@ -15,14 +15,14 @@ from typing import Any, BinaryIO
 from motet.errors import BatchError, RequestError
 from motet.files import replacing
 from motet.ids import new_id
-from motet.store.database import Database
+from motet.store.database import Transactions
 from motet.store.files import FileRow, FileRows
 
 
 class Files:
     """The files of one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Transactions) -> None:
         self._rows = FileRows(database)
         self._folder = database.path.with_name(f"{database.path.name}.files")
 

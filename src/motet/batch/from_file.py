@@ -168,7 +168,8 @@ async def batch_from_file(
         async with opened(files.state) as jobs:
             rules = Rules(model=model)
             job = await begin(jobs, _JOB, parts.document, source, rules, fresh=fresh)
-            async with Lease(jobs, job.id):
+            async with Lease(jobs, job.id) as held:
+                jobs = Jobs(held)
                 batch = Batch(job, jobs, source, pipeline, loader, settings)
                 try:
                     yield FileBatch(batch, job, jobs, files, settings.order)

@@ -7,11 +7,10 @@ import logging
 import os
 import socket
 import time
-from typing import Self
 
 from motet.errors import BatchError, StoreError
 from motet.ids import new_id
-from motet.store.jobs import Jobs
+from motet.store.jobs import Jobs, Leased
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ _RENEW_S = 5.0
 
 
 class Lease:
-    """The right to run a job, renewed while the block runs.
+    """The right to run a job, renewed while the block runs, which gets a database to run it with.
 
     Its holder is named `host:pid:token`. A lease counts as given back when it has not been renewed
     for 15 seconds, or at once when its holder was a process of this host that is gone.
@@ -37,8 +36,8 @@ class Lease:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{new_id('run')}"
         self._renewing: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        """Take the lease.
+    async def __aenter__(self) -> Leased:
+        """Take the lease, and return the database with which only its holder changes anything.
 
         Raises
         ------
@@ -53,7 +52,7 @@ class Lease:
                 hint="Wait for it, or stop it first; what it has answered is kept.",
             )
         self._renewing = asyncio.create_task(self._renew())
-        return self
+        return self._jobs.leased(self._job, self._owner)
 
     async def __aexit__(self, *_: object) -> None:
         if self._renewing:
@@ -64,7 +63,8 @@ class Lease:
         while True:
             await asyncio.sleep(_RENEW_S)
             try:
-                await self._jobs.prolong(self._job, self._owner, _until())
+                if not await self._jobs.prolong(self._job, self._owner, _until()):
+                    return  # the next change that the run makes is refused
             except StoreError as error:  # the run will meet the same fault, and say so
                 log.error("a lease could not be renewed: %s", error)
 

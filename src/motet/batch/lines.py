@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
 import orjson
 
-from motet.errors import BatchError, InvalidLine, did_you_mean, nearest
+from motet.errors import BatchError, InvalidLine, did_you_mean, nearest, shown
 from motet.protocol.body import Body
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
@@ -23,6 +25,8 @@ ENDPOINTS: Mapping[str, type[Body]] = {
 }
 """What a line may ask: the path -> its body."""
 
+LONGEST_LINE = 8 * 1024**2
+"""Bytes of a line, as of a request's body."""
 _FIELDS = ("custom_id", "method", "url", "body")
 
 
@@ -79,12 +83,14 @@ class Rules:
 
     def _endpoint(self, values: dict[str, Any]) -> str:
         if values["method"] != "POST":
-            raise InvalidLine(f"method: expected 'POST', got {values['method']!r}.", param="method")
+            raise InvalidLine(
+                f"method: expected 'POST', got {shown(values['method'])}.", param="method"
+            )
         allowed = ENDPOINTS if self.endpoint is None else (self.endpoint,)
         url = values["url"]
         if not isinstance(url, str) or url not in allowed:
             raise InvalidLine(
-                f"url: {url!r} is not an endpoint of this batch.",
+                f"url: {shown(url)} is not an endpoint of this batch.",
                 hint=did_you_mean(url, allowed),
                 param="url",
             )
@@ -93,6 +99,8 @@ class Rules:
 
 def custom_id_of(raw: bytes) -> str | None:
     """Return the `custom_id` of a line, as far as it has one, for messages about it."""
+    if len(raw) > LONGEST_LINE:
+        return None
     try:
         values = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -103,10 +111,13 @@ def custom_id_of(raw: bytes) -> str | None:
 
 def _object(raw: bytes) -> dict[str, Any]:
     """Return the JSON object of a line that has every field of the format."""
+    if len(raw) > LONGEST_LINE:
+        raise InvalidLine(f"It is longer than {LONGEST_LINE} bytes.")
     try:
         values = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise InvalidLine(f"It is not valid JSON: {error}.") from None
+        hint = "Save the file as UTF-8." if "UTF-8" in str(error) else ""
+        raise InvalidLine(f"It is not valid JSON: {error}.", hint=hint) from None
     if not isinstance(values, dict):
         raise InvalidLine(f"Expected a JSON object, got {type(values).__name__}.")
     for field in _FIELDS:
@@ -116,7 +127,7 @@ def _object(raw: bytes) -> dict[str, Any]:
             raise InvalidLine(f"{field}: field required.{near}", param=field)
     if not isinstance(values["custom_id"], str) or not values["custom_id"]:
         raise InvalidLine(
-            f"custom_id: expected a string, got {values['custom_id']!r}.", param="custom_id"
+            f"custom_id: expected a string, got {shown(values['custom_id'])}.", param="custom_id"
         )
     return values
 
@@ -161,13 +172,23 @@ class InputFile:
         os.close(self._file)
 
     def places(self) -> Iterator[tuple[Place, bytes]]:
-        """Yield every line that is not blank, with its place."""
-        offset = 0
+        """Yield every line that is not blank, with its place; of a longer one what is read of it.
+
+        `Rules.read` refuses those, since more than `LONGEST_LINE` bytes of them are here.
+        """
         with self.path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
+            if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:  # some editors write it
+                file.seek(0)
+            for number in count(1):
+                offset = file.tell()
+                raw = file.readline(LONGEST_LINE + 1)
+                if not raw:
+                    return
+                piece = raw
+                while len(piece) > LONGEST_LINE and not piece.endswith(b"\n"):
+                    piece = file.readline(LONGEST_LINE + 1)
                 if raw.strip():
-                    yield Place(number, offset, len(raw)), raw
-                offset += len(raw)
+                    yield Place(number, offset, file.tell() - offset), raw
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the line whose bytes stand there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,8 +23,9 @@ async def write_results(jobs: Jobs, job: str, out: Path, errors: Path) -> tuple[
         A file cannot be written; both places are as they were.
     """
     lines = [0, 0]
-    # The last to be entered is the first to be renamed: where `out` stands, all is done.
-    with _made(out) as written, _made(errors) as failed:
+    with ExitStack() as places:
+        # The last to be entered is the first to be renamed: where `out` stands, all is done.
+        written, failed = (places.enter_context(_made(path)) for path in (out, errors))
 
         def write(result: bytes, is_failed: bool) -> None:
             with _told(errors if is_failed else out):
@@ -34,8 +35,14 @@ async def write_results(jobs: Jobs, job: str, out: Path, errors: Path) -> tuple[
         await jobs.copy_results(job, write)
         for path, file in ((out, written), (errors, failed)):
             _finish(path, file)  # both are on the disk before either takes its place
-        if not lines[True]:
-            _remove(errors, failed)
+
+        def settle() -> None:
+            if not lines[True]:
+                _remove(errors, failed)
+            places.pop_all().close()
+
+        # A process that has lost the job must not put its files in the place of the winner's.
+        await jobs.alone(settle)
     return lines[False], lines[True]
 
 

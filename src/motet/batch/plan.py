@@ -9,7 +9,7 @@ from typing import Any
 
 from motet import codec
 from motet.batch.consulted import Consulted
-from motet.batch.lines import InputFile, Place, custom_id_of
+from motet.batch.lines import InputFile, Line, Place, custom_id_of
 from motet.batch.results import Job
 from motet.composer.pipeline import Pipeline
 from motet.errors import InvalidLine, MotetError
@@ -80,7 +80,9 @@ class Planner:
         report("routing", count, count)
 
     async def _keep(self, page: Sequence[tuple[Place, bytes]]) -> int:
-        lines = await asyncio.gather(*(self._decide(place, raw) for place, raw in page))
+        # Beside the event loop: a page may hold megabytes.
+        read = await asyncio.to_thread(lambda: [self._read(place, raw) for place, raw in page])
+        lines = await asyncio.gather(*(self._decide(*line) for line in read))
         calls = [
             (row.number, _kept(number, call))
             for row, asked in lines
@@ -89,11 +91,23 @@ class Planner:
         await self._jobs.add_lines(self._job.id, [row for row, _ in lines], calls)
         return len(lines)
 
-    async def _decide(self, place: Place, raw: bytes) -> tuple[LineRow, tuple[Call, ...]]:
-        """Return the line with its decision and what its router asked, or with its error."""
-        custom_id, line = custom_id_of(raw), None
+    def _read(self, place: Place, raw: bytes) -> tuple[Place, str | None, Line | MotetError]:
+        """Return a line with its id, as far as it has one; an error where it is wrong."""
         try:
             line = self._job.rules.read(raw, self._job.request_id(place.number))
+        except MotetError as error:
+            return place, custom_id_of(raw), error
+        return place, line.custom_id, line
+
+    async def _decide(
+        self, place: Place, custom_id: str | None, read: Line | MotetError
+    ) -> tuple[LineRow, tuple[Call, ...]]:
+        """Return the line with its decision and what its router asked, or with its error."""
+        line: Line | None = None
+        try:
+            if isinstance(read, MotetError):
+                raise read
+            line = read
             # Before the first wait, so that lines of one page meet here in their order.
             first = self._first.setdefault(line.custom_id, place.number)
             if first != place.number:

@@ -10,7 +10,7 @@ from motet.errors import RequestError
 from motet.ids import new_id
 from motet.protocol.batches import BatchBody
 from motet.store.batches import BatchRows
-from motet.store.database import Database
+from motet.store.database import Transactions
 from motet.types import ANYBODY, Caller
 
 OPEN = ("validating", "in_progress", "finalizing", "cancelling")
@@ -23,7 +23,7 @@ _TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancel
 class Records:
     """The batch objects of one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Transactions) -> None:
         self._rows = BatchRows(database)
 
     async def add(self, body: BatchBody, caller: Caller) -> dict[str, Any]:
@@ -78,9 +78,14 @@ class Records:
         return next(iter(await self._rows.having(OPEN, input=file)), None)
 
     async def move(self, id: str, status: str, **fields: Any) -> dict[str, Any]:
-        """Put a batch into another state; one that was told to stop goes nowhere but to its end."""
+        """Put a batch into another state.
+
+        One that was told to stop goes nowhere but to its end, and one at its end nowhere.
+        """
 
         def change(batch: dict[str, Any]) -> None:
+            if batch["status"] not in OPEN:
+                return
             stopping = batch["status"] == "cancelling" and status in ("in_progress", "finalizing")
             if not stopping:
                 batch["status"] = status

@@ -15,30 +15,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from motet.batch.files import Files
+from motet.batch.held import HeldBatch
 from motet.batch.lease import Held, Lease
-from motet.batch.lines import ENDPOINTS, InputFile, Rules
-from motet.batch.loading import LiveLoader
-from motet.batch.output import write_results
+from motet.batch.lines import ENDPOINTS
 from motet.batch.records import Records
-from motet.batch.results import Job
-from motet.batch.run import Batch, Settings
-from motet.composer.pipeline import Pipeline
 from motet.config import Document
-from motet.errors import (
-    BatchError,
-    InternalError,
-    MotetError,
-    NotFound,
-    RequestError,
-    StoreError,
-    did_you_mean,
-)
-from motet.experts.fleet import ReadyFleet
+from motet.errors import MotetError, RequestError, StoreError, did_you_mean
 from motet.protocol.batches import BatchBody
 from motet.service.motet import Motet
 from motet.store import batches, files, jobs
 from motet.store.database import Database
-from motet.store.jobs import Jobs
+from motet.store.jobs import Jobs, LeaseLost
 from motet.types import ANYBODY, Caller
 from motet.weights import default_cache
 
@@ -162,114 +149,14 @@ class BatchService:
         """Run one batch to its end, unless another replica does."""
         try:
             batch = await self._records.get(id)
-            if await self._jobs.facts(id) is None:
-                await self._jobs.add_job(id, "{}", batch["created_at"])
-            async with Lease(self._jobs, id):
-                await self._run(await self._records.get(id))
-        except Held:
+            await self._jobs.add_job(id, "{}", batch["created_at"])
+            async with Lease(self._jobs, id) as held:
+                await HeldBatch(id, held, self._motet, self._now).run()
+        except (Held, LeaseLost):
             await asyncio.sleep(_LOOK_S)
         except MotetError as error:
             log.error("batch %s stopped: %s", id, error)
-            if not isinstance(error, BatchError | StoreError):
-                await self._fail(id, error)
             await asyncio.sleep(_LOOK_S)  # the store may have room again later
-        except Exception:
-            log.exception("batch %s failed", id)
-            await self._fail(id, InternalError())
-
-    async def _run(self, batch: dict[str, Any]) -> None:
-        caller = await self._records.caller(batch["id"])
-        rules = Rules(endpoint=batch["endpoint"], caller=caller)
-        job = Job(batch["id"], batch["id"], batch["created_at"], rules)
-        parts, live = self._motet.parts, self._motet.fleet  # to the end, whatever replaces them
-        try:
-            source = InputFile(self._files.path(batch["input_file_id"]))
-        except BatchError:
-            raise NotFound("file", batch["input_file_id"]) from None
-        with source, self._motet.pipeline.in_use():
-            self._check(source)
-            if batch["status"] == "validating":
-                await self._records.move(job.id, "in_progress")
-            fleet = ReadyFleet(parts.experts.values())
-            pipeline = Pipeline(parts, fleet, self._motet.observers)
-            settings = Settings(concurrency=self._settings.concurrency)
-            loader = LiveLoader(live)
-            run = asyncio.create_task(
-                _whole(Batch(job, self._jobs, source, pipeline, loader, settings))
-            )
-            try:
-                stopped = await self._watch(job.id, run)
-            finally:
-                run.cancel()
-                await asyncio.gather(run, return_exceptions=True)
-            await self._finish(job, stopped)
-
-    def _check(self, source: InputFile) -> None:
-        lines = sum(1 for _ in source.places())
-        if not lines:
-            raise RequestError("The input file has no line.")
-        if lines > self._settings.max_lines:
-            raise RequestError(
-                f"The input file has {lines} lines, and a batch may have "
-                f"{self._settings.max_lines}.",
-                hint="Send several batches, or raise service.batches.max_lines.",
-            )
-
-    async def _watch(self, id: str, run: asyncio.Task[None]) -> str | None:
-        """Wait for `run`, counting; return why it has to stop before its end, if it has to."""
-        while not run.done():
-            await asyncio.wait({run}, timeout=_LOOK_S)
-            await self._records.count(id, *await self._jobs.counts(id))
-            batch = await self._records.get(id)
-            if batch["status"] == "cancelling":
-                return "cancelled"
-            if self._now() >= batch["expires_at"] and not run.done():
-                return "expired"
-        run.result()
-        return None
-
-    async def _finish(self, job: Job, stopped: str | None) -> None:
-        """Write the result files and put the batch into its last state."""
-        if stopped is not None:
-            await self._close_lines(job, stopped)
-        else:
-            await self._records.move(job.id, "finalizing")
-        digest = hashlib.sha256(job.id.encode()).hexdigest()[:31]
-        out, errors = f"file-{digest}0", f"file-{digest}1"
-        paths = self._files.path(out), self._files.path(errors)
-        written, failed = await write_results(self._jobs, job.id, *paths)
-        fields: dict[str, Any] = {}
-        if written:
-            await self._files.register(out, f"{job.id}_output.jsonl", "batch_output")
-            fields["output_file_id"] = out
-        if failed:
-            await self._files.register(errors, f"{job.id}_error.jsonl", "batch_output")
-            fields["error_file_id"] = errors
-        await self._records.count(job.id, *await self._jobs.counts(job.id))
-        state = stopped or "completed"
-        if stopped is None and (await self._records.get(job.id))["status"] == "cancelling":
-            state = "cancelled"
-        await self._records.move(job.id, state, **fields)
-        await self._jobs.forget(job.id)
-
-    async def _close_lines(self, job: Job, stopped: str) -> None:
-        """Give the lines that were not answered to their end a result that says so."""
-        after = 0
-        while rows := await self._jobs.open_lines(job.id, after):
-            for row in rows:
-                after = row.number
-                text = f"This request was not answered before the batch was {stopped}."
-                result = job.unfinished(after, row.custom_id, f"batch_{stopped}", text)
-                await self._jobs.finish_line(job.id, after, result, True)
-
-    async def _fail(self, id: str, error: MotetError) -> None:
-        fault = {"code": error.code, "message": str(error), "param": error.param, "line": None}
-        await self._records.move(id, "failed", errors={"object": "list", "data": [fault]})
-
-
-async def _whole(batch: Batch) -> None:
-    await batch.prepare()
-    await batch.run()
 
 
 def _place(document: Document) -> Path:

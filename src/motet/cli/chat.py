@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from motet.cli.console import Key, command
+from motet.cli.console import Key, command, fail
+from motet.errors import MotetError
 
 
 @command
@@ -37,7 +38,12 @@ def chat(
         if text == "/new":
             messages.clear()
         elif text:
-            _turn(url, key, model, messages, text, max_tokens)
+            try:
+                _turn(url, key, model, messages, text, max_tokens)
+            except MotetError as error:
+                fail(error)  # the next question may do better
+            except KeyboardInterrupt:
+                typer.echo()
 
 
 def _turn(
@@ -52,7 +58,6 @@ def _turn(
     import httpx
 
     from motet.cli.client import explain_failure, headers, unreachable
-    from motet.errors import MotetError
 
     body = {
         "model": model,
@@ -76,13 +81,13 @@ def _turn(
                 if "error" in event:
                     typer.echo()
                     raise MotetError(event["error"]["message"])
-                for choice in event["choices"]:
+                for choice in event.get("choices", ()):
                     piece = choice["delta"].get("content") or ""
                     answer.append(piece)
                     typer.echo(piece, nl=False)
             typer.echo()
             typer.secho(f"  {response.headers.get('x-motet-experts', '')}", dim=True, err=True)
-    except httpx.TransportError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise unreachable(url, error) from None
     messages += [
         {"role": "user", "content": text},
@@ -95,4 +100,7 @@ def _events(response: Any) -> Iterator[dict[str, Any]]:
 
     for line in response.iter_lines():
         if line.startswith("data:") and not line.endswith("[DONE]"):
-            yield orjson.loads(line.removeprefix("data:"))
+            try:
+                yield orjson.loads(line.removeprefix("data:"))
+            except orjson.JSONDecodeError:
+                raise MotetError(f"{response.url} sent what is no event: {line[:200]!r}.") from None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from motet.cli.console import ConfigPath, Json, fail, print_json
+from motet.cli.console import ConfigPath, Json, command, print_json
 from motet.errors import ConfigError
 
 
+@command
 def check(config: ConfigPath = "experts.yaml", json: Json = False) -> None:
     """Check a config file and name every problem with its line."""
     from motet.composer.assembly import assemble
@@ -17,10 +18,9 @@ def check(config: ConfigPath = "experts.yaml", json: Json = False) -> None:
         document = load(config)
         parts = assemble(document)
     except ConfigError as error:
-        if json:
-            print_json({"valid": False, "problems": error.problems})
-        else:
-            fail(error)
+        if not json:
+            raise
+        print_json({"valid": False, "problems": error.problems})
         raise typer.Exit(1) from None
     experts = [entry.id for entry in document.config.experts]
     compositions = list(document.config.compositions)

@@ -30,16 +30,27 @@ def post(url: str, path: str, body: dict[str, Any], key: str | None = None) -> d
     return _read(url, "POST", path, body, key)
 
 
+def states(url: str, key: str | None = None) -> dict[str, dict[str, Any]]:
+    """Return what the service at `url` says of each of its experts; see `get`."""
+    experts = get(url, "/ready", key).get("experts")
+    if not isinstance(experts, dict):
+        raise MotetError(f"{url} answers, but not as Motet does: its /ready names no experts.")
+    return experts
+
+
 def explain_failure(response: httpx.Response) -> MotetError:
-    """Return the error in an answer with a status of 400 or more."""
+    """Return the error in an answer that is none, or the error for what is no answer of Motet's."""
     try:
         message = response.json()["error"]["message"]
     except (ValueError, KeyError, TypeError):
-        message = response.text[:300]
-    return MotetError(f"{message} (HTTP {response.status_code})")
+        message = " ".join(response.text[:300].split()) or "An empty answer"
+    return MotetError(
+        f"{message} (HTTP {response.status_code})",
+        hint="" if response.is_error else f"Is {response.url} Motet?",
+    )
 
 
-def unreachable(url: str, error: httpx.TransportError) -> DeployError:
+def unreachable(url: str, error: Exception) -> DeployError:
     """Return the error for a service that does not answer."""
     return DeployError(f"Cannot reach {url}: {error}.", hint="Is it running? Start: motet serve")
 
@@ -51,10 +62,13 @@ def _read(
         response = httpx.request(
             method, f"{url.rstrip('/')}{path}", json=body, headers=headers(key), timeout=60
         )
-    except httpx.TransportError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise unreachable(url, error) from None
+    try:
+        payload = response.json()
+    except ValueError:
+        payload = None
     # /ready reports through a 503 too; a body without an error object is an answer.
-    if response.status_code >= 400 and "error" in response.text[:20]:
+    if not isinstance(payload, dict) or (response.status_code >= 400 and "error" in payload):
         raise explain_failure(response)
-    payload: dict[str, Any] = response.json()
     return payload

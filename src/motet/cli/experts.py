@@ -54,7 +54,7 @@ def _configured(config: str) -> list[dict[str, Any]]:
 
 
 def _running(url: str, key: str | None) -> list[dict[str, Any]]:
-    from motet.cli.client import get
+    from motet.cli.client import states
 
     return [
         {
@@ -63,5 +63,5 @@ def _running(url: str, key: str | None) -> list[dict[str, Any]]:
             "reason": about["reason"],
             "optional": "yes" if about["optional"] else "",
         }
-        for name, about in get(url, "/ready", key)["experts"].items()
+        for name, about in states(url, key).items()
     ]

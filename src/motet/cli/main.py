@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import typer
 
 from motet.cli import (
@@ -19,6 +22,8 @@ from motet.cli import (
     simulate,
     table,
 )
+from motet.cli.console import fail
+from motet.cli.faults import TRACEBACK, in_words
 
 app = typer.Typer(
     name="motet",
@@ -52,16 +57,25 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
     """Many expert language models behind one OpenAI-compatible endpoint."""
+    if os.environ.get("NO_COLOR"):
+        context.color = False
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; nothing that fails prints a traceback, unless one is asked for."""
+    try:
+        app()
+    except Exception as error:  # the edge: what comes this far has no words of its own
+        if os.environ.get(TRACEBACK):
+            raise
+        fail(in_words(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

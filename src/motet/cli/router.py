@@ -232,12 +232,14 @@ def _option(text: str) -> tuple[str, Any]:
 def _mapping(path: Path) -> dict[str, str]:
     """Return the first two columns of a CSV file with a heading."""
     import csv
+    import io
+
+    from motet.files import read_text
 
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            _, *rows = csv.reader(file)
+        _, *rows = csv.reader(io.StringIO(read_text(path)))
         return {row[0]: row[1] for row in rows if row}
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError, csv.Error) as error:
         raise ConfigError(f"{path} is not a CSV file of two columns: {error}.") from error
 
 

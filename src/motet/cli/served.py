@@ -106,12 +106,12 @@ def _wait(
     url: str, wanted: Collection[str], key: str | None, down_s: float, alive: Callable[[], bool]
 ) -> None:
     """Wait until the wanted experts are ready, as long as the service is `alive`."""
-    from motet.cli.client import get
+    from motet.cli import client
 
     down_since: dict[str, float] = {}
     while alive():
         try:
-            states = get(url, "/ready", key)["experts"]
+            states = client.states(url, key)
         except DeployError:
             time.sleep(0.5)
             continue

@@ -10,13 +10,16 @@ from typing import Any
 from motet.composer.parts import Composition, Parts
 from motet.composer.strategies import STRATEGIES, Strategy
 from motet.config import Component, Document, ExpertEntry, Options, Setting
-from motet.config.load import Field
+from motet.config.lines import Field
 from motet.encoders.live import Encoders
 from motet.errors import ConfigError, did_you_mean
 from motet.experts import ENGINES, Expert
 from motet.experts.build import build
 from motet.registry import Registry
 from motet.routers import ROUTERS, Router
+
+_DEEPEST = 32
+"""Routers that may stand in one another, each built within the one before."""
 
 Build = Callable[[ExpertEntry, Options, Setting], Expert]
 """Makes an expert of a config entry and its engine's options."""
@@ -117,6 +120,8 @@ class _Assembly:
         if name in self._under_way:
             circle = " -> ".join([*self._under_way[self._under_way.index(name) :], name])
             raise ConfigError(f"routers need each other in a circle: {circle}.")
+        if len(self._under_way) == _DEEPEST:
+            raise ConfigError(f"routers stand over {_DEEPEST} deep in one another, at {name!r}.")
         at: Field = ("routers", name)
         self._under_way.append(name)
         try:

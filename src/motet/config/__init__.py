@@ -11,6 +11,7 @@ from motet.config.schema import (
     Options,
     Residency,
     Service,
+    Url,
 )
 from motet.config.setting import Setting, default_cache
 
@@ -26,6 +27,7 @@ __all__ = [
     "Residency",
     "Service",
     "Setting",
+    "Url",
     "default_cache",
     "load",
     "load_as",

@@ -6,6 +6,7 @@ ones and the nearest match.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,34 +14,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from motet.config.lines import Field, located, read_yaml
 from motet.config.schema import Config, Service
-from motet.errors import ConfigError, did_you_mean
-
-Field = tuple[str | int, ...]
-"""A place in the document, such as `("experts", 0, "engine")`."""
+from motet.errors import ConfigError, did_you_mean, nearest, shown
+from motet.files import read_text
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _ENV = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_WORDS = {
+    "dict_type": "a mapping is expected here, such as {name: value}",
+    "list_type": "a list is expected here, such as [value]",
+    "model_type": "a mapping is expected here, such as {name: value}",
+    "string_type": "a text is expected here",
+    "tuple_type": "a list is expected here, such as [value]",
+}
+"""Faults of form in the words of YAML; by the names that pydantic gives them."""
+_SECRET_LENGTH = 4
+"""Characters from which on a value of the environment may be a secret, and is no common word."""
 _SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
-
-
-class _LinedLoader(yaml.CSafeLoader):
-    """YAML 1.2's booleans: `no`, `on` and their kin are words, such as a language or a name."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012  # as the base class has it
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":bool")]
-        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_LinedLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
 
 
 @dataclass
@@ -57,6 +52,8 @@ class Document:
         Its values as they are written, `${ENV}` unexpanded.
     folder
         Folder that relative paths in the file start from.
+    expanded
+        Values of environment variables in it, and their names: messages show these instead.
     """
 
     name: str
@@ -65,6 +62,7 @@ class Document:
     written: Any = None
     values: Any = None
     lines: dict[Field, int] = field(default_factory=dict)
+    expanded: dict[str, str] = field(default_factory=dict)
     config: Config = field(init=False)
 
     def with_service(self, **changes: Any) -> Document:
@@ -90,9 +88,10 @@ class Document:
         return copy
 
     def problem(self, at: Field, message: str) -> str:
-        """Return `message` with the file, line and field in front."""
-        where = f"{self.name}:{self._line(at)}"
-        return f"{where}: {_dotted(at)}: {message}" if at else f"{where}: {message}"
+        """Return `message` with file, line and field in front, and no value of the environment."""
+        for value, name in self.expanded.items():
+            message = message.replace(value, f"${{{name}}}")
+        return located(self.name, self._line(at), at, message)
 
     def validate(self, model: type[Model], value: Any, at: Field) -> Model:
         """Return `value`, which stands at `at`, as a `model`.
@@ -124,14 +123,19 @@ class Document:
                 at + path, f"unknown field {path[-1]!r}. {did_you_mean(path[-1], known)}"
             )
         if kind == "missing":
-            return self.problem(at + path[:-1], f"field {path[-1]!r} is required.")
-        message = detail["msg"].removeprefix("Value error, ")
+            near = nearest(path[-1], _strangers(model, path[:-1], detail["input"]))
+            hint = f" Did you mean it by {near!r}?" if near else ""
+            return self.problem(at + path[:-1], f"field {path[-1]!r} is required.{hint}")
+        message = _WORDS.get(kind) or detail["msg"].removeprefix("Value error, ")
         if any(isinstance(part, str) and _SECRET.search(part) for part in path):
             return self.problem(at + path, f"{message}.")
+        given = detail["input"]
         hint = ""
         if allowed := re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", ""))):
-            hint = " " + did_you_mean(detail["input"], allowed)
-        return self.problem(at + path, f"{message}, got {detail['input']!r}.{hint}")
+            hint = " " + did_you_mean(given, allowed)
+        elif kind == "string_type" and isinstance(given, int | float):
+            hint = " Put it in quotes, as it is to be read."
+        return self.problem(at + path, f"{message}, got {shown(given)}.{hint}")
 
 
 def load(path: str | Path, env: Mapping[str, str] | None = None) -> Document:
@@ -156,16 +160,18 @@ def load_as(path: Path, model: type[Model], what: str) -> Model:
         The file is missing, not YAML, or wrong; every problem is listed.
     """
     document = Document(name=str(path), text=_read(path, what), folder=path.resolve().parent)
-    _read_yaml(document, document.text)
+    document.written, document.lines = read_yaml(document.text, document.name)
     return document.validate(model, document.written, ())
 
 
 def _read(path: Path, what: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(f"{path}: cannot be read: {reason}.", hint=f"Name {what}.") from None
+        return read_text(path)
+    except OSError as error:
+        hint = "" if error.errno == errno.EILSEQ else f"Name {what}."
+        raise ConfigError(
+            f"{path}: cannot be read: {error.strerror or error}.", hint=hint
+        ) from None
 
 
 def parse(
@@ -177,48 +183,12 @@ def parse(
 ) -> Document:
     """Check a config given as text; see `load`."""
     document = Document(name=name, text=text, folder=folder or Path.cwd())
-    _read_yaml(document, text)
+    document.written, document.lines = read_yaml(text, name)
     document.values = _expand(document, os.environ if env is None else env)
     document.config = document.validate(Config, document.values, ())
     if problems := list(_broken_references(document)):
         raise ConfigError(problems)
     return document
-
-
-def _read_yaml(document: Document, text: str) -> None:
-    loader = _LinedLoader(text)
-    try:
-        node: yaml.Node | None = loader.get_single_node()
-        if node is None:
-            raise ConfigError(f"{document.name}: the file is empty.")
-        problems = list(_index(document, node, ()))
-        if problems:
-            raise ConfigError(problems)
-        document.written = loader.construct_document(node)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{document.name}:{mark.line + 1}" if mark else document.name
-        reason = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{where}: not valid YAML: {reason}.") from None
-    finally:
-        loader.dispose()
-
-
-def _index(document: Document, node: yaml.Node, at: Field) -> Iterator[str]:
-    """Note the line of every value below `node`; yield a problem for each repeated key."""
-    document.lines.setdefault(at, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            place = (*at, str(key.value))
-            if place in document.lines and key.value != "<<":
-                first = document.lines[place]
-                document.lines[place] = key.start_mark.line + 1
-                yield document.problem(place, f"the key stands twice; first on line {first}.")
-            document.lines[place] = key.start_mark.line + 1
-            yield from _index(document, value, place)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
-            yield from _index(document, item, (*at, number))
 
 
 def _expand(document: Document, env: Mapping[str, str]) -> Any:
@@ -233,7 +203,11 @@ def _expand(document: Document, env: Mapping[str, str]) -> Any:
         return _ENV.sub(lambda match: expand(match, at), value) if isinstance(value, str) else value
 
     def expand(match: re.Match[str], at: Field) -> str:
-        value = env.get(match["name"], cast("str | None", match["default"]))
+        value, default = env.get(match["name"]), cast("str | None", match["default"])
+        if value and len(value) >= _SECRET_LENGTH:
+            document.expanded[value] = match["name"]
+        if default is not None:  # as shells have it, for what is empty too
+            return value or default
         if value is None:
             problems.append(
                 document.problem(
@@ -273,6 +247,13 @@ def _broken_references(document: Document) -> Iterator[str]:
             )
 
 
+def _strangers(model: type[BaseModel], path: Field, given: Any) -> list[str]:
+    """Return the keys of a mapping that stands at `path` which no field has."""
+    owner = _model_at(model, path)
+    known = owner.model_fields if owner else {}
+    return [str(key) for key in given if key not in known] if isinstance(given, dict) else []
+
+
 def _model_at(model: type[BaseModel], path: Field) -> type[BaseModel] | None:
     """Return the model whose fields stand at `path` inside `model`, where there is one."""
     current: type[BaseModel] | None = model
@@ -288,10 +269,3 @@ def _first_model(annotation: Any) -> type[BaseModel] | None:
         return annotation
     inner = (_first_model(argument) for argument in getattr(annotation, "__args__", ()))
     return next(filter(None, inner), None)
-
-
-def _dotted(at: Field) -> str:
-    text = ""
-    for part in at:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text

@@ -137,9 +137,13 @@ def swapper_arguments(document: Document) -> GraphArgs:
 
 
 def _with_only(document: Document, entries: list[dict[str, Any]], **parts: Any) -> GraphArgs:
-    """Return the arguments that hold a config of some experts and other parts."""
+    """Return the arguments that hold a config of some experts and other parts.
+
+    They are the same whatever the file is called, so that one which was renamed restarts nothing.
+    """
     alone = {"version": document.written["version"], "experts": entries, **parts}
-    return {**arguments(document), "config": orjson.dumps(alone).decode()}
+    folder = str(document.folder)
+    return {"config": orjson.dumps(alone).decode(), "name": "experts.yaml", "folder": folder}
 
 
 def run_ingress(args: GraphArgs) -> None:

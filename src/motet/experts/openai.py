@@ -21,7 +21,7 @@ from pydantic import (
     SecretStr,
 )
 
-from motet.config import ExpertEntry, Options
+from motet.config import ExpertEntry, Options, Url
 from motet.errors import (
     ContextLengthExceeded,
     ExpertError,
@@ -80,7 +80,7 @@ HeaderValue = Annotated[SecretStr, AfterValidator(_trimmed)]
 class OpenAIConfig(Options):
     """Options of `engine: openai`."""
 
-    url: str = Field(pattern=r"^https?://[^\s]+$")
+    url: Url
     """Base URL, such as `https://host/v1`; `/chat/completions` is added to its path. A user and
     password in it are sent as basic authentication."""
     model: str

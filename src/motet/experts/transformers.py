@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from motet.generation.loading import end_tokens, load_model, read_template, writ
 from motet.generation.options import GenerationOptions
 from motet.generation.rows import ContinuousBatch, GenerationJob, can_batch
 from motet.types import Capability, Request
+from motet.weights.sources import check_source
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,10 @@ class TransformersExpert(GeneratingExpert):
     ) -> None:
         super().__init__(entry, options, setting)
         self._load_model = load
+
+    def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
+        """Refuse weights that are not there."""
+        check_source(self.options.model, self.setting)
 
     def _load(self, keep: Callable[[Any], None]) -> Loaded:
         options = self.options

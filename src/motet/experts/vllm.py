@@ -14,6 +14,7 @@ from motet.experts.adapters import DEFAULT_RANK, check_adapter
 from motet.experts.base import Expert
 from motet.types import Capability, Chunk, Health, Request, State
 from motet.weights import Setting
+from motet.weights.sources import check_source
 
 ADAPTER_SLOTS = 8
 _CPU_CACHE_BYTES = 1024**3
@@ -88,12 +89,14 @@ class VllmExpert(Expert):
         return self.options.ongoing_requests
 
     def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
-        """Refuse an adapter that is absent, of another base, or too large for its engine."""
+        """Refuse weights that are not there, and an adapter that is absent or does not fit."""
         if self.entry.resources.replicas.per_node is not None:
             raise ConfigError(
                 "a pool of vLLM is a placement group, which Ray spreads as it likes.",
                 at=("resources", "replicas", "per_node"),
             )
+        if self.options.model is not None:
+            check_source(self.options.model, self.setting)
         base = experts.get(self.options.base or "")
         if base is not None and self.options.adapter is not None:
             check_adapter(self.setting.folder / self.options.adapter, base)

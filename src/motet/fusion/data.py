@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from motet.errors import TableError, did_you_mean
+from motet.files import read_lines
 from motet.grading import GRADERS
 from motet.types import Request
 
@@ -76,9 +77,9 @@ def read_examples(path: Path, experts: Sequence[str]) -> list[Example]:
         The file cannot be read, has no line, or a line is wrong; the line is named.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"{path}: cannot be read: {error}.") from None
+        lines = read_lines(path)
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {error.strerror or error}.") from None
     examples = []
     for number, text in enumerate(lines, 1):
         if not text.strip():

@@ -10,6 +10,7 @@ from typing import Any
 
 from motet.config import ExpertEntry
 from motet.errors import ConfigError, ExpertRejected, SourceError
+from motet.files import read_text
 from motet.types import Message, Request, message_texts
 from motet.weights import Setting, fetch
 
@@ -104,10 +105,11 @@ def read_template(entry: ExpertEntry, path: Path | None, setting: Setting) -> st
     if path is None:
         return None
     try:
-        return (setting.folder / path.expanduser()).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(setting.folder / path.expanduser())
+    except OSError as error:
+        reason = error.strerror or error
         raise ConfigError(
-            f"Expert {entry.id!r}: chat_template {str(path)!r} cannot be read: {error}.",
+            f"Expert {entry.id!r}: chat_template {str(path)!r} cannot be read: {reason}.",
             hint="Relative paths start at the config file's folder.",
         ) from error
 

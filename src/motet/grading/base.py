@@ -59,7 +59,8 @@ class Grader(ABC):
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             where = ".".join(map(str, ("reference", *fault["loc"])))
-            raise TableError(f"{where}: {fault['msg']}") from None
+            said = fault["msg"].removeprefix("Value error, ")
+            raise TableError(f"{where}: {said}") from None
 
     @abstractmethod
     async def grade(self, prompt: str, answer: str, reference: Any) -> float:

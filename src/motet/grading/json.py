@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
+import asyncio
 from typing import Any, ClassVar
 
 from motet.grading.base import Grader, unfenced
-
-_START = re.compile(r"[\[{]")
+from motet.grading.sandbox import run
 
 
 class JsonGrader(Grader):
@@ -18,24 +16,4 @@ class JsonGrader(Grader):
 
     async def grade(self, prompt: str, answer: str, reference: Any) -> float:
         """Return 1 when both values are equal."""
-        return float(_same(_first_value(unfenced(answer)), reference))
-
-
-def _first_value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        start = _START.search(text)
-    try:
-        return json.JSONDecoder().raw_decode(text, start.start())[0] if start else None
-    except (ValueError, RecursionError):
-        return None
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Return whether two values are equal; Python takes True for 1, JSON does not."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
+        return float(await asyncio.to_thread(run, "same_json", unfenced(answer), reference) is True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
 from motet.grading.base import Grader
+from motet.grading.sandbox import run
 
 
 def _compiles(pattern: str) -> str:
-    import regex
-
     try:
-        regex.compile(pattern)
-    except regex.error as error:
+        re.compile(pattern)
+    except re.error as error:
         raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
     return pattern
 
@@ -25,10 +26,5 @@ class RegexGrader(Grader):
     Reference: ClassVar[object] = Annotated[str, AfterValidator(_compiles)]
 
     async def grade(self, prompt: str, answer: str, reference: str) -> float:
-        """Return 1 when the pattern occurs; a search of over a second counts as none."""
-        import regex
-
-        try:
-            return float(regex.search(reference, answer, timeout=1.0) is not None)
-        except TimeoutError:
-            return 0.0
+        """Return 1 when the pattern occurs; a search of over two seconds counts as none."""
+        return float(await asyncio.to_thread(run, "regex", reference, answer) is True)

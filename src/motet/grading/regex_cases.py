@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from pydantic import Field
 
 from motet.grading.base import Grader, Reference, unfenced
+from motet.grading.sandbox import run
 
 
 class RegexCases(Reference):
@@ -23,16 +25,9 @@ class RegexCasesGrader(Grader):
 
     async def grade(self, prompt: str, answer: str, reference: RegexCases) -> float:
         """Return 1 when every case goes right; a slow pattern, as attackers write them, is 0."""
-        import regex
-
-        try:
-            pattern = regex.compile(_pattern(answer))
-            return float(
-                all(pattern.fullmatch(case, timeout=0.2) for case in reference.match)
-                and not any(pattern.fullmatch(case, timeout=0.2) for case in reference.refuse)
-            )
-        except (regex.error, TimeoutError, RecursionError, OverflowError):
-            return 0.0
+        cases = (reference.match, reference.refuse)
+        right = await asyncio.to_thread(run, "regex_cases", _pattern(answer), *cases)
+        return float(right is True)
 
 
 def _pattern(answer: str) -> str:

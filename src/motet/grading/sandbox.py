@@ -1,82 +1,145 @@
-"""Python from a model, run in a process of its own with little time, memory and reach.
+"""What models wrote is run and read in a process of its own, behind a wall of the kernel.
 
-The process has no environment, an empty working folder, limits of the kernel on CPU time, memory
-and files, and a hook that refuses files outside the standard library, processes and the network.
-This stops accidents and plain mischief. It is no wall against an attacker who knows CPython: for
-answers of experts that you do not trust, build tables in a container.
+Python, queries, patterns and JSON are jobs of `inside`. Its processes are started as they are
+needed, one for each job at a time, and kept for the next ones; each job runs in a fork. No
+environment, no descriptor and no file of this process reaches it, and what comes back is read to a
+bound. Where the system has no wall, nothing is run, unless `MOTET_GRADE_WITHOUT_WALL` says so.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-_CHILD = r"""
-import json, os, resource, sys
+from motet.errors import NoWall
+from motet.grading import inside
 
-limits = json.loads(sys.argv[1])
-work = json.load(sys.stdin)
-out = os.fdopen(os.dup(1), "w")
-quiet = os.open(os.devnull, os.O_WRONLY)
-os.dup2(quiet, 1), os.dup2(quiet, 2)
-library = tuple(os.path.realpath(place) + os.sep for place in sys.path if os.path.isdir(place))
-for what, most in (
-    (resource.RLIMIT_CPU, limits["seconds"] + 1),
-    (resource.RLIMIT_AS, limits["memory"]),
-    (resource.RLIMIT_FSIZE, 0),
-    (resource.RLIMIT_NOFILE, 16),
-    (resource.RLIMIT_CORE, 0),
-):
-    resource.setrlimit(what, (most, most))
+WITHOUT_WALL = "MOTET_GRADE_WITHOUT_WALL"
+_ENDED = "the process for it has ended"
 
-FREE = ("import", "compile", "exec", "code.__new__", "marshal.loads", "object.", "builtins.",
-        "sys._getframe", "sys.excepthook", "array.__new__", "time.", "sys.unraisablehook")
 
-def refuse(event, args, realpath=os.path.realpath, library=library, free=FREE):
-    if event.startswith(free):
-        return
-    if event in ("open", "os.listdir", "os.scandir") and isinstance(args[0], str):
-        reads = event != "open" or not (args[1] and set(args[1]) & set("wax+"))
-        if reads and (realpath(args[0]) + "/").startswith(library):
-            return
-    raise PermissionError(event + " is not allowed here")
+def run(task: str, *arguments: Any, seconds: float = 2.0, memory_mib: int = 256) -> Any:
+    """Return what a task of `inside.TASKS` makes of its arguments, all of them JSON.
 
-sys.addaudithook(refuse)
-scope = {"__name__": "answer"}
-exec(compile(work["code"], "answer", "exec"), scope)
-returned = [scope[work["function"]](*args) for args in work["calls"]]
-out.write(json.dumps(returned))
-out.flush()
-os._exit(0)
-"""
+    Blocks: asynchronous code calls it in a thread.
+
+    Returns
+    -------
+    Any
+        None where it fails, takes more than `seconds` of time or `memory_mib` MiB, or returns more
+        than a MiB or what JSON cannot hold.
+
+    Raises
+    ------
+    NoWall
+        There is no wall here, and nobody said that none is needed.
+    """
+    job = json.dumps([task, *arguments]).encode()
+    try:
+        with _worker() as worker:
+            result = worker.ask(inside.HEADER.pack(seconds, memory_mib << 20, len(job)) + job)
+        return json.loads(result) if result else None
+    except EOFError:  # the system ended it, as it does where memory is short
+        return None
+    except (ValueError, RecursionError):
+        return None
 
 
 def call(
     code: str, function: str, calls: list[list[Any]], *, seconds: float, memory_mib: int
 ) -> list[Any] | None:
-    """Return what `function` of `code` returns for each list of arguments, as JSON values.
+    """Return what `function` of `code` returns for each list of arguments; None as `run` says."""
+    returned = run("python", code, function, calls, seconds=seconds, memory_mib=memory_mib)
+    return returned if isinstance(returned, list) else None
 
-    None when the code fails, takes longer than `seconds` or more than `memory_mib` MiB, reaches
-    for what it may not, or returns something JSON cannot hold.
+
+class _Worker:
+    """A process of `inside`.
+
+    Attributes
+    ----------
+    lack
+        Why there is no wall around its jobs; nothing where there is one.
     """
-    limits = json.dumps({"seconds": int(seconds), "memory": memory_mib * 1024**2})
-    work = json.dumps({"code": code, "function": function, "calls": calls})
-    with tempfile.TemporaryDirectory() as empty:
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", inside.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env={},
+            start_new_session=True,
+        )
         try:
-            done = subprocess.run(
-                [sys.executable, "-I", "-S", "-c", _CHILD, limits],
-                input=work.encode(),
-                capture_output=True,
-                timeout=seconds,
-                cwd=empty,
-                env={},
-                start_new_session=True,
-                check=True,
+            self.lack = self._read().decode()
+        except EOFError as error:
+            self.lack = str(error)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, job: bytes) -> bytes:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(job)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise EOFError(_ENDED) from None
+        return self._read()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def _read(self) -> bytes:
+        assert self._process.stdout is not None
+        header = self._process.stdout.read(inside.SIZE.size)
+        if len(header) < inside.SIZE.size:
+            raise EOFError(_ENDED)
+        return self._process.stdout.read(inside.SIZE.unpack(header)[0])
+
+
+_idle: list[_Worker] = []
+
+
+@contextmanager
+def _worker() -> Iterator[_Worker]:
+    """Lend a process with a wall around its jobs; one that failed at a job gets no other."""
+    try:
+        worker = _idle.pop()
+    except IndexError:
+        worker = _Worker()
+    if not worker.alive and not worker.lack:  # it was ended while nobody used it
+        worker.close()
+        worker = _Worker()
+    try:
+        if worker.lack and not os.environ.get(WITHOUT_WALL):
+            raise NoWall(
+                f"What models write cannot be run safely here: {worker.lack}.",
+                hint=f"Grade on Linux, or in a container that holds nothing else, with "
+                f"{WITHOUT_WALL}=1.",
             )
-            returned: list[Any] = json.loads(done.stdout)
-        except (subprocess.SubprocessError, ValueError):
-            return None
-    return returned
+        yield worker
+    except BaseException:
+        worker.close()
+        raise
+    _idle.append(worker)
+
+
+@atexit.register
+def _close() -> None:
+    while _idle:
+        _idle.pop().close()
+
+
+# A fork of this process would speak into the same pipes.
+os.register_at_fork(after_in_child=_idle.clear)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from motet.errors import NotFound
-from motet.store.database import Connection, Database
+from motet.store.database import Connection, Transactions
 from motet.store.paging import page
 
 SCHEMA = """
@@ -25,14 +25,14 @@ CREATE TABLE IF NOT EXISTS batches (
 class BatchRows:
     """The batches of one database; a batch is a JSON object with `id` and `status`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Transactions) -> None:
         self._database = database
 
     async def add(self, batch: dict[str, Any], input: str) -> None:
         """Keep a new batch, which reads the file `input`."""
         query = "INSERT INTO batches (id, status, input, body) VALUES (?, ?, ?, ?)"
         values = (batch["id"], batch["status"], input, orjson.dumps(batch).decode())
-        await self._database.do(lambda f: f.execute(query, values))
+        await self._database.write(lambda f: f.execute(query, values))
 
     async def get(self, id: str) -> dict[str, Any]:
         """Return a batch.
@@ -63,14 +63,13 @@ class BatchRows:
         """Return a batch after `change`, which no other replica's change comes between."""
 
         def write(file: Connection) -> dict[str, Any]:
-            file.execute("BEGIN IMMEDIATE")  # else another replica's change could be lost
             batch = _get(file, id)
             change(batch)
             query = "UPDATE batches SET status = ?, body = ? WHERE id = ?"
             file.execute(query, (batch["status"], orjson.dumps(batch).decode(), id))
             return batch
 
-        return await self._database.do(write)
+        return await self._database.write(write)
 
 
 def _get(file: Connection, id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from motet.errors import StoreError
 
@@ -19,6 +19,25 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Connection = sqlite3.Connection
+
+
+class Transactions(Protocol):
+    """What may be done with a file of tables; `Database` is one, and `jobs.Leased`."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    async def do(
+        self,
+        work: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what `work`, which reads, does with the file, in one transaction."""
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work`, which writes, does in one transaction that nobody comes between."""
 
 
 class Database:
@@ -34,9 +53,14 @@ class Database:
     """
 
     def __init__(self, path: Path, schema: str) -> None:
-        self.path = path
+        self._path = path
         self._schema = schema
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="motet-store")
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
 
     async def __aenter__(self) -> Self:
         self._file = await self._there(self._open)
@@ -54,13 +78,22 @@ class Database:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Return what `work` does with the file, in one transaction."""
+        """Return what `work`, which reads, does with the file, in one transaction."""
 
         def transaction() -> T:
             with self._file:
                 return work(self._file, *args, **kwargs)
 
         return await self._there(transaction)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work`, which writes, does in one transaction that nobody comes between."""
+
+        def alone(file: Connection) -> T:
+            file.execute("BEGIN IMMEDIATE")  # else another process may write after `work` has read
+            return work(file)
+
+        return await self.do(alone)
 
     async def _there(self, work: Callable[[], T]) -> T:
         """Run `work` on the file's thread; SQLite's errors become ours."""

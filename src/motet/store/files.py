@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from motet.errors import NotFound
-from motet.store.database import Connection, Database
+from motet.store.database import Connection, Transactions
 from motet.store.paging import page
 
 SCHEMA = """
@@ -35,14 +35,14 @@ class FileRow:
 class FileRows:
     """The files of one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Transactions) -> None:
         self._database = database
 
     async def add(self, file: FileRow) -> None:
         """Make a file known; again changes nothing."""
         query = "INSERT OR IGNORE INTO files (id, name, purpose, bytes, created) VALUES (?,?,?,?,?)"
         values = (file.id, file.name, file.purpose, file.bytes, file.created)
-        await self._database.do(lambda f: f.execute(query, values))
+        await self._database.write(lambda f: f.execute(query, values))
 
     async def get(self, id: str) -> FileRow:
         """Return a file.
@@ -73,4 +73,4 @@ class FileRows:
 
     async def remove(self, id: str) -> None:
         """Forget a file."""
-        await self._database.do(lambda f: f.execute("DELETE FROM files WHERE id = ?", (id,)))
+        await self._database.write(lambda f: f.execute("DELETE FROM files WHERE id = ?", (id,)))

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate
 
-from motet.store.database import Connection, Database
+from motet.errors import BatchError
+from motet.store.database import Connection, Database, P, T, Transactions
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -97,6 +98,55 @@ class ExpertTotal:
     cost_usd: float
 
 
+class LeaseLost(BatchError):
+    """Another process has taken the job, or has ended it."""
+
+
+class Leased:
+    """A database as the holder of a job's lease sees it: one that has lost it changes nothing.
+
+    Whoever is paused past its lease does not know it. So the right is looked at in the transaction
+    of every change, and not by any clock: each taker is an owner of its own.
+    """
+
+    def __init__(self, database: Transactions, job: str, owner: str) -> None:
+        self._database = database
+        self._job = job
+        self._owner = owner
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
+    async def do(
+        self,
+        work: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what `work` reads; see `Transactions`."""
+        return await self._database.do(work, *args, **kwargs)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` does; see `Transactions`.
+
+        Raises
+        ------
+        LeaseLost
+            The lease is another's; nothing is written.
+        """
+
+        def held(file: Connection) -> T:
+            query = "SELECT owner FROM jobs WHERE id = ?"
+            row = file.execute(query, (self._job,)).fetchone()
+            if row is None or row[0] != self._owner:
+                raise LeaseLost("Another process has taken this batch, or has ended it.")
+            return work(file)
+
+        return await self._database.write(held)
+
+
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Jobs]:
     """Open a file that holds jobs and nothing else."""
@@ -107,13 +157,17 @@ async def opened(path: Path) -> AsyncIterator[Jobs]:
 class Jobs:
     """The jobs of one database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Transactions) -> None:
         self._database = database
 
     @property
     def path(self) -> Path:
         """The file they are in."""
         return self._database.path
+
+    def leased(self, job: str, owner: str) -> Leased:
+        """Return the database as `owner` may use it while the job is its own."""
+        return Leased(self._database, job, owner)
 
     async def facts(self, job: str) -> tuple[str, int] | None:
         """Return what a job was begun with, and when; None when there is no such job."""
@@ -124,9 +178,9 @@ class Jobs:
         return row
 
     async def add_job(self, job: str, facts: str, created: int) -> None:
-        """Keep a new job."""
-        query = "INSERT INTO jobs (id, facts, created) VALUES (?, ?, ?)"
-        await self._database.do(lambda f: f.execute(query, (job, facts, created)))
+        """Keep a new job; where there is one already, nothing changes."""
+        query = "INSERT OR IGNORE INTO jobs (id, facts, created) VALUES (?, ?, ?)"
+        await self._database.write(lambda f: f.execute(query, (job, facts, created)))
 
     async def forget(self, job: str) -> None:
         """Remove a job with all that belongs to it."""
@@ -135,7 +189,7 @@ class Jobs:
             for table, column in (("calls", "job"), ("lines", "job"), ("jobs", "id")):
                 file.execute(f"DELETE FROM {table} WHERE {column} = ?", (job,))  # noqa: S608
 
-        await self._database.do(remove)
+        await self._database.write(remove)
 
     async def add_lines(
         self, job: str, rows: Iterable[LineRow], calls: Iterable[tuple[int, CallRow]] = ()
@@ -152,7 +206,7 @@ class Jobs:
             file.executemany(query, values)
             file.executemany(_ADD_CALL, asked)
 
-        await self._database.do(write)
+        await self._database.write(write)
 
     async def names(self, job: str) -> list[tuple[int, str | None]]:
         """Return number and custom_id of every planned line, in order."""
@@ -171,7 +225,7 @@ class Jobs:
     async def finish_line(self, job: str, number: int, result: bytes, failed: bool) -> None:
         """Keep the result of a line."""
         query = "UPDATE lines SET result = ?, failed = ? WHERE job = ? AND number = ?"
-        await self._database.do(lambda f: f.execute(query, (result, failed, job, number)))
+        await self._database.write(lambda f: f.execute(query, (result, failed, job, number)))
 
     async def answers(self, job: str, line: int) -> dict[str, bytes]:
         """Return the answered calls of a line by their keys, less those of planning."""
@@ -182,7 +236,7 @@ class Jobs:
     async def add_answer(self, job: str, line: int, call: CallRow) -> None:
         """Keep a finished call."""
         values = (job, line, *astuple(call))
-        await self._database.do(lambda f: f.execute(_ADD_CALL, values))
+        await self._database.write(lambda f: f.execute(_ADD_CALL, values))
 
     async def counts(self, job: str) -> tuple[int, int, int]:
         """Return how many lines there are, how many are completed, and how many have failed."""
@@ -201,7 +255,7 @@ class Jobs:
     async def add_effort(self, job: str, loads: int, seconds: float) -> None:
         """Add loads, and seconds of work, to a job's account."""
         query = "UPDATE jobs SET loads = loads + ?, seconds = seconds + ? WHERE id = ?"
-        await self._database.do(lambda f: f.execute(query, (loads, seconds, job)))
+        await self._database.write(lambda f: f.execute(query, (loads, seconds, job)))
 
     async def effort(self, job: str) -> tuple[int, float]:
         """Return the loads and seconds of a job over all its runs."""
@@ -225,7 +279,6 @@ class Jobs:
         """
 
         def take(file: Connection) -> str | None:
-            file.execute("BEGIN IMMEDIATE")  # else two processes could read before either writes
             query = "SELECT owner, lease FROM jobs WHERE id = ?"
             holder, held_until = file.execute(query, (job,)).fetchone()
             if holder is not None and held_until > time.time() and not gone(holder):
@@ -233,17 +286,22 @@ class Jobs:
             file.execute("UPDATE jobs SET owner = ?, lease = ? WHERE id = ?", (owner, until, job))
             return None
 
-        return await self._database.do(take)
+        return await self._database.write(take)
 
-    async def prolong(self, job: str, owner: str, until: float) -> None:
-        """Keep the right to run a job, if it is held still."""
+    async def prolong(self, job: str, owner: str, until: float) -> bool:
+        """Keep the right to run a job; return whether it was held still."""
         query = "UPDATE jobs SET lease = ? WHERE id = ? AND owner = ?"
-        await self._database.do(lambda f: f.execute(query, (until, job, owner)))
+        done = await self._database.write(lambda f: f.execute(query, (until, job, owner)).rowcount)
+        return done == 1
 
     async def release(self, job: str, owner: str) -> None:
         """Give the right to run a job back."""
         query = "UPDATE jobs SET owner = NULL, lease = 0 WHERE id = ? AND owner = ?"
-        await self._database.do(lambda f: f.execute(query, (job, owner)))
+        await self._database.write(lambda f: f.execute(query, (job, owner)))
+
+    async def alone(self, work: Callable[[], None]) -> None:
+        """Do what is not of the store, such as renaming a file, while nobody can take the job."""
+        await self._database.write(lambda _: work())
 
     async def copy_results(self, job: str, write: Callable[[bytes, bool], Any]) -> None:
         """Call `write` with every result, in the input's order, and whether the line failed."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from motet.errors import RequestError
-from motet.store.database import Connection, Database
+from motet.store.database import Connection, Transactions
 
 
 async def page(
-    database: Database,
+    database: Transactions,
     table: str,
     query: str,
     values: tuple[Any, ...],

@@ -1,5 +1,6 @@
 """Routing tables, read and checked whole: `tables.read(path)`."""
 
-from motet.tables.routing import SUFFIXES, Table, fingerprints, read, unseen
+from motet.tables.columns import read_columns
+from motet.tables.routing import Table, fingerprints, read, unseen
 
-__all__ = ["SUFFIXES", "Table", "fingerprints", "read", "unseen"]
+__all__ = ["Table", "fingerprints", "read", "read_columns", "unseen"]

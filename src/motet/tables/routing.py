@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from motet.errors import TableError, did_you_mean, nearest
+from motet.tables.columns import read_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-SUFFIXES = (".parquet", ".csv", ".jsonl")
+_TEXTS = ("query", "task")
+_NUMBERS = ("score:", "cost:", "latency:")
 MOST_GAPS = 0.02
 """Share of rows that may lack some score; more is no accident, and leaving them out a bias."""
 MOST_SHARED = 0.01
@@ -130,7 +132,7 @@ def read(path: str | Path) -> Table:
         experts, or a value is missing, not finite or out of range; the row is named.
     """
     path = Path(path)
-    columns = _columns(path)
+    columns = read_columns(path, "routing table", texts=_TEXTS, numbers=_NUMBERS)
     experts = [name.removeprefix("score:") for name in columns if name.startswith("score:")]
     if not experts:
         close = [name for name in columns if nearest(name, ["score"])]
@@ -206,45 +208,6 @@ def plain(query: str) -> str:
     return " ".join(query.split()).casefold()
 
 
-def _columns(path: Path) -> dict[str, pa.ChunkedArray]:
-    """Return the columns of a file by name."""
-    if path.suffix not in SUFFIXES:
-        raise TableError(f"{path}: a routing table is one of {', '.join(SUFFIXES)}.")
-    if not path.is_file():
-        beside = [p.name for p in path.parent.glob("*") if p.suffix in SUFFIXES]
-        raise TableError(
-            f"{path}: there is no such file.",
-            hint=did_you_mean(path.name, beside) if beside else "",
-        )
-    import pyarrow as pa
-
-    try:
-        table = _reader(path.suffix)(path)
-    except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path}: {error}") from error
-    doubled = [name for name in table.column_names if table.column_names.count(name) > 1]
-    if doubled:
-        raise TableError(f"{path}: column {doubled[0]!r} stands there twice.")
-    return dict(zip(table.column_names, table.columns, strict=True))
-
-
-def _reader(suffix: str) -> Any:
-    if suffix == ".parquet":
-        from pyarrow.parquet import read_table
-
-        return read_table
-    if suffix == ".csv":
-        from pyarrow import csv
-
-        # Questions hold line breaks.
-        options = csv.ParseOptions(newlines_in_values=True)
-        return lambda path: csv.read_csv(path, parse_options=options)
-    from pyarrow import json
-
-    options = json.ParseOptions(newlines_in_values=True)
-    return lambda path: json.read_json(path, parse_options=options)
-
-
 def _without_gaps(
     path: Path, columns: dict[str, pa.ChunkedArray], experts: list[str]
 ) -> tuple[dict[str, pa.ChunkedArray], int]:
@@ -273,6 +236,8 @@ def _texts(path: Path, columns: dict[str, pa.ChunkedArray], name: str) -> tuple[
     for row, value in enumerate(values):
         if value is None:
             raise TableError(f"{path}: row {row} has no {name!r}.")
+        if isinstance(value, bytes):
+            raise TableError(f"{path}: row {row} of {name!r} holds bytes, where a text belongs.")
     return tuple(value if isinstance(value, str) else str(value) for value in values)
 
 
@@ -308,7 +273,7 @@ def _numbers(
         try:
             column = columns[name].cast(pa.float64())
         except pa.ArrowException as error:
-            raise TableError(f"{path}: column {name!r} holds no numbers: {error}") from error
+            raise TableError(f"{path}: column {name!r} holds no numbers: {error}.") from error
         values = column.to_numpy()
         wrong = np.flatnonzero(~((values >= 0) & (values <= most)))
         if wrong.size:
@@ -319,8 +284,11 @@ def _numbers(
                 + (" to 1." if most == 1 else " up."),
                 hint="" if most > 1 else "Scale scores so that 1 is a right answer.",
             )
-        if np.isinf(values).any():
-            row = int(np.flatnonzero(np.isinf(values))[0])
-            raise TableError(f"{path}: row {row} of column {name!r} is infinite.")
-        arrays.append(values.astype(np.float32))
+        with np.errstate(over="ignore"):
+            arrays.append(values.astype(np.float32))
+        if np.isinf(arrays[-1]).any():
+            row = int(np.flatnonzero(np.isinf(arrays[-1]))[0])
+            raise TableError(
+                f"{path}: row {row} of column {name!r} is infinite in 32 bits: {values[row]:g}."
+            )
     return np.ascontiguousarray(np.stack(arrays, axis=1))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from motet.config.setting import Setting
-from motet.errors import SourceError, nearest
+from motet.errors import ConfigError, SourceError, nearest
 from motet.progress import Progress, silent
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -56,6 +56,27 @@ def fetch(model: str, setting: Setting, report: Progress = silent) -> str:
         return str(_loadable(place, setting.cache, report))
     except OSError as error:
         raise SourceError(f"Model {model!r}: {error}.") from error
+
+
+def check_source(model: str, setting: Setting) -> None:
+    """Refuse a model that is written as a path to what is not there, before anything is loaded.
+
+    Other names are taken as they are, and so is a path below a folder that this machine does not
+    have: it may stand on the machine that loads it.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file or folder, at the option `model`.
+    """
+    place = _local(model, setting)
+    path = model.endswith(".gguf") or model.startswith((".", "/", "~"))
+    if not path or _SCHEME.fullmatch(model) or place.exists():
+        return
+    if Path(model).expanduser().is_absolute() and not place.parent.is_dir():
+        return
+    missing = _missing(model, place)
+    raise ConfigError(missing.message, hint=missing.hint, at=("model",))
 
 
 def _local(model: str, setting: Setting) -> Path:

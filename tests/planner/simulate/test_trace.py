@@ -42,8 +42,8 @@ def test_a_trace_from_a_file(tmp_path):
         ("t.csv", "at,expert\n-1,alphas\n", "row 1: at is -1.0"),
         ("t.csv", "at,expert\nsoon,alphas\n", "column 'at' holds something other than numbers"),
         ("t.csv", "at,expert\n", "holds no request"),
-        ("t.jsonl", "{", "cannot be read"),
-        ("t.txt", "", "ending in .csv, .jsonl, .parquet"),
+        ("t.jsonl", "{", "t.jsonl:1: this line is no JSON"),
+        ("t.txt", "", "a trace is one of .parquet, .csv, .jsonl"),
     ],
 )
 def test_bad_traces_say_where(tmp_path, name, text, said):

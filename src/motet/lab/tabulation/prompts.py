@@ -13,6 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_validator
 
 from motet.errors import ConfigError, TableError, did_you_mean
+from motet.files import read_lines
 from motet.grading import GRADERS
 from motet.types import Message, Request
 
@@ -86,7 +87,7 @@ def read_prompts(
     """
     path = Path(path)
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_lines(path)
     except OSError as error:
         raise TableError(f"{path}: {error.strerror or error}.") from None
     prompts: dict[str, Prompt] = {}
@@ -111,7 +112,7 @@ def read_prompts(
     return list(prompts.values())
 
 
-def _prompt(line: bytes, default: str | None, max_tokens: int, judge: bool) -> Prompt:
+def _prompt(line: str, default: str | None, max_tokens: int, judge: bool) -> Prompt:
     try:
         fields = PromptLine.model_validate(orjson.loads(line))
     except orjson.JSONDecodeError as error:
@@ -121,7 +122,8 @@ def _prompt(line: bytes, default: str | None, max_tokens: int, judge: bool) -> P
         where = ".".join(map(str, fault["loc"])) or "this line"
         hint = did_you_mean(where, PromptLine.model_fields)
         unknown = fault["type"] == "extra_forbidden"
-        raise TableError(f"{where}: {fault['msg']}.", hint=hint if unknown else "") from None
+        said = fault["msg"].removeprefix("Value error, ")
+        raise TableError(f"{where}: {said}.", hint=hint if unknown else "") from None
     name = fields.grader or default
     if name is None:
         raise TableError("no grader.", hint=f"One of: {', '.join(GRADERS.names())}.")

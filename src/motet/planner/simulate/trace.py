@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from motet.errors import TableError, did_you_mean
+from motet.tables import read_columns
 
 _GAP_S = 0.5
 """Mean seconds between the requests of one burst."""
@@ -106,11 +107,13 @@ def read_trace(path: Path, names: Sequence[str], seconds: float) -> Trace:
     TableError
         The file cannot be read, lacks a column, or names an expert that there is none of.
     """
-    table = _table(path)
+    table = read_columns(path, "trace", texts=("expert",), numbers=("at", "seconds"))
     for column in ("at", "expert"):
-        if column not in table.column_names:
-            hint = did_you_mean(column, table.column_names)
+        if column not in table:
+            hint = did_you_mean(column, table)
             raise TableError(f"{path}: no column {column!r}. {hint}")
+    if not len(table["at"]):
+        raise TableError(f"{path} holds no request.")
     known = {name: number for number, name in enumerate(names)}
     experts = [str(name) for name in table["expert"].to_pylist()]
     for row, name in enumerate(experts):
@@ -119,14 +122,14 @@ def read_trace(path: Path, names: Sequence[str], seconds: float) -> Trace:
             raise TableError(f"{path}, row {row + 1}: no expert {name!r} holds a model. {hint}")
     at = _numbers(path, table, "at")
     work = np.full(len(at), seconds)
-    if "seconds" in table.column_names:
+    if "seconds" in table:
         work = _numbers(path, table, "seconds")
     order = np.argsort(at, kind="stable")
     numbers = np.array([known[name] for name in experts], dtype=np.int64)
     return Trace(tuple(names), at[order] - at.min(initial=np.inf), numbers[order], work[order])
 
 
-def _numbers(path: Path, table: Any, column: str) -> npt.NDArray[np.float64]:
+def _numbers(path: Path, table: Mapping[str, Any], column: str) -> npt.NDArray[np.float64]:
     try:
         values: npt.NDArray[np.float64] = np.array(table[column].to_pylist(), dtype=np.float64)
     except (TypeError, ValueError):
@@ -138,25 +141,3 @@ def _numbers(path: Path, table: Any, column: str) -> npt.NDArray[np.float64]:
             f"{path}, row {row + 1}: {column} is {values[row]}, and must be a number of at least 0."
         )
     return values
-
-
-def _table(path: Path) -> Any:
-    import pyarrow
-    import pyarrow.csv
-    import pyarrow.json
-    import pyarrow.parquet
-
-    readers = {
-        ".csv": pyarrow.csv.read_csv,
-        ".jsonl": pyarrow.json.read_json,
-        ".parquet": pyarrow.parquet.read_table,
-    }
-    if path.suffix not in readers:
-        raise TableError(f"{path}: a trace is a file ending in {', '.join(readers)}.")
-    try:
-        table = readers[path.suffix](path)
-    except (OSError, pyarrow.ArrowInvalid) as error:
-        raise TableError(f"{path} cannot be read: {error}.") from None
-    if not table.num_rows:
-        raise TableError(f"{path} holds no request.")
-    return table

@@ -108,9 +108,16 @@ class Profile(BaseModel):
                 hint=did_you_mean(path.name, beside) if beside else _AGAIN,
             )
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(files.read_text(path))
             form, stated = values.pop("format"), values.pop("sha256")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            ValueError,
+            RecursionError,
+            LookupError,
+            TypeError,
+            AttributeError,
+        ) as error:
             raise _damaged(path, f"it cannot be read as a profile ({error!r})") from error
         if form != FORMAT:
             raise ArtifactError(
