@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import hypothesis
 import pytest
-import uvicorn
 
 from motet.api import create_app
+from motet.api.server import Server
 from motet.config import Document, parse
 from motet.service.motet import Motet
 
@@ -97,11 +97,7 @@ def _running(document: Document, store: Path, **options: float) -> Iterator[Serv
     if document.config.service.batches.store is None:
         document = document.with_service(batches={"store": store})
     motet = Motet(document)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(motet, **options), port=0, log_level="error", timeout_graceful_shutdown=1
-        )
-    )
+    server = Server(create_app(motet, **options), document.config.service, port=0, grace_s=1)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

@@ -18,9 +18,12 @@
     │   ├── UnsupportedRequest       no expert has the capability it needs
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
     │   ├── InvalidLine              a line of a batch's input is no request
+    │   ├── ForeignSite         403  a page of another site asks, or another name is asked
+    │   ├── UnsupportedMedia    415  the body is of another type than JSON
     │   ├── RequestTimeout      408  its body did not arrive in time
     │   └── RequestTooLarge     413
     ├── DeadlineExceeded        504  the composition's time is up
+    ├── ServiceStopping         503  the service stops before the answer is whole
     ├── NoExpertAvailable       503  nothing in the fleet can answer now
     └── ExpertError             502  one expert failed; another may do better
         ├── ExpertUnavailable   503
@@ -34,48 +37,13 @@ says whether the same request may succeed later or elsewhere, `hint` says what t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
-_LONGEST_NAME = 128
-_MOST_NAMES = 1000
-_MOST_CHARACTERS = 200
+from motet.wording import did_you_mean, nearest
+
 _MOST_SHOWN = 30
 """Problems of a config that its message lists."""
-
-
-def nearest(name: object, known: Iterable[str]) -> str | None:
-    """Return the known name that looks most like `name`, or None when none is close.
-
-    Either may be a client's, so long names, and those after many, are not looked at: comparing
-    takes the product of both lengths.
-    """
-    if isinstance(name, str) and len(name) > _LONGEST_NAME:
-        return None
-    names = [other for other in islice(known, _MOST_NAMES) if len(other) <= _LONGEST_NAME]
-    matches = difflib.get_close_matches(str(name)[:_LONGEST_NAME], names, n=1, cutoff=0.6)
-    return matches[0] if matches else None
-
-
-def shown(value: object) -> str:
-    """Return what a message says of a wrong value: itself where it is short, else what it is."""
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    if isinstance(value, str) and len(value) > _MOST_CHARACTERS:
-        return f"{value[:_MOST_CHARACTERS]!r}..., {len(value)} characters"
-    return repr(value)
-
-
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return a hint that lists the known names and, where one is close, the nearest."""
-    known = sorted(known)
-    match = nearest(name, known)
-    hint = f"Known: {', '.join(known)}." if known else "None is configured."
-    return f"Did you mean {match!r}? {hint}" if match else hint
 
 
 class MotetError(Exception):
@@ -278,6 +246,20 @@ class InvalidLine(RequestError):
     code = "invalid_line"
 
 
+class ForeignSite(RequestError):
+    """A page of another site asks, or the service is asked under a name that is not its own."""
+
+    status = 403
+    code = "foreign_site"
+
+
+class UnsupportedMedia(RequestError):
+    """The body is of another type than JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
 class RequestTimeout(RequestError):
     """The request body did not arrive in time."""
 
@@ -309,6 +291,18 @@ class DeadlineExceeded(MotetError):
     type = "timeout_error"
     code = "deadline_exceeded"
     retryable = True
+
+
+class ServiceStopping(MotetError):
+    """The service stops before the answer is whole."""
+
+    status = 503
+    type = "service_unavailable_error"
+    code = "service_stopping"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("The service stops before this answer is whole.", hint="Ask again.")
 
 
 class NoExpertAvailable(MotetError):

@@ -11,7 +11,8 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
 
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
+from motet.wording import did_you_mean
 
 T = TypeVar("T")
 

@@ -74,7 +74,7 @@ def test_client_that_leaves_stops_the_expert(service):
         content = body if left_mid_stream else body.replace('"stream": true', '"stream": false')
         with socket.create_connection(service.url.removeprefix("http://").split(":")) as raw:
             raw.sendall(
-                b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
                 b"content-length: %d\r\n\r\n%s" % (len(content), content.encode())
             )
             wait_for(lambda: slow.open == 1)

@@ -108,7 +108,7 @@ class Node:
         place = folder / name
         place.mkdir()
         files = {key: str(place / file) for key, file in cluster._HAPROXY_FILES.items()}
-        self.env = {**os.environ, **cluster._SETTINGS, **ports, **files, **env}
+        self.env = {**os.environ, **cluster.NODE_SETTINGS, **ports, **files, **env}
         # Time for HAProxy to hear on a busy machine that a replica leaves; Ray's default is 30 s.
         self.env["RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"] = "5"
         ray = str(Path(sys.executable).parent / "ray")

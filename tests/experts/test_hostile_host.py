@@ -191,6 +191,7 @@ async def motet_before(host):
             yield client
     server.close()
     await asyncio.gather(*host.serving, return_exceptions=True)
+    await asyncio.sleep(0.05)  # transports close their sockets a turn of the loop later
 
 
 def verdict(response, stream):

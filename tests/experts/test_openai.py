@@ -6,6 +6,7 @@ import math
 
 import httpx
 import pytest
+from tests.conftest import free_port
 
 from motet.composer.assembly import assemble
 from motet.config import parse
@@ -427,8 +428,9 @@ async def test_who_rests_is_shown_as_down():
 
 
 async def test_experts_of_one_host_learn_together_that_it_is_gone():
+    port = free_port()
     text = "version: 1\nexperts:\n" + "".join(
-        f"  - {{id: e{n}, engine: openai, url: 'http://127.0.0.1:9/v{n}', model: m, retries: 0}}\n"
+        f"  - {{id: e{n}, engine: openai, url: 'http://127.0.0.1:{port}/v{n}', model: m, retries: 0}}\n"
         for n in range(2)
     )
     experts = assemble(parse(text)).experts

@@ -54,15 +54,15 @@ def test_nulls_are_absences():
         ({"role": 1}, "messages[0].role", "must be text. Got 1."),
         ({"role": "user"}, "messages[0].content", "Field required."),
         ({"role": "user", "content": None}, "messages[0].content", "Field required."),
-        ({"role": "user", "content": {}}, "messages[0].content", "must be text or a list of parts. Got {}."),
+        ({"role": "user", "content": {}}, "messages[0].content", "must be text or a list of parts. Got a mapping."),
         ({"role": "user", "content": ["a"]}, "messages[0].content[0]", "must be an object. Got 'a'."),
         ({"role": "user", "content": [{"type": "text"}]}, "messages[0].content[0].text", "Field required."),
         ({"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, "messages[0].content[0].image_url.url", "Field required."),
         ({"role": "user", "content": "x", "name": 5}, "messages[0].name", "must be text. Got 5."),
         ({"role": "tool", "content": "x"}, "messages[0].tool_call_id", "Field required."),
-        ({"role": "assistant", "tool_calls": {}}, "messages[0].tool_calls", "must be a list. Got {}."),
+        ({"role": "assistant", "tool_calls": {}}, "messages[0].tool_calls", "must be a list. Got a mapping."),
         ({"role": "assistant", "tool_calls": [{"type": "function"}]}, "messages[0].tool_calls[0].function", "Field required."),
-        ({"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": {}}}]}, "messages[0].tool_calls[0].function.arguments", "must be text. Got {}."),
+        ({"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": {}}}]}, "messages[0].tool_calls[0].function.arguments", "must be text. Got a mapping."),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_where_it_is(message, param, said):

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from motet.api.errors import on_motet_error
 from motet.composer.answer import Answer
 from motet.composer.several import SeveralAnswers
-from motet.errors import MotetError
+from motet.errors import DeadlineExceeded, MotetError, ServiceStopping
 from motet.protocol.body import Body
 from motet.protocol.frames import Framer
 from motet.service.motet import Motet
@@ -22,6 +24,29 @@ _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 KEEP_ALIVE_S = 2.0
 """Seconds of silence after which a stream says that it goes on, when nobody says."""
+ABORT = "motet.abort"
+"""Name of the ASGI extension whose `call` ends a connection at once, unsent bytes and all."""
+_LAST_WORD_S = 1.0
+
+
+class OpenAnswers:
+    """The answers of one app that are under way, so that they can be told when it stops."""
+
+    def __init__(self) -> None:
+        self._open: set[AnswerResponse] = set()
+
+    def add(self, response: AnswerResponse) -> None:
+        """Note that an answer has begun."""
+        self._open.add(response)
+
+    def remove(self, response: AnswerResponse) -> None:
+        """Note that it has ended."""
+        self._open.discard(response)
+
+    def stop(self) -> None:
+        """End every answer, in words that its client reads."""
+        for response in tuple(self._open):
+            response.stop()
 
 
 class AnswerResponse(Response):
@@ -35,6 +60,8 @@ class AnswerResponse(Response):
     ----------
     requests
         What the body asks; the answers to several are choices of one.
+    open_answers
+        Where it is noted while it is under way.
     keep_alive_s
         Seconds of silence after which a stream says that it goes on.
     """
@@ -45,6 +72,7 @@ class AnswerResponse(Response):
         body: Body,
         requests: Sequence[Request],
         *,
+        open_answers: OpenAnswers,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._motet = motet
@@ -52,11 +80,42 @@ class AnswerResponse(Response):
         self._framer = body.framer()
         self._explain = body.explain
         self._keep_alive_s = keep_alive_s
+        self._open = open_answers
+        self._begun = False
+        self._stopped = False
+        self._work: asyncio.Task[None] | None = None
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or stop as soon as the client is gone."""
-        await _until_gone(self._serve(send), receive)
+        """Answer, or stop as soon as the client is gone, does not read, or the service stops."""
+        self._work = asyncio.ensure_future(self._serve(send))
+        self._open.add(self)
+        try:
+            await _until_gone(self._work, receive)
+        except asyncio.CancelledError:
+            if not self._stopped:
+                raise
+            await _in_time(self._tell(ServiceStopping(), scope, receive, send), scope)
+        except DeadlineExceeded as error:
+            if not self._begun:
+                raise
+            await _in_time(self._tell(error, scope, receive, send), scope)
+        finally:
+            self._open.remove(self)
+
+    def stop(self) -> None:
+        """End the answer, and tell its client that the service stops."""
+        self._stopped = True
+        if self._work is not None:
+            self._work.cancel()
+
+    async def _tell(self, error: MotetError, scope: Scope, receive: Receive, send: Send) -> None:
+        """Say why the answer ends here, where its client is reading."""
+        if self._begun:
+            last = {"type": "http.response.body", "body": self._framer.error(error)}
+            await send(last)
+        else:
+            await (await on_motet_error(HttpRequest(scope), error))(scope, receive, send)
 
     async def _serve(self, send: Send) -> None:
         async with self._answer() as answer:
@@ -88,19 +147,23 @@ class AnswerResponse(Response):
     async def _stream(self, first: Chunk, answer: Answer | SeveralAnswers, send: Send) -> None:
         headers = [_EVENTS, (b"cache-control", b"no-cache"), *self._trace_headers(answer)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._begun = True
         async with _Stream(send, self._framer, self._keep_alive_s) as stream:
-            await stream.say(self._framer.first(answer.author))
-            await stream.say(self._framer.piece(first, answer.author))
+            # Sending is within the deadline too: a client that does not read holds an expert.
+            await answer.within(stream.say(self._framer.first(answer.author)))
+            await answer.within(stream.say(self._framer.piece(first, answer.author)))
             try:
                 async for chunk in answer:
-                    await stream.say(self._framer.piece(chunk, answer.author))
+                    await answer.within(stream.say(self._framer.piece(chunk, answer.author)))
+            except DeadlineExceeded:
+                raise
             except MotetError as error:
                 # Words are out already, so the failure travels where the client is reading.
                 await stream.end(self._framer.error(error))
                 return
             usage = answer.usage
             last = self._framer.last(answer.author, usage, self._explanation(answer))
-            await stream.end(last)
+            await answer.within(stream.end(last))
 
     def _explanation(self, answer: Answer | SeveralAnswers) -> Any:
         return answer.explain() if self._explain else None
@@ -155,9 +218,18 @@ class _Stream:
                 await self.say(self._keep_alive)
 
 
-async def _until_gone(work: Awaitable[None], receive: Receive) -> None:
-    """Run `work` to its end, or cancel it when the client disconnects."""
-    task = asyncio.ensure_future(work)
+async def _in_time(last_words: Awaitable[None], scope: Scope) -> None:
+    """Say the last words, and end the connection where nobody takes them."""
+    try:
+        async with asyncio.timeout(_LAST_WORD_S):
+            await last_words
+    except TimeoutError:
+        if ABORT in (scope.get("extensions") or {}):
+            scope["extensions"][ABORT]["call"]()
+
+
+async def _until_gone(task: asyncio.Task[None], receive: Receive) -> None:
+    """Wait for `task` to end, or cancel it when the client disconnects."""
     watch = asyncio.ensure_future(_disconnected(receive))
     try:
         await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)

@@ -12,14 +12,14 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 import motet
-from motet.api.answer import KEEP_ALIVE_S
+from motet.api.answer import KEEP_ALIVE_S, OpenAnswers
 from motet.api.errors import (
     on_bad_parameter,
     on_http_error,
     on_motet_error,
     on_unexpected_error,
 )
-from motet.api.guard import KeyCheck
+from motet.api.guard import Guard
 from motet.api.routes.answers import add_answers
 from motet.api.routes.batches import add_batches
 from motet.api.routes.files import add_files
@@ -63,12 +63,13 @@ def create_app(service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastAPI
             Exception: on_unexpected_error,
         },
     )
-    app.add_middleware(KeyCheck, service=service.config.service)
+    open_answers = app.state.open_answers = OpenAnswers()
+    app.add_middleware(Guard, service=service.config.service)
     metrics = Metrics()
     service.observers.add(metrics)
     if service.swapper is not None:
         service.swapper.watcher = SwapMetrics(metrics.registry)
-    add_answers(app, service, keep_alive_s)
+    add_answers(app, service, open_answers, keep_alive_s)
     add_models(app, service)
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)

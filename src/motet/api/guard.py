@@ -1,49 +1,183 @@
-"""What stands before every endpoint: who asks, the key check, and the bound on bodies."""
+"""What stands before every endpoint: from where a request comes, who asks, and bounds on bodies."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import hmac
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from motet.api.errors import on_motet_error
-from motet.config import Service
-from motet.errors import RequestTimeout, RequestTooLarge, Unauthorized
+from motet.config import Service, is_loopback
+from motet.errors import (
+    ForeignSite,
+    MotetError,
+    RequestTimeout,
+    RequestTooLarge,
+    Unauthorized,
+    UnsupportedMedia,
+)
 from motet.types import ANYBODY, Caller
 
 _OPEN = ("/health", "/ready", "/metrics")
-
-
 _CALLER = "motet.caller"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS = b"GET, HEAD, POST, DELETE, OPTIONS"
+_FOR_PAGES = [
+    (b"access-control-allow-methods", _METHODS),
+    (b"access-control-max-age", b"600"),
+]
+_READ_BY_PAGES = (
+    b"retry-after, x-motet-composition, x-motet-experts, x-motet-decision-id, "
+    b"x-motet-confidence, x-motet-request-id, x-motet-cost-usd"
+)
+
+Headers = Mapping[bytes, bytes]
 
 
-class KeyCheck:
-    """Refuses requests without one of the configured bearer tokens, and notes whose it is."""
+class Guard:
+    """Lets in who may ask: by name of the host, by the page that asks, and by key.
+
+    A browser on this machine runs pages of strangers, and to it a service on loopback is near. So
+    there only loopback's own names are answered to (else a name of the stranger's could be pointed
+    here), pages of other sites are refused unless the config names them, and so are the bodies that
+    a page may send without asking first.
+    """
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
+        self._is_near = is_loopback(service.host)
+        self._origins = frozenset(service.cors_origins)
         keys = [key.get_secret_value().encode() for key in service.api_keys]
         self._callers = [(key, _caller(key)) for key in keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
-        if scope["type"] != "http" or not self._callers or scope["path"] in _OPEN:
+        """Pass the request on, or answer for it."""
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        header = dict(scope["headers"]).get(b"authorization", b"")
-        given = header.removeprefix(b"Bearer ")
+        headers: Headers = dict(scope["headers"])
+        origin = headers.get(b"origin")
+        if origin is not None and self._is_welcome(origin, headers):
+            send = _readable(send, origin)
+        if scope["method"] == "OPTIONS":
+            await _answer_options(headers, origin, send)
+            return
+        if scope["method"] == "HEAD":
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
+        try:
+            self._check_site(scope, headers)
+            scope[_CALLER] = self._check_key(scope, headers)
+        except MotetError as error:
+            await (await on_motet_error(HttpRequest(scope), error))(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check_site(self, scope: Scope, headers: Headers) -> None:
+        """Refuse what a page of another site has sent, or sent to another name."""
+        host = headers.get(b"host", b"")
+        if self._is_near and host and not is_loopback(_name_of(f"//{host.decode('latin-1')}")):
+            raise ForeignSite(
+                f"This service answers to loopback's names, not to {host.decode('latin-1')!r}.",
+                hint="Ask localhost, or bind another address with service.host.",
+            )
+        origin = headers.get(b"origin")
+        crosses = headers.get(b"sec-fetch-site", b"") == b"cross-site"
+        foreign = crosses if origin is None else not self._is_welcome(origin, headers)
+        if foreign and scope["method"] not in _SAFE:
+            raise ForeignSite(
+                "A page of another site may not ask this service.",
+                hint="Name its origin in service.cors_origins to let it.",
+            )
+        kind = headers.get(b"content-type", b"").lower()
+        takes_form = scope["path"] == "/v1/files"
+        if scope["method"] == "POST" and kind and not takes_form and b"json" not in kind:
+            raise UnsupportedMedia(
+                f"The body is {kind.decode('latin-1')!r}, where JSON belongs.",
+                hint="Send the header 'Content-Type: application/json'.",
+            )
+
+    def _check_key(self, scope: Scope, headers: Headers) -> Caller:
+        """Return who asks."""
+        if not self._callers or scope["path"] in _OPEN:
+            return ANYBODY
+        given = _key_in(headers)
         # Every key is compared in constant time, so the time does not tell which came close.
         same = [caller for key, caller in self._callers if hmac.compare_digest(given, key)]
-        if same:
-            scope[_CALLER] = same[0]
-            await self._app(scope, receive, send)
-            return
-        response = await on_motet_error(HttpRequest(scope), Unauthorized(given=bool(given)))
-        await response(scope, receive, send)
+        if not given or not same:
+            raise Unauthorized(given=bool(given))
+        return same[0]
+
+    def _is_welcome(self, origin: bytes, headers: Headers) -> bool:
+        """Return whether a page of `origin` may ask, and read what is answered."""
+        text = origin.decode("latin-1")
+        if text in self._origins or "*" in self._origins:
+            return True
+        if text.partition("://")[2] == headers.get(b"host", b"").decode("latin-1"):
+            return True  # a page of our own
+        return self._is_near and is_loopback(_name_of(text))
+
+
+def _key_in(headers: Headers) -> bytes:
+    """Return the key that a request brings, in either of the headers that clients use.
+
+    The scheme has no case (RFC 9110, 11.1), and what has none is no key.
+    """
+    scheme, _, given = headers.get(b"authorization", b"").strip().partition(b" ")
+    if scheme.lower() == b"bearer":
+        return given.strip()
+    return headers.get(b"x-api-key", b"").strip()
+
+
+def _name_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _readable(send: Send, origin: bytes) -> Send:
+    """Return a `send` whose answers a page of `origin` may read."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            more = [
+                (b"access-control-allow-origin", origin),
+                (b"access-control-expose-headers", _READ_BY_PAGES),
+                (b"vary", b"origin"),
+            ]
+            message = {**message, "headers": [*message.get("headers", ()), *more]}
+        await send(message)
+
+    return sending
+
+
+def _without_body(send: Send) -> Send:
+    """Return a `send` that answers as to GET, less the body."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return sending
+
+
+async def _answer_options(headers: Headers, origin: bytes | None, send: Send) -> None:
+    """Say what may be asked; a browser's question before the question never carries a key."""
+    answer = [(b"allow", _METHODS), (b"content-length", b"0")]
+    if origin is not None:
+        wanted = headers.get(b"access-control-request-headers", b"*")
+        answer += [*_FOR_PAGES, (b"access-control-allow-headers", wanted)]
+        if headers.get(b"access-control-request-private-network") == b"true":
+            answer.append((b"access-control-allow-private-network", b"true"))
+    await send({"type": "http.response.start", "status": 204, "headers": answer})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _caller(key: bytes) -> Caller:

@@ -13,11 +13,12 @@ from typing import Any, Self
 
 import orjson
 
-from motet.errors import BatchError, InvalidLine, did_you_mean, nearest, shown
+from motet.errors import BatchError, InvalidLine
 from motet.protocol.body import Body
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.types import ANYBODY, Caller, Request
+from motet.wording import did_you_mean, nearest, shown
 
 ENDPOINTS: Mapping[str, type[Body]] = {
     "/v1/chat/completions": ChatBody,

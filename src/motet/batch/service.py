@@ -20,7 +20,7 @@ from motet.batch.lease import Held, Lease
 from motet.batch.lines import ENDPOINTS
 from motet.batch.records import Records
 from motet.config import Document
-from motet.errors import MotetError, RequestError, StoreError, did_you_mean
+from motet.errors import MotetError, RequestError, StoreError
 from motet.protocol.batches import BatchBody
 from motet.service.motet import Motet
 from motet.store import batches, files, jobs
@@ -28,6 +28,7 @@ from motet.store.database import Database
 from motet.store.jobs import Jobs, LeaseLost
 from motet.types import ANYBODY, Caller
 from motet.weights import default_cache
+from motet.wording import did_you_mean
 
 log = logging.getLogger(__name__)
 

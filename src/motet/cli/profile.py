@@ -12,7 +12,8 @@ from motet import files
 from motet.cli.bars import progress_bar
 from motet.cli.console import Json, Key, ServiceUrl, command, print_json, run
 from motet.cli.synthesis import synthesis
-from motet.errors import ArtifactError, ConfigError, TableError, did_you_mean
+from motet.errors import ArtifactError, ConfigError, TableError
+from motet.wording import did_you_mean
 
 if TYPE_CHECKING:
     from motet.routers.skill.annotation import Annotation

@@ -51,24 +51,15 @@ def serve(
 
 async def _serve_here(parts: Parts, screen: Screen) -> None:
     """Run the app in this process."""
-    import uvicorn
-
     from motet.api import create_app
     from motet.api.address import check_port
+    from motet.api.server import Server
     from motet.service.motet import Motet
 
     service = parts.document.config.service
     check_port(service.host, service.port)
     motet = Motet(parts)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(motet),
-            host=service.host,
-            port=service.port,
-            log_level="error",
-            timeout_graceful_shutdown=10,
-        )
-    )
+    server = Server(create_app(motet), service)
     serving = asyncio.create_task(server.serve())
     announced = asyncio.create_task(_announce(motet, screen))
     try:

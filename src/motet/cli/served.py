@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from motet.errors import ConfigError, DeployError, did_you_mean
+from motet.errors import ConfigError, DeployError
+from motet.wording import did_you_mean
 
 if TYPE_CHECKING:
     from motet.config import Document

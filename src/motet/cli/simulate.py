@@ -10,7 +10,8 @@ import typer
 from motet.cli.bars import progress_bar
 from motet.cli.console import ConfigPath, Json, command, print_json
 from motet.cli.plan import machine_of, weights_of
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
+from motet.wording import did_you_mean
 
 if TYPE_CHECKING:
     from motet.planner.simulate.compare import Played, Scenario

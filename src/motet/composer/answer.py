@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from motet.composer.calls import Calls
 from motet.composer.explanation import explanation
@@ -16,6 +16,8 @@ from motet.operations.base import Outcome
 from motet.types import Chunk, Decision, Request, Usage
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Way(Protocol):
@@ -143,6 +145,10 @@ class Answer:
     def author(self) -> str:
         """The expert whose words the client reads."""
         return self.calls.author or self.decision.primary
+
+    async def within(self, work: Awaitable[T]) -> T:
+        """Return what `work` returns, within the deadline of the request; see `Calls.within`."""
+        return await self.calls.within(work)
 
     @property
     def usage(self) -> Usage:

@@ -12,11 +12,12 @@ from motet.composer.strategies import STRATEGIES, Strategy
 from motet.config import Component, Document, ExpertEntry, Options, Setting
 from motet.config.lines import Field
 from motet.encoders.live import Encoders
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
 from motet.experts import ENGINES, Expert
 from motet.experts.build import build
 from motet.registry import Registry
 from motet.routers import ROUTERS, Router
+from motet.wording import did_you_mean
 
 _DEEPEST = 32
 """Routers that may stand in one another, each built within the one before."""

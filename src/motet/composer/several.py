@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from motet.composer.answer import Answer
 from motet.composer.parts import Composition
 from motet.types import Chunk, Decision, Usage
 
 _AHEAD = 16
+
+T = TypeVar("T")
 
 
 class SeveralAnswers:
@@ -74,6 +76,10 @@ class SeveralAnswers:
             await self._chunks.put(error)
         else:
             await self._chunks.put(None)
+
+    async def within(self, work: Awaitable[T]) -> T:
+        """Return what `work` returns, within the deadline of the first request."""
+        return await self._answers[0].within(work)
 
     @property
     def composition(self) -> Composition:

@@ -13,8 +13,9 @@ from typing import Any
 
 from motet.conditions import _cel as cel
 from motet.conditions.features import FEATURES, mentions
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
 from motet.types import Request
+from motet.wording import did_you_mean
 
 _LONGEST = 2000
 _MOST_MACROS = 4

@@ -12,6 +12,7 @@ from motet.config.schema import (
     Residency,
     Service,
     Url,
+    is_loopback,
 )
 from motet.config.setting import Setting, default_cache
 
@@ -29,6 +30,7 @@ __all__ = [
     "Setting",
     "Url",
     "default_cache",
+    "is_loopback",
     "load",
     "load_as",
     "parse",

@@ -19,8 +19,9 @@ from pydantic_core import ErrorDetails
 
 from motet.config.lines import Field, located, read_yaml
 from motet.config.schema import Config, Service
-from motet.errors import ConfigError, did_you_mean, nearest, shown
+from motet.errors import ConfigError
 from motet.files import read_text
+from motet.wording import did_you_mean, nearest, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -35,6 +36,7 @@ _WORDS = {
 """Faults of form in the words of YAML; by the names that pydantic gives them."""
 _SECRET_LENGTH = 4
 """Characters from which on a value of the environment may be a secret, and is no common word."""
+_PASSWORD = re.compile(r"://[^/@\s]{1,500}@")
 _SECRET = re.compile(r"key|token|secret|password", re.IGNORECASE)
 
 
@@ -135,7 +137,17 @@ class Document:
             hint = " " + did_you_mean(given, allowed)
         elif kind == "string_type" and isinstance(given, int | float):
             hint = " Put it in quotes, as it is to be read."
-        return self.problem(at + path, f"{message}, got {shown(given)}.{hint}")
+        if kind == "value_error" and isinstance(given, dict):
+            return self.problem(at + path, f"{message}.")  # it says itself which fields
+        return self.problem(at + path, f"{message}, got {self._shown(given)}.{hint}")
+
+    def _shown(self, given: Any) -> str:
+        """Return a value for a message: whole ones before they are cut, for a part tells too."""
+        if isinstance(given, str):
+            for value, name in self.expanded.items():
+                given = given.replace(value, f"${{{name}}}")
+            given = _PASSWORD.sub("://***@", given)
+        return shown(given)
 
 
 def load(path: str | Path, env: Mapping[str, str] | None = None) -> Document:

@@ -6,6 +6,7 @@ its own `Config`, checked in a second phase against the keys this schema leaves 
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -205,6 +206,27 @@ class Batches(Options):
     """Batches that one ingress replica runs at once."""
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a name or an address is this machine's own, which no other can reach."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _key(key: SecretStr) -> SecretStr:
+    """Return a key less white space around it: files of secrets end in a line break."""
+    value = key.get_secret_value().strip()
+    if not value:
+        raise ValueError("a key is empty, which would let everybody in")
+    return SecretStr(value)
+
+
 class Service(Options):
     """The HTTP service."""
 
@@ -212,8 +234,14 @@ class Service(Options):
     """Address to bind. Loopback unless you say otherwise."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to bind; 0 takes a free one (`motet serve --local` only)."""
-    api_keys: tuple[SecretStr, ...] = ()
-    """Bearer tokens that clients must send; none leaves the service open. Use `${ENV}`."""
+    api_keys: tuple[Annotated[SecretStr, AfterValidator(_key)], ...] = ()
+    """Keys that clients must send, as bearer tokens or in the header `x-api-key`; none leaves the
+    service open. Use `${ENV}`."""
+    open_to_all: bool = False
+    """Whether a service that others than this machine can reach may start without keys."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may ask from a browser, such as `https://chat.example.org`, or `*`. On
+    loopback, pages of this machine always may."""
     max_body_bytes: ByteSize = ByteSize(8 * 1024 * 1024)
     """Largest request body."""
     body_timeout_s: PositiveFloat = 30.0
@@ -230,6 +258,15 @@ class Service(Options):
     """Bounds of a request where its composition gives none."""
     batches: Batches = Batches()
     """Batches over HTTP."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Service:
+        if not (self.api_keys or self.open_to_all or is_loopback(self.host)):
+            raise ValueError(
+                f"{self.host} can be reached by others, and no api_keys are set: give keys, or "
+                "write open_to_all: true to let everybody in"
+            )
+        return self
 
 
 class Residency(Options):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from motet.config.schema import ExpertEntry
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
+from motet.wording import did_you_mean
 
 
 def default_cache() -> Path:

@@ -23,10 +23,10 @@ NODE_SETTINGS = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     # Nothing is reported to anybody, and logs stay in Ray's session folder.
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray's own ports listen on every interface: only who has this user's token gets in.
+    "RAY_AUTH_MODE": "token",
 }
 """What every node of a Ray that serves Motet has in its environment before it starts."""
-# Ray's own ports listen on every interface: only who has this user's token gets in.
-_SETTINGS = NODE_SETTINGS | {"RAY_AUTH_MODE": "token"}
 _HAPROXY_FILES = {
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
     "RAY_SERVE_HAPROXY_SOCKET_PATH": "admin.sock",
@@ -57,7 +57,7 @@ def prepare_environment() -> None:
 
     A Ray that is joined has the environment its nodes were started with.
     """
-    for name, value in _SETTINGS.items():
+    for name, value in NODE_SETTINGS.items():
         os.environ.setdefault(name, value)
     # Nobody balances load over this machine, so nobody needs time to notice that it stops.
     os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "0.5")

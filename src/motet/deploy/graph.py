@@ -39,6 +39,10 @@ class GraphArgs(TypedDict, total=False):
     """Its name, for messages."""
     folder: str
     """Where its relative paths start."""
+    host: str
+    """For `ingress`: the address it is bound to, which may be another than the file's."""
+    open_to_all: bool
+    """For `ingress`: whether it may be bound there without keys."""
     expert: str
     """For `pool`: whose."""
     swapped: bool
@@ -111,7 +115,14 @@ def adapters(document: Document, base: str) -> list[str]:
 
 def arguments(document: Document) -> GraphArgs:
     """Return the arguments of `ingress` for a config."""
-    return {"config": document.text, "name": document.name, "folder": str(document.folder)}
+    service = document.config.service
+    return {
+        "config": document.text,
+        "name": document.name,
+        "folder": str(document.folder),
+        "host": service.host,
+        "open_to_all": service.open_to_all,
+    }
 
 
 def pool_arguments(document: Document, expert: str, *, swapped: bool = False) -> GraphArgs:
@@ -209,4 +220,5 @@ def builder(document: Document, applications: Applications | None = None) -> Bui
 
 
 def _document(args: GraphArgs) -> Document:
-    return parse(args["config"], name=args["name"], folder=Path(args["folder"]))
+    document = parse(args["config"], name=args["name"], folder=Path(args["folder"]))
+    return document.with_service(host=args.get("host"), open_to_all=args.get("open_to_all"))

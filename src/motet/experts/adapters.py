@@ -9,7 +9,8 @@ from typing import Any, Final
 import orjson
 
 from motet.config import ExpertEntry
-from motet.errors import ConfigError, nearest
+from motet.errors import ConfigError
+from motet.wording import nearest
 
 _WEIGHTS = "adapter_model.safetensors"  # a .bin is a pickle, and never read
 DEFAULT_RANK: Final = 16

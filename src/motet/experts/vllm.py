@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from motet.config import ExpertEntry, Options
-from motet.errors import ConfigError, ExpertUnavailable, did_you_mean
+from motet.errors import ConfigError, ExpertUnavailable
 from motet.experts.adapters import DEFAULT_RANK, check_adapter
 from motet.experts.base import Expert
 from motet.types import Capability, Chunk, Health, Request, State
 from motet.weights import Setting
 from motet.weights.sources import check_source
+from motet.wording import did_you_mean
 
 ADAPTER_SLOTS = 8
 _CPU_CACHE_BYTES = 1024**3

@@ -14,7 +14,8 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from motet import files
 from motet.config import ExpertEntry, Options
-from motet.errors import ArtifactError, did_you_mean
+from motet.errors import ArtifactError
+from motet.wording import did_you_mean
 
 CARD = "fusion.json"
 WEIGHTS = "fusion.safetensors"

@@ -11,10 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from motet.errors import TableError, did_you_mean
+from motet.errors import TableError
 from motet.files import read_lines
 from motet.grading import GRADERS
 from motet.types import Request
+from motet.wording import did_you_mean
 
 
 class _ExampleLine(BaseModel):

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, PositiveInt
 
 from motet.config import Document, Options
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
 from motet.fusion.artifact import load_layers, load_trained_member, parameters
 from motet.fusion.card import FusionCard, MemberCard, Mode, check_members, read_card
 from motet.fusion.data import read_examples
@@ -20,6 +20,7 @@ from motet.fusion.train import Training, TrainOptions, accelerator_for, lazily
 from motet.generation.loading import number_format
 from motet.progress import Progress, silent
 from motet.weights import Setting, default_cache
+from motet.wording import did_you_mean
 
 CONTROL = "lora"
 """Folder of the control's adapter, inside the artifact's."""

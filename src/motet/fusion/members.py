@@ -19,13 +19,14 @@ import torch
 from torch import Tensor
 
 from motet.config import ExpertEntry
-from motet.errors import ConfigError, ContextLengthExceeded, SourceError, did_you_mean
+from motet.errors import ConfigError, ContextLengthExceeded, SourceError
 from motet.fusion.card import MemberCard
 from motet.fusion.text import Reading, check_offsets, read_request
 from motet.generation.loading import end_tokens, load_model, read_template
 from motet.types import Request
 from motet.weights import Setting, fetch
 from motet.weights.sizes import hub_folder
+from motet.wording import did_you_mean
 
 Visitor = Callable[[int, Tensor], "Tensor | None"]
 """Takes a level and hidden states [B, T, F] after its stack; returns others in their place."""

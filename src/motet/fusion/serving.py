@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from motet.config import Setting
-from motet.errors import ExpertRejected, did_you_mean
+from motet.errors import ExpertRejected
 from motet.fusion.artifact import load_layers, load_trained_member
 from motet.fusion.card import FIELD, FusionCard, read_card
 from motet.fusion.generate import FusedBatch, FusedJob
@@ -20,6 +20,7 @@ from motet.fusion.members import FusionMember
 from motet.generation.decoding import Vocabulary, candidates
 from motet.generation.options import GenerationOptions
 from motet.types import Request
+from motet.wording import did_you_mean
 
 
 class LoadedFusion:

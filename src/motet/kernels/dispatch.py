@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from motet.errors import did_you_mean
+from motet.wording import did_you_mean
 
 Implementation = Literal["reference", "cpu", "triton"]
 """`reference` is the oracle, plain and differentiable by autograd; `cpu` and `triton` are fast."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from math import ceil
 
 from motet.config import Document, ExpertEntry
-from motet.errors import ConfigError, SourceError, did_you_mean
+from motet.errors import ConfigError, SourceError
 from motet.experts.build import holds_model
 from motet.experts.footprint import CONTEXT, ENGINE_BYTES, footprint
 from motet.weights import Setting, default_cache
+from motet.wording import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

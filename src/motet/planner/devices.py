@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 
 from motet import units
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
 from motet.weights.sizes import available_memory
+from motet.wording import did_you_mean
 
 GPUS = {
     "t4": 15_360,

@@ -13,8 +13,8 @@ from motet.errors import RequestError
 from motet.ids import new_id
 from motet.parsing import parsed
 from motet.protocol.frames import Framer
-from motet.protocol.messages import shown
 from motet.types import ANYBODY, Caller, Request
+from motet.wording import shown
 
 T = TypeVar("T")
 

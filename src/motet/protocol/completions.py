@@ -10,9 +10,9 @@ from motet.errors import RequestError
 from motet.ids import new_id
 from motet.protocol.body import Body
 from motet.protocol.chat import ChatFramer
-from motet.protocol.messages import shown
 from motet.types import ANYBODY, Caller, Chunk, Request
 from motet.whole import Joined
+from motet.wording import shown
 
 _MOST_PROMPTS = 64
 _MOST_ID = 2**31

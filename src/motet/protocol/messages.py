@@ -8,21 +8,14 @@ a body of a million wrong parts must be refused at the first.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from reprlib import Repr
 from typing import Any
 
-from motet.errors import RequestError, did_you_mean
+from motet.errors import RequestError
+from motet.wording import did_you_mean, shown
 
 _SPOKEN = frozenset({"system", "developer", "user", "tool", "function"})
 """Roles whose messages are nothing without content; an assistant's may be tool calls alone."""
 _CHOICES = ("none", "auto", "required")
-_SHOWN = Repr()
-_SHOWN.maxstring = _SHOWN.maxother = 80
-
-
-def shown(value: Any) -> str:
-    """Return a value for a message, cut short however long it is."""
-    return _SHOWN.repr(value)
 
 
 def messages_of(values: list[Any]) -> tuple[Mapping[str, Any], ...]:

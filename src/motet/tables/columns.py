@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from motet.errors import TableError, did_you_mean, shown
+from motet.errors import TableError
 from motet.files import read_lines, read_text
+from motet.wording import did_you_mean, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -24,8 +24,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motet.errors import TableError, did_you_mean, nearest
+from motet.errors import TableError
 from motet.tables.columns import read_columns
+from motet.wording import did_you_mean, nearest
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from motet.config.setting import Setting
-from motet.errors import ConfigError, SourceError, nearest
+from motet.errors import ConfigError, SourceError
 from motet.progress import Progress, silent
+from motet.wording import nearest
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SCHEME = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)

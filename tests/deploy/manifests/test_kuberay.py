@@ -45,8 +45,10 @@ def schema():
     return found
 
 
-def values(tmp_path, text):
+def values(tmp_path, text, *, strict=False):
     file = tmp_path / "values.yaml"
+    if not strict and "open_to_all" not in text:
+        text += "\nopen_to_all: true\n"
     file.write_text(text)
     return load_as(file, kuberay.Values, "a values file")
 
@@ -175,7 +177,7 @@ def test_the_shipped_manifest_is_what_the_command_writes(tmp_path):
 )
 def test_bad_values(tmp_path, text, said):
     with pytest.raises(ConfigError, match=said):
-        values(tmp_path, text)
+        values(tmp_path, text, strict=True)
 
 
 def test_no_values_and_an_address_at_once(tmp_path):
@@ -191,3 +193,17 @@ def test_dockerfiles_copy_what_is_there():
         for line in lines:
             if line.startswith("COPY"):
                 assert all(Path(source).exists() for source in line.split()[1:-1]), line
+
+
+def test_whoever_reaches_it_needs_a_key_unless_it_is_said_plainly(tmp_path):
+    plain = values(tmp_path, "image: i\nworkers: [{name: a}]", strict=True)
+    with pytest.raises(ConfigError, match="no api_keys are set"):
+        kuberay.of(load("experts.yaml"), plain)
+    text = "version: 1\nexperts: [{id: a, engine: fake}]\nservice: {api_keys: [k]}\n"
+    made = kuberay.of(parse(text), plain)
+    cluster = made["spec"]["rayClusterConfig"]
+    assert cluster["authOptions"] == {"mode": "token"}
+    env = cluster["headGroupSpec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "RAY_AUTH_MODE", "value": "token"} in env
+    (ingress, *_) = yaml.safe_load(made["spec"]["serveConfigV2"])["applications"]
+    assert ingress["args"]["host"] == "0.0.0.0"  # whose names the ingress answers to

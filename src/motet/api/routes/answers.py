@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi import Request as HttpRequest
 
-from motet.api.answer import AnswerResponse
+from motet.api.answer import AnswerResponse, OpenAnswers
 from motet.api.guard import caller_of, read_body
 from motet.composer.explanation import decision_json
 from motet.protocol.body import Body
@@ -19,13 +19,17 @@ from motet.service.motet import Motet
 _BIG = 2**17
 
 
-def add_answers(app: FastAPI, service: Motet, keep_alive_s: float) -> None:
+def add_answers(
+    app: FastAPI, service: Motet, open_answers: OpenAnswers, keep_alive_s: float
+) -> None:
     """Add the endpoints that answer or decide."""
 
     async def answer(kind: type[Body], http: HttpRequest) -> Response:
         body = await _read(kind, http, service)
         requests = body.requests(caller_of(http))
-        return AnswerResponse(service, body, requests, keep_alive_s=keep_alive_s)
+        return AnswerResponse(
+            service, body, requests, open_answers=open_answers, keep_alive_s=keep_alive_s
+        )
 
     @app.post("/v1/chat/completions", **_takes(ChatBody))
     async def chat_completions(http: HttpRequest) -> Response:

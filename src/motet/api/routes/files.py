@@ -13,7 +13,8 @@ from starlette.types import Message
 from motet.api.routes.forms import page, takes
 from motet.batch.service import BatchService
 from motet.config import Service
-from motet.errors import RequestError, RequestTimeout, RequestTooLarge, did_you_mean
+from motet.errors import RequestError, RequestTimeout, RequestTooLarge
+from motet.wording import did_you_mean
 
 _OVERHEAD = 64 * 1024  # what a form's boundaries and other fields may add to the file
 _FORM = {

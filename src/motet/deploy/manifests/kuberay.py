@@ -95,6 +95,8 @@ class Values(Options):
     """Secret whose entries become environment variables, for `${ENV}` in experts.yaml."""
     cache_claim: str | None = None
     """PersistentVolumeClaim for weights; without one each pod fetches its own."""
+    open_to_all: bool = False
+    """Whether whoever reaches the service in the cluster may ask without a key."""
     head: Pod = Pod()
     """The pod of Ray's head, which holds no expert."""
     workers: list[Workers] = Field(min_length=1)
@@ -124,8 +126,9 @@ def of(document: Document, values: Values) -> dict[str, Any]:
         The workers have devices, but not one that an expert is planned on.
     """
     _check_devices(document, values.devices)
+    opened = True if values.open_to_all else None
+    document = document.with_service(host=_EVERYWHERE, open_to_all=opened)
     content = serve_config.of(document.with_folder(Path(values.folder)))
-    content["http_options"]["host"] = _EVERYWHERE
     port = document.config.service.port
     return {
         "apiVersion": "ray.io/v1",
@@ -136,6 +139,8 @@ def of(document: Document, values: Values) -> dict[str, Any]:
             "serveConfigV2": serve_config.text(content),
             "rayClusterConfig": {
                 "rayVersion": version("ray"),
+                # KubeRay makes the token and gives it to every pod (from its version 1.5.1).
+                "authOptions": {"mode": "token"},
                 # Steps need it, and so do groups of pods that grow.
                 "enableInTreeAutoscaling": True,
                 "headGroupSpec": {

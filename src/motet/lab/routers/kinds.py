@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
 from motet.routers.learned import ESTIMATORS
 from motet.routers.learned.part import empty
 from motet.tables.routing import Table
+from motet.wording import did_you_mean
 
 ALL = "all"
 _ALIASES = {"constant": "best-single"}

@@ -12,10 +12,11 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_validator
 
-from motet.errors import ConfigError, TableError, did_you_mean
+from motet.errors import ConfigError, TableError
 from motet.files import read_lines
 from motet.grading import GRADERS
 from motet.types import Message, Request
+from motet.wording import did_you_mean
 
 
 class PromptLine(BaseModel):

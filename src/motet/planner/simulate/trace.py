@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from motet.errors import TableError, did_you_mean
+from motet.errors import TableError
 from motet.tables import read_columns
+from motet.wording import did_you_mean
 
 _GAP_S = 0.5
 """Mean seconds between the requests of one burst."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motet.errors import ArtifactError, ConfigError, TableError, did_you_mean
+from motet.errors import ArtifactError, ConfigError, TableError
 from motet.routers.learned.base import Estimate, Estimator, Queries
 from motet.routers.learned.costs import CostModel
 from motet.routers.learned.decide import Ranking, Terms, rank
@@ -21,6 +21,7 @@ from motet.routers.learned.store import (
     write,
 )
 from motet.tables.routing import Table, fingerprints
+from motet.wording import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from motet.errors import TableError, did_you_mean
+from motet.errors import TableError
 from motet.routers.learned.base import Estimate
+from motet.wording import did_you_mean
 
 if TYPE_CHECKING:
     from typing import Any

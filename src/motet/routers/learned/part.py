@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, ValidationError
 
 from motet.config import Options
-from motet.errors import ConfigError, did_you_mean
+from motet.errors import ConfigError
+from motet.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,11 +13,12 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 from motet.config import Options, Setting
 from motet.encoders.encoder import Backend
 from motet.encoders.text import TextConfig, text_form
-from motet.errors import ArtifactError, ConfigError, did_you_mean
+from motet.errors import ArtifactError, ConfigError
 from motet.routers.base import Router
 from motet.routers.learned.store import Manifest, read_manifest
 from motet.routers.loading import Loading, fall_back
 from motet.types import Asks, Choice, Decision, Fleet, Request
+from motet.wording import did_you_mean
 
 if TYPE_CHECKING:
     from motet.encoders.live import Batcher, Encoders

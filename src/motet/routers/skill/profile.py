@@ -23,10 +23,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from motet import files
 from motet.config import Options
-from motet.errors import ArtifactError, did_you_mean
+from motet.errors import ArtifactError
 from motet.routers.learned.store import EncoderRecord, TableRecord
 from motet.routers.skill.keywords import MOST_CHARS
 from motet.routers.skill.merging import added, representatives, together, total
+from motet.wording import did_you_mean
 
 FORMAT = 1
 PRIOR = 10.0

@@ -15,7 +15,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from motet.config import Options, Setting
 from motet.encoders.encoder import Backend
 from motet.encoders.text import TextConfig, text_form
-from motet.errors import ArtifactError, ConfigError, MotetError, did_you_mean
+from motet.errors import ArtifactError, ConfigError, MotetError
 from motet.routers.base import Router
 from motet.routers.loading import Loading, fall_back
 from motet.routers.skill import lexical
@@ -31,6 +31,7 @@ from motet.routers.skill.recruit import (
     trimmed,
 )
 from motet.types import Asks, Capability, Choice, Decision, Fleet, Request
+from motet.wording import did_you_mean
 
 if TYPE_CHECKING:
     from motet.encoders.live import Encoders, Live

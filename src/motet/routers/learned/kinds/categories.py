@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from motet.config import Options
-from motet.errors import TableError, did_you_mean
+from motet.errors import TableError
 from motet.routers.learned.base import Estimate, Estimator, Need, Queries
 from motet.routers.learned.classify import Classifier
 from motet.routers.learned.kinds.category_map import best_map, steadied
 from motet.routers.learned.propagate import propagate
 from motet.tables.routing import Table
+from motet.wording import did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np

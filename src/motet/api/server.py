@@ -1,0 +1,119 @@
+"""The HTTP server of one process: uvicorn, with bounds for clients that are slow, large or many."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from motet.api.answer import ABORT, OpenAnswers
+from motet.config import Service
+
+_MOST_HEAD = 64 * 1024
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n"
+_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n"
+_GRACE_S = 10.0
+_LAST_WORDS_S = 5.0
+_IDLE_S = 5
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, whose requests must say what they want in so many bytes and seconds.
+
+    uvicorn itself reads headers without end, and waits for them without end.
+    """
+
+    head_s = 30.0
+    _head = 0  # bytes of headers so far; -1 where none are awaited
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the headers are too large."""
+        super().data_received(data)
+        if self._head >= 0:
+            self._head += len(data)
+            if self._head > _MOST_HEAD:
+                self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the headers of a further request."""
+        super().on_message_begin()
+        if self._head < 0:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """Wait no longer, and let the app end the connection of a client that does not read."""
+        self._head = -1
+        if self._late is not None:
+            self._late.cancel()
+        self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        if self._late is not None:
+            self._late.cancel()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._head = 0
+        self._late = self.loop.call_later(self.head_s, self._refuse, _TOO_LATE)
+
+    def _refuse(self, answer: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """A server that lets answers end when it stops, and tells those that take too long.
+
+    Parameters
+    ----------
+    grace_s
+        Seconds that answers have once it is told to stop.
+    """
+
+    def __init__(
+        self, app: FastAPI, service: Service, *, port: int | None = None, grace_s: float = _GRACE_S
+    ) -> None:
+        protocol = type("_Bounded", (BoundedProtocol,), {"head_s": service.body_timeout_s})
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=service.host,
+                port=service.port if port is None else port,
+                http=protocol,
+                log_level="error",
+                timeout_keep_alive=_IDLE_S,
+                limit_concurrency=service.ongoing_requests + service.queued_requests,
+                timeout_graceful_shutdown=int(grace_s + _LAST_WORDS_S),
+            )
+        )
+        logging.getLogger("uvicorn.error").addFilter(_says_more_than_that_it_stops)
+        self._open: OpenAnswers = app.state.open_answers
+        self._grace_s = grace_s
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for the answers under way, and after the time of grace end them in words."""
+        last = asyncio.get_running_loop().call_later(self._grace_s, self._open.stop)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            last.cancel()
+
+
+def _says_more_than_that_it_stops(record: logging.LogRecord) -> bool:
+    """Drop what uvicorn says of its own ending: whoever stopped it knows."""
+    cause: Any = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(cause, asyncio.CancelledError) or "graceful shutdown" in record.msg)
