@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from motet.kernels.triton.shared import COLUMNS, expert_table, find_expert, must_widen, product
-from motet.kernels.triton.tuning import PRODUCT, tuned
+from motet.kernels.triton.tuning import tuned
 
 
 def project_back_triton(
@@ -45,7 +45,7 @@ def project_back_triton(
     return out
 
 
-@tuned(PRODUCT, key=("fused_width", "EXPERTS"))
+@tuned("back_projection", key=("fused_width", "EXPERTS"), operand="fused")
 @triton.jit
 def _project_back_kernel(
     table,

@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from motet.kernels.triton.shared import COLUMNS, expert_table, find_expert, must_widen, product
-from motet.kernels.triton.tuning import PRODUCT, tuned
+from motet.kernels.triton.tuning import tuned
 
 
 def project_triton(
@@ -51,7 +51,7 @@ def project_triton(
     return packed_RX
 
 
-@tuned(PRODUCT, key=("packed_width", "EXPERTS"))
+@tuned("projection", key=("packed_width", "EXPERTS"), operand="packed")
 @triton.jit
 def _project_kernel(
     table,
