@@ -23,6 +23,10 @@ MULTIPROCESSORS = 132
 TABLE: dict[str, Any] = json.loads(Path(__file__).with_name("hopper.json").read_text())
 """Entries to choose from, by kernel."""
 
+EXACT = "_fp32"
+"""Behind a kernel's name: its entries for fp32, whose products are exact and hence on plain cores.
+The tiles of tensor cores would only spill registers there."""
+
 TUNED: dict[str, Any] = {}
 """The kernels that choose, by their names in the table."""
 
@@ -35,23 +39,19 @@ def tuned(
     Parameters
     ----------
     operand
-        The argument of whose dtype matrix products are made. In fp32 these are exact, hence on
-        plain cores, where large tiles only spill registers and take a minute to compile: the first
-        entry is used.
+        The argument of whose dtype matrix products are made, for kernels that make any.
     """
     entries = configs(TABLE[name])
+    exact = configs(TABLE[name + EXACT]) if operand else []
 
-    def smallest_in_fp32(
-        every: Sequence[Any], arguments: Mapping[str, Any], **_: Any
-    ) -> Sequence[Any]:
-        exact = operand is not None and arguments[operand].dtype is torch.float32
-        return every[:1] if exact else every
+    def of_dtype(_: Sequence[Any], arguments: Mapping[str, Any], **__: Any) -> Sequence[Any]:
+        return exact if operand and arguments[operand].dtype is torch.float32 else entries
 
     def decorate(kernel: Callable[..., Any]) -> Any:
         TUNED[name] = triton.autotune(
-            configs=entries[:1] if knobs.runtime.interpret else entries,
+            configs=entries[:1] if knobs.runtime.interpret else [*entries, *exact],
             key=list(key),
-            prune_configs_by={"early_config_prune": smallest_in_fp32},
+            prune_configs_by={"early_config_prune": of_dtype},
         )(kernel)
         return TUNED[name]
 
