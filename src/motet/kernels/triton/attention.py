@@ -115,7 +115,7 @@ def _decode(
         *v_MHD.stride()[:2],
         scale * LOG2_E,
         keys,
-        SPLITS=splits,
+        splits,
         WIDTH=width,
         BLOCK_D=block_d,
         HAS_BIAS=bias_M is not None,
@@ -126,7 +126,7 @@ def _decode(
         out_QHD,
         plan.visible_Q,
         keys,
-        SPLITS=splits,
+        splits,
         WIDTH=width,
         BLOCK_D=block_d,
         BLOCK_S=triton.next_power_of_2(splits),
@@ -209,8 +209,9 @@ def _prefill_kernel(
     )
 
 
+# Every batch has splits of its own: compiled for a number of them, decoding would stop for each.
 @tuned("decode", key=("WIDTH", "HAS_BIAS"))
-@triton.jit
+@triton.jit(do_not_specialize=["splits"])
 def _decode_kernel(
     q,
     k,
@@ -228,7 +229,7 @@ def _decode_kernel(
     v_head,
     scale_log2,
     keys,
-    SPLITS: tl.constexpr,
+    splits,
     WIDTH: tl.constexpr,
     BLOCK_D: tl.constexpr,
     HAS_BIAS: tl.constexpr,
@@ -239,7 +240,7 @@ def _decode_kernel(
     split = tl.program_id(2)
     n_keys = tl.load(visible + row)
     key = tl.load(key_start + row).to(tl.int64)
-    part_keys = keys_a_split(n_keys, keys, SPLITS)
+    part_keys = keys_a_split(n_keys, keys, splits)
     first = split * part_keys
     last = tl.minimum(first + part_keys, n_keys)
     if first >= last:
@@ -270,25 +271,25 @@ def _decode_kernel(
         total = total * old + tl.sum(p_K, 0)
         acc_D = acc_D * old + tl.sum(p_K[:, None] * v_KD.to(tl.float32), 0)
         top = new
-    where = (row * tl.num_programs(1) + head) * SPLITS + split
+    where = (row * tl.num_programs(1) + head) * splits + split
     tl.store(part + where * WIDTH + d, acc_D / total, mask=d < WIDTH)
     tl.store(lse + where + tl.arange(0, 1), top + tl.log2(total))
 
 
 @triton.jit
-def keys_a_split(n_keys, keys, SPLITS: tl.constexpr):
+def keys_a_split(n_keys, keys, splits):
     """Return the keys of each split: as planned, or more where a replayed graph meets more."""
-    return tl.maximum(keys, tl.cdiv(n_keys, SPLITS))
+    return tl.maximum(keys, tl.cdiv(n_keys, splits))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["splits"])
 def _merge_kernel(
     part,
     lse,
     out,
     visible,
     keys,
-    SPLITS: tl.constexpr,
+    splits,
     WIDTH: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK_S: tl.constexpr,
@@ -298,13 +299,13 @@ def _merge_kernel(
     d = tl.arange(0, BLOCK_D)
     # The splits that hold keys have written; the others left at once, and weigh nothing.
     n_keys = tl.load(visible + tl.program_id(0))
-    written = tl.cdiv(n_keys, keys_a_split(n_keys, keys, SPLITS))
-    lse_S = tl.load(lse + where * SPLITS + s, mask=s < written, other=float("-inf"))
+    written = tl.cdiv(n_keys, keys_a_split(n_keys, keys, splits))
+    lse_S = tl.load(lse + where * splits + s, mask=s < written, other=float("-inf"))
     top = tl.max(lse_S, 0)
     weight_S = tl.exp2(lse_S - tl.where(top == float("-inf"), 0.0, top))
     total = tl.sum(weight_S, 0)
     part_SD = tl.load(
-        part + (where * SPLITS + s[:, None]) * WIDTH + d[None, :],
+        part + (where * splits + s[:, None]) * WIDTH + d[None, :],
         mask=(s[:, None] < written) & (d[None, :] < WIDTH),
         other=0.0,
     )
