@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import traceback
@@ -38,7 +39,8 @@ class Recorder:
 
     def add(self, case: str, **values: Any) -> None:
         """Write one result."""
-        line = json.dumps({"part": self.part, "case": case, **values})
+        named = {name: _as_json(value) for name, value in values.items()}
+        line = json.dumps({"part": self.part, "case": case, **named})
         print(line, flush=True)
         with self._file.open("a") as file:
             file.write(line + "\n")
@@ -77,6 +79,11 @@ class Recorder:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield what is written so far, of all parts."""
         yield from read_rows(self.folder)
+
+
+def _as_json(value: Any) -> Any:
+    """Return what JSON has a word for: nan and infinities are results, and it has none."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_rows(folder: Path) -> list[dict[str, Any]]:
