@@ -47,7 +47,7 @@ def _machine(scale: Scale) -> dict[str, Any]:
         "device": card.name,
         "memory_gib": round(card.total_memory / 2**30, 1),
         "multiprocessors": card.multi_processor_count,
-        "l2_mib": round(card.L2_cache_size / 2**20),
+        "l2_mib": round(getattr(card, "L2_cache_size", 0) / 2**20),
         **about,
     }
 

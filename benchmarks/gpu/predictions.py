@@ -15,6 +15,7 @@ from benchmarks.gpu.batches import costs, planned
 from benchmarks.gpu.facts import ASSUMED
 from benchmarks.gpu.recorder import read_rows
 from benchmarks.gpu.scale import GPU
+
 from motet.kernels import Cost
 
 SEED = 0

@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 from motet.kernels.triton.tuning import TABLE
 
@@ -55,6 +57,36 @@ def test_fp32_has_entries_of_its_own_where_products_are_made():
     assert made["decode"] == [TABLE["decode"][0], fastest]
 
 
+def test_kernels_choose_among_the_entries_of_their_dtype(tmp_path):
+    from benchmarks.gpu import tuning
+
+    from motet.kernels.triton.tuning import TUNED, configs
+
+    kernel = TUNED["prefill"]
+    half, exact = TABLE["prefill"], TABLE["prefill_fp32"]
+
+    def choice(dtype):
+        return kernel.early_config_prune(kernel.configs, {"q": torch.zeros(1, dtype=dtype)})
+
+    before = kernel.configs
+    assert choice(torch.bfloat16) == configs(half)
+    assert choice(torch.float32) == configs(exact)
+    won = [timed(SECOND, 1), timed(SMALL, 2), timed(exact[1], 1, dtype="float32")]
+    (tmp_path / tuning.FILE).write_text(tuning.table(won, "a card"))
+    try:
+        tuning.use(tmp_path)
+        assert choice(torch.bfloat16) == configs([SMALL, SECOND])
+        assert choice(torch.float32) == configs(exact[1:])
+    finally:
+        kernel.configs = before
+
+
+def test_no_entry_is_in_both_lists_of_a_kernel():
+    for name, entries in TABLE.items():
+        if name.endswith("_fp32"):
+            assert not [entry for entry in entries if entry in TABLE[name.removesuffix("_fp32")]]
+
+
 COMPILE = """
 from benchmarks.gpu.compiled import MOST_SHARED, compiled
 from benchmarks.gpu.entries import KERNELS, entries_of
@@ -72,7 +104,8 @@ for name in KERNELS:
 
 @pytest.mark.timeout(110)
 def test_every_entry_compiles_for_hopper_fits_it_and_fetches_ahead():
-    env = {**os.environ, "PYTHONPATH": "src:."}
+    root = Path(__file__).parents[2]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
     env.pop("TRITON_INTERPRET", None)  # in a process of its own: it is read at Triton's import
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", COMPILE], env=env, capture_output=True, text=True

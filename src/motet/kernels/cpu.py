@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from motet.kernels.buckets import Tile
 from motet.kernels.cpu_calls import CpuInputs, CpuWork
 from motet.kernels.cpu_products import attend_bucket_in_products
 from motet.kernels.masks import Masks

@@ -44,8 +44,9 @@ def tuned(
     entries = configs(TABLE[name])
     exact = configs(TABLE[name + EXACT]) if operand else []
 
-    def of_dtype(_: Sequence[Any], arguments: Mapping[str, Any], **__: Any) -> Sequence[Any]:
-        return exact if operand and arguments[operand].dtype is torch.float32 else entries
+    def of_dtype(every: Sequence[Any], arguments: Mapping[str, Any], **_: Any) -> Sequence[Any]:
+        wanted = operand is not None and arguments[operand].dtype is torch.float32
+        return [config for config in every if (config in exact) == wanted]
 
     def decorate(kernel: Callable[..., Any]) -> Any:
         TUNED[name] = triton.autotune(
