@@ -37,4 +37,8 @@ def captured(run: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         out = run()
-    return graph.replay, out
+
+    def replay(_kept: object = (run, out)) -> None:
+        graph.replay()  # which reads and writes where these have their tensors
+
+    return replay, out
