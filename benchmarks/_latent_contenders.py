@@ -18,8 +18,14 @@ EXPERT_WIDTHS = (1024, 2048, 512, 4096, 768, 1536, 3072, 896)
 PEERS = 3
 
 
-def make_batch(requests: int, experts: int, mix: str, generator: torch.Generator) -> list[Fusion]:
-    """Draw requests: `ragged` lengths log-uniform in 16-2048, or `equal:T` tokens everywhere.
+def make_batch(
+    requests: int,
+    experts: int,
+    mix: str,
+    generator: torch.Generator,
+    lengths: tuple[int, int] = (SHORTEST, LONGEST),
+) -> list[Fusion]:
+    """Draw requests: `ragged`, log-uniform between `lengths`, or `equal:T` tokens everywhere.
 
     Experts split a request's text into tokens of their own, up to a fifth more or fewer.
     """
@@ -32,17 +38,18 @@ def make_batch(requests: int, experts: int, mix: str, generator: torch.Generator
     for b in range(requests):
         if mix == "ragged":
             u = torch.rand(1 + PEERS, generator=generator).tolist()
-            length = round(SHORTEST * (LONGEST / SHORTEST) ** u[0])
-            lengths = [max(1, round(length * (0.8 + 0.4 * x))) for x in u[1:]]
+            shortest, longest = lengths
+            length = round(shortest * (longest / shortest) ** u[0])
+            of_peers = [max(1, round(length * (0.8 + 0.4 * x))) for x in u[1:]]
         else:
             length = int(mix.removeprefix("equal:"))
-            lengths = [length] * PEERS
+            of_peers = [length] * PEERS
         text = 4 * length
         peers = [(b + i) % experts for i in range(1, min(PEERS, experts - 1) + 1)]
         fusions.append(
             Fusion(
                 segment(b % experts, length, text),
-                [segment(e, n, text) for e, n in zip(peers, lengths, strict=False)],
+                [segment(e, n, text) for e, n in zip(peers, of_peers, strict=False)],
             )
         )
     return fusions

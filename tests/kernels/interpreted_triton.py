@@ -88,15 +88,27 @@ def test_projection(experts, biased, dtype):
     near(got, wanted, dtype)
 
 
+def test_aligned_experts_are_projected_beside_others():
+    plan = GroupingPlan.build(make_fusions([(50, [40]), (3, [7, 5])], EXPERTS), experts=EXPERTS)
+    widths = (16, 1, 64, 17)
+    hidden = [torch.randn(n, d) for n, d in zip(plan.memory.counts, widths, strict=True)]
+    weights = [torch.randn(d, 48) / d**0.5 for d in widths]
+    got, wanted = (
+        project(hidden, weights, plan.memory, implementation=how) for how in ("triton", "reference")
+    )
+    near(got, wanted, torch.float32)
+
+
+@pytest.mark.parametrize("packed", [48, 40], ids=["aligned", "unaligned"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_back_projection(dtype):
+def test_back_projection(dtype, packed):
     plan = GroupingPlan.build(
         make_fusions([(50, [4]), (3, [5]), (36, [1])], EXPERTS), experts=EXPERTS
     )
-    widths = (17, 64, 5, 32)
+    widths = (16, 64, 32, 48) if packed == 48 else (17, 64, 5, 32)
     hidden = [torch.randn(n, d).to(dtype) for n, d in zip(plan.queries.counts, widths, strict=True)]
-    weights = [torch.randn(40, d).to(dtype) / 40**0.5 for d in widths]
-    fused = torch.randn(plan.queries.n_rows, 40).to(dtype)
+    weights = [torch.randn(packed, d).to(dtype) / packed**0.5 for d in widths]
+    fused = torch.randn(plan.queries.n_rows, packed).to(dtype)
     gates = torch.tensor([0.5, 0.0, -1.0, 2.0])
     got, wanted = (
         project_back(hidden, fused, weights, gates, plan.queries, implementation=how)
@@ -118,10 +130,10 @@ def test_no_tokens_at_all():
 
 def test_a_table_filled_by_launches_equals_a_copied_one():
     x, y = torch.zeros(3, 4), torch.zeros(4, 5)
-    device = torch.device("cpu")
-    copied = expert_table([(x, y, None), (y, x, x)], [4, 5], [3, 4], device)
-    assert copied[:, 3:].tolist() == [[4, 0, 3], [5, 3, 4]]
-    assert torch.equal(filled(copied.tolist(), device), copied)
+    packed = torch.zeros(2, 16)
+    copied = expert_table([(x, y, None), (y, x, x)], [4, 5], [3, 4], packed)
+    assert copied[:, 3:].tolist() == [[4, 0, 3, 0], [5, 3, 4, 0]]
+    assert torch.equal(filled(copied.tolist(), packed.device), copied)
 
 
 def test_double_precision_is_refused():

@@ -15,9 +15,14 @@ from torch import Tensor
 
 from motet.kernels.grouping import PlanTensors
 from motet.kernels.triton.shared import must_widen, product
-from motet.kernels.triton.tuning import DECODE_KEYS, MULTIPROCESSORS, PREFILL, tuned
+from motet.kernels.triton.tuning import MULTIPROCESSORS, tuned
 
 LOG2_E = 1.4426950408889634
+
+LEAST_KEYS, MOST_KEYS = 128, 1024
+"""Bounds on the keys that one decode program reads. Few enough that the longest memory of a ragged
+batch does not outlast the rest, at some 25 GB/s a multiprocessor: 1,024 keys of 64 in bf16 are
+256 KB, 10 us. Many enough to repay a program's start and its part of the merge."""
 
 
 def attend_triton(
@@ -88,8 +93,10 @@ def _decode(
 ) -> Tensor:
     rows, heads, width = q_QHD.shape
     most = int(plan.buckets_G5[:, 4].max())  # on the host
-    wanted = triton.cdiv(2 * MULTIPROCESSORS, rows * heads)
-    splits = max(1, min(wanted, triton.cdiv(most, DECODE_KEYS)))
+    # Some four programs a multiprocessor, however few the rows are and however unlike.
+    even = triton.next_power_of_2(triton.cdiv(len(k_MHD) * heads, 4 * MULTIPROCESSORS))
+    keys = min(max(even, LEAST_KEYS), MOST_KEYS)
+    splits = max(1, triton.cdiv(most, keys))
     part_QHSD = torch.empty(rows, heads, splits, width, dtype=torch.float32, device=q_QHD.device)
     lse_QHS = torch.empty(rows, heads, splits, dtype=torch.float32, device=q_QHD.device)
     out_QHD = torch.empty(q_QHD.shape, dtype=q_QHD.dtype, device=q_QHD.device)
@@ -107,17 +114,19 @@ def _decode(
         *k_MHD.stride()[:2],
         *v_MHD.stride()[:2],
         scale * LOG2_E,
-        SPLITS=splits,
+        keys,
+        splits,
         WIDTH=width,
         BLOCK_D=block_d,
-        BLOCK_K=DECODE_KEYS,
         HAS_BIAS=bias_M is not None,
     )
     _merge_kernel[(rows, heads)](
         part_QHSD,
         lse_QHS,
         out_QHD,
-        SPLITS=splits,
+        plan.visible_Q,
+        keys,
+        splits,
         WIDTH=width,
         BLOCK_D=block_d,
         BLOCK_S=triton.next_power_of_2(splits),
@@ -125,7 +134,7 @@ def _decode(
     return out_QHD
 
 
-@tuned(PREFILL, key=("WIDTH", "BLOCK_Q", "HAS_BIAS"))
+@tuned("prefill", key=("WIDTH", "BLOCK_Q", "HAS_BIAS"), operand="q")
 @triton.jit
 def _prefill_kernel(
     q,
@@ -200,7 +209,9 @@ def _prefill_kernel(
     )
 
 
-@triton.jit
+# Every batch has splits of its own: compiled for a number of them, decoding would stop for each.
+@tuned("decode", key=("WIDTH", "HAS_BIAS"))
+@triton.jit(do_not_specialize=["splits"])
 def _decode_kernel(
     q,
     k,
@@ -217,21 +228,23 @@ def _decode_kernel(
     v_row,
     v_head,
     scale_log2,
-    SPLITS: tl.constexpr,
+    keys,
+    splits,
     WIDTH: tl.constexpr,
     BLOCK_D: tl.constexpr,
-    BLOCK_K: tl.constexpr,
     HAS_BIAS: tl.constexpr,
+    BLOCK_K: tl.constexpr,
 ):
     row = tl.program_id(0).to(tl.int64)
     head = tl.program_id(1)
     split = tl.program_id(2)
     n_keys = tl.load(visible + row)
     key = tl.load(key_start + row).to(tl.int64)
-    # Whole blocks a split, so that no two splits share one.
-    chunk = tl.cdiv(tl.cdiv(n_keys, BLOCK_K), SPLITS) * BLOCK_K
-    first = split * chunk
-    last = tl.minimum(first + chunk, n_keys)
+    part_keys = keys_a_split(n_keys, keys, splits)
+    first = split * part_keys
+    last = tl.minimum(first + part_keys, n_keys)
+    if first >= last:
+        return
     d = tl.arange(0, BLOCK_D)
     q_D = tl.load(q + row * q_row + head * q_head + d, mask=d < WIDTH, other=0.0).to(tl.float32)
     top = tl.full([1], float("-inf"), tl.float32)
@@ -258,19 +271,25 @@ def _decode_kernel(
         total = total * old + tl.sum(p_K, 0)
         acc_D = acc_D * old + tl.sum(p_K[:, None] * v_KD.to(tl.float32), 0)
         top = new
-    where = (row * tl.num_programs(1) + head) * SPLITS + split
-    some = tl.where(total == 0.0, 1.0, total)
-    tl.store(part + where * WIDTH + d, acc_D / some, mask=d < WIDTH)
-    # A split without keys weighs nothing: `top` is still -inf there.
-    tl.store(lse + where + tl.arange(0, 1), top + tl.log2(some))
+    where = (row * tl.num_programs(1) + head) * splits + split
+    tl.store(part + where * WIDTH + d, acc_D / total, mask=d < WIDTH)
+    tl.store(lse + where + tl.arange(0, 1), top + tl.log2(total))
 
 
 @triton.jit
+def keys_a_split(n_keys, keys, splits):
+    """Return the keys of each split: as planned, or more where a replayed graph meets more."""
+    return tl.maximum(keys, tl.cdiv(n_keys, splits))
+
+
+@triton.jit(do_not_specialize=["splits"])
 def _merge_kernel(
     part,
     lse,
     out,
-    SPLITS: tl.constexpr,
+    visible,
+    keys,
+    splits,
     WIDTH: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK_S: tl.constexpr,
@@ -278,13 +297,16 @@ def _merge_kernel(
     where = tl.program_id(0).to(tl.int64) * tl.num_programs(1) + tl.program_id(1)
     s = tl.arange(0, BLOCK_S)
     d = tl.arange(0, BLOCK_D)
-    lse_S = tl.load(lse + where * SPLITS + s, mask=s < SPLITS, other=float("-inf"))
+    # The splits that hold keys have written; the others left at once, and weigh nothing.
+    n_keys = tl.load(visible + tl.program_id(0))
+    written = tl.cdiv(n_keys, keys_a_split(n_keys, keys, splits))
+    lse_S = tl.load(lse + where * splits + s, mask=s < written, other=float("-inf"))
     top = tl.max(lse_S, 0)
     weight_S = tl.exp2(lse_S - tl.where(top == float("-inf"), 0.0, top))
     total = tl.sum(weight_S, 0)
     part_SD = tl.load(
-        part + (where * SPLITS + s[:, None]) * WIDTH + d[None, :],
-        mask=(s[:, None] < SPLITS) & (d[None, :] < WIDTH),
+        part + (where * splits + s[:, None]) * WIDTH + d[None, :],
+        mask=(s[:, None] < written) & (d[None, :] < WIDTH),
         other=0.0,
     )
     out_D = tl.sum(part_SD * weight_S[:, None], 0) / tl.where(total == 0.0, 1.0, total)

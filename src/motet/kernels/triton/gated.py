@@ -9,8 +9,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from motet.kernels.triton.shared import COLUMNS, expert_table, find_expert, must_widen, product
-from motet.kernels.triton.tuning import PRODUCT, tuned
+from motet.kernels.triton.shared import (
+    COLUMNS,
+    expert_table,
+    find_expert,
+    is_aligned,
+    must_widen,
+    rows_product,
+)
+from motet.kernels.triton.tuning import tuned
 
 
 def project_back_triton(
@@ -24,9 +31,8 @@ def project_back_triton(
     if not sum(counts):
         return out
     widths = [h.shape[1] for h in hidden]
-    table = expert_table(
-        list(zip(hidden, weights, out, strict=True)), widths, counts, fused_QX.device
-    )
+    fused_QX = fused_QX.contiguous()
+    table = expert_table(list(zip(hidden, weights, out, strict=True)), widths, counts, fused_QX)
 
     def grid(config: dict[str, Any]) -> tuple[int, int]:
         tiles = sum(counts) // config["BLOCK_N"] + len(counts)
@@ -35,17 +41,23 @@ def project_back_triton(
     _project_back_kernel[grid](
         table,
         rows_N,
-        fused_QX.contiguous(),
+        fused_QX,
         torch.tanh(gates_E.float()),
         fused_QX.shape[1],
         EXPERTS=len(counts),
         COLUMNS=COLUMNS,
         WIDEN=must_widen(hidden[0]),
+        # Of all at once: the other way needs so many registers that this one would spill too.
+        ALIGNED=all(
+            is_aligned(width, fused_QX, tensors)
+            for count, width, *tensors in zip(counts, widths, hidden, weights, out, strict=True)
+            if count
+        ),
     )
     return out
 
 
-@tuned(PRODUCT, key=("fused_width", "EXPERTS"))
+@tuned("back_projection", key=("fused_width", "EXPERTS"), operand="fused")
 @triton.jit
 def _project_back_kernel(
     table,
@@ -56,6 +68,7 @@ def _project_back_kernel(
     EXPERTS: tl.constexpr,
     COLUMNS: tl.constexpr,
     WIDEN: tl.constexpr,
+    ALIGNED: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_X: tl.constexpr,
     BLOCK_F: tl.constexpr,
@@ -64,31 +77,29 @@ def _project_back_kernel(
     if expert < 0:
         return
     entry = table + expert * COLUMNS
-    hidden = tl.load(entry).to(tl.pointer_type(fused.dtype.element_ty))
-    weight = tl.load(entry + 1).to(tl.pointer_type(fused.dtype.element_ty))
-    out = tl.load(entry + 2).to(tl.pointer_type(fused.dtype.element_ty))
-    width = tl.load(entry + 3)
+    number = tl.pointer_type(fused.dtype.element_ty)
+    width = tl.load(entry + 3).to(tl.int32)
+    # Within a tile 32 bits count far enough; of all tokens they would not.
+    skipped = within.to(tl.int64) * BLOCK_N * width
+    hidden = tl.load(entry).to(number) + skipped
+    weight = tl.load(entry + 1).to(number)
+    out = tl.load(entry + 2).to(number) + skipped
+    if ALIGNED:  # said here: said in a function, it does not reach the compiler
+        hidden = tl.multiple_of(hidden, 16)
+        weight = tl.multiple_of(weight, 16)
+        out = tl.multiple_of(out, 16)
+        width = tl.multiple_of(width, 16)
     first = tl.load(entry + 4)
     count = tl.load(entry + 5)
-    gate = tl.load(opened + expert)
-    n = within * BLOCK_N + tl.arange(0, BLOCK_N).to(tl.int64)
+    n = tl.arange(0, BLOCK_N)
     x = tl.program_id(1) * BLOCK_X + tl.arange(0, BLOCK_X)
-    real_NX = (n[:, None] < count) & (x[None, :] < width)
-    row_N = tl.load(rows + first + n, mask=n < count, other=0)
-    acc_NX = tl.zeros([BLOCK_N, BLOCK_X], tl.float32)
-    for start in range(0, fused_width, BLOCK_F):
-        f = start + tl.arange(0, BLOCK_F)
-        fused_NF = tl.load(
-            fused + row_N[:, None] * fused_width + f[None, :],
-            mask=(n[:, None] < count) & (f[None, :] < fused_width),
-            other=0.0,
-        )
-        w_FX = tl.load(
-            weight + f[:, None] * width + x[None, :],
-            mask=(f[:, None] < fused_width) & (x[None, :] < width),
-            other=0.0,
-        )
-        acc_NX += product(fused_NF, w_FX, WIDEN)
+    real_N = within * BLOCK_N + n < count
+    row_N = tl.load(rows + first + within * BLOCK_N + n, mask=real_N, other=0)
+    gate = tl.load(opened + expert)
+    acc_NX = rows_product(
+        fused, row_N, real_N, fused_width, weight, x, width, ALIGNED, WIDEN, BLOCK_F
+    )
+    real_NX = real_N[:, None] & (x[None, :] < width)
     h_NX = tl.load(hidden + n[:, None] * width + x[None, :], mask=real_NX, other=0.0)
     sum_NX = (h_NX.to(tl.float32) + gate * acc_NX).to(fused.dtype.element_ty)
     # A closed gate is the identity bit for bit, whatever the product holds.

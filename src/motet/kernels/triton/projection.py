@@ -9,8 +9,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from motet.kernels.triton.shared import COLUMNS, expert_table, find_expert, must_widen, product
-from motet.kernels.triton.tuning import PRODUCT, tuned
+from motet.kernels.triton.shared import (
+    COLUMNS,
+    expert_table,
+    find_expert,
+    must_widen,
+    rows_product,
+)
+from motet.kernels.triton.tuning import tuned
 
 
 def project_triton(
@@ -31,7 +37,7 @@ def project_triton(
         ],
         [w.shape[0] for w in weights],
         counts,
-        packed_RX.device,
+        packed_RX,
     )
 
     def grid(config: dict[str, Any]) -> tuple[int, int]:
@@ -51,7 +57,7 @@ def project_triton(
     return packed_RX
 
 
-@tuned(PRODUCT, key=("packed_width", "EXPERTS"))
+@tuned("projection", key=("packed_width", "EXPERTS"), operand="packed")
 @triton.jit
 def _project_kernel(
     table,
@@ -70,33 +76,62 @@ def _project_kernel(
     if expert < 0:
         return
     entry = table + expert * COLUMNS
-    hidden = tl.load(entry).to(tl.pointer_type(packed.dtype.element_ty))
-    weight = tl.load(entry + 1).to(tl.pointer_type(packed.dtype.element_ty))
-    width = tl.load(entry + 3)
+    if tl.load(entry + 6) != 0:
+        _project_tile(
+            entry,
+            rows,
+            packed,
+            packed_width,
+            within,
+            True,
+            WIDEN,
+            HAS_BIAS,
+            BLOCK_N,
+            BLOCK_X,
+            BLOCK_F,
+        )
+    else:
+        _project_tile(
+            entry, rows, packed, packed_width, within, False, WIDEN, HAS_BIAS, BLOCK_N, BLOCK_X, 16
+        )
+
+
+@triton.jit
+def _project_tile(
+    entry,
+    rows,
+    packed,
+    packed_width,
+    within,
+    ALIGNED: tl.constexpr,
+    WIDEN: tl.constexpr,
+    HAS_BIAS: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_X: tl.constexpr,
+    BLOCK_F: tl.constexpr,
+):
+    number = tl.pointer_type(packed.dtype.element_ty)
+    hidden = tl.load(entry).to(number)
+    weight = tl.load(entry + 1).to(number)
+    width = tl.load(entry + 3).to(tl.int32)
+    if ALIGNED:  # said here: said in a function, it does not reach the compiler
+        hidden = tl.multiple_of(hidden, 16)
+        weight = tl.multiple_of(weight, 16)
+        width = tl.multiple_of(width, 16)
     first = tl.load(entry + 4)
     count = tl.load(entry + 5)
     n = within * BLOCK_N + tl.arange(0, BLOCK_N).to(tl.int64)
     x = tl.program_id(1) * BLOCK_X + tl.arange(0, BLOCK_X)
-    acc_NX = tl.zeros([BLOCK_N, BLOCK_X], tl.float32)
-    for start in range(0, width, BLOCK_F):
-        f = start + tl.arange(0, BLOCK_F)
-        h_NF = tl.load(
-            hidden + n[:, None] * width + f[None, :],
-            mask=(n[:, None] < count) & (f[None, :] < width),
-            other=0.0,
-        )
-        w_FX = tl.load(
-            weight + f[:, None] * packed_width + x[None, :],
-            mask=(f[:, None] < width) & (x[None, :] < packed_width),
-            other=0.0,
-        )
-        acc_NX += product(h_NF, w_FX, WIDEN)
+    real_N = n < count
+    acc_NX = rows_product(
+        hidden, n, real_N, width, weight, x, packed_width, ALIGNED, WIDEN, BLOCK_F
+    )
     if HAS_BIAS:
-        bias = tl.load(entry + 2).to(tl.pointer_type(packed.dtype.element_ty))
+        bias = tl.load(entry + 2).to(number)
         acc_NX += tl.load(bias + x, mask=x < packed_width, other=0.0).to(tl.float32)[None, :]
-    row_N = tl.load(rows + first + n, mask=n < count, other=0)
+    row_N = tl.load(rows + first + n, mask=real_N, other=0)
     tl.store(
         packed + row_N[:, None] * packed_width + x[None, :],
         acc_NX.to(packed.dtype.element_ty),
-        mask=(n[:, None] < count) & (x[None, :] < packed_width),
+        mask=real_N[:, None] & (x[None, :] < packed_width),
     )

@@ -1,45 +1,70 @@
 """Tile sizes to choose from, by kernel, and how the choice is made.
 
-The tables are for Hopper: 228 KB of shared memory a multiprocessor, two to four stages of
-asynchronous copies, four or eight warps (one or two warpgroups). On a GPU, Triton measures the
-table once for each key; under its interpreter there is nothing to measure and the first entry,
-which is small, is used.
+The table, `hopper.json`, is for 228 KB of shared memory a multiprocessor: two to four stages of
+asynchronous copies, four or eight warps (one or two warpgroups). `benchmarks/gpu/run` times its
+entries and writes another in its place. On a GPU, Triton measures a kernel's entries once for each
+key; under its interpreter there is nothing to measure and the first entry, which is small, is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
 import triton
 from triton import knobs
 
 MULTIPROCESSORS = 132
-"""Of an H100 SXM: decode splits keys until there are about two programs for each."""
+"""Of an H100 SXM: decode splits keys until there are some programs for each."""
 
-DECODE_KEYS = 64
-"""Keys a decode program reads at a time; one split holds at least that many."""
+TABLE: dict[str, Any] = json.loads(Path(__file__).with_name("hopper.json").read_text())
+"""Entries to choose from, by kernel."""
 
-PREFILL = [
-    triton.Config({"BLOCK_K": 32}, num_warps=4, num_stages=2),
-    triton.Config({"BLOCK_K": 64}, num_warps=4, num_stages=3),
-    triton.Config({"BLOCK_K": 64}, num_warps=8, num_stages=3),
-    triton.Config({"BLOCK_K": 128}, num_warps=8, num_stages=2),
-    triton.Config({"BLOCK_K": 128}, num_warps=8, num_stages=3),
-]
+EXACT = "_fp32"
+"""Behind a kernel's name: its entries for fp32, whose products are exact and hence on plain cores.
+The tiles of tensor cores would only spill registers there."""
 
-PRODUCT = [
-    triton.Config({"BLOCK_N": 32, "BLOCK_X": 32, "BLOCK_F": 32}, num_warps=4, num_stages=2),
-    triton.Config({"BLOCK_N": 64, "BLOCK_X": 128, "BLOCK_F": 64}, num_warps=4, num_stages=4),
-    triton.Config({"BLOCK_N": 128, "BLOCK_X": 128, "BLOCK_F": 64}, num_warps=8, num_stages=3),
-    triton.Config({"BLOCK_N": 128, "BLOCK_X": 256, "BLOCK_F": 64}, num_warps=8, num_stages=3),
-]
+TUNED: dict[str, Any] = {}
+"""The kernels that choose, by their names in the table."""
 
 
-def tuned(configs: Sequence[Any], key: Sequence[str]) -> Callable[[Any], Any]:
-    """Return a decorator that picks one of `configs` for each value of the arguments in `key`."""
-    interpreted = knobs.runtime.interpret
-    tune: Callable[[Any], Any] = triton.autotune(
-        configs=list(configs[:1] if interpreted else configs), key=list(key)
-    )
-    return tune
+def tuned(
+    name: str, key: Sequence[str], operand: str | None = None
+) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator that picks an entry of the table for each value of the arguments in `key`.
+
+    Parameters
+    ----------
+    operand
+        The argument of whose dtype matrix products are made, for kernels that make any.
+    """
+    entries = configs(TABLE[name])
+    exact = configs(TABLE[name + EXACT]) if operand else []
+
+    def of_dtype(every: Sequence[Any], arguments: Mapping[str, Any], **_: Any) -> Sequence[Any]:
+        wanted = operand is not None and arguments[operand].dtype is torch.float32
+        return [config for config in every if (config in exact) == wanted]
+
+    def decorate(kernel: Callable[..., Any]) -> Any:
+        TUNED[name] = triton.autotune(
+            configs=entries[:1] if knobs.runtime.interpret else [*entries, *exact],
+            key=list(key),
+            prune_configs_by={"early_config_prune": of_dtype},
+        )(kernel)
+        return TUNED[name]
+
+    return decorate
+
+
+def configs(entries: Sequence[Mapping[str, int]]) -> list[Any]:
+    """Return entries of the table as Triton takes them."""
+    made = []
+    for entry in entries:
+        tiles = {name: value for name, value in entry.items() if name.startswith("BLOCK_")}
+        made.append(
+            triton.Config(tiles, num_warps=entry["num_warps"], num_stages=entry["num_stages"])
+        )
+    return made
