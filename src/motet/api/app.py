@@ -19,7 +19,7 @@ from motet.api.errors import (
     on_motet_error,
     on_unexpected_error,
 )
-from motet.api.guard import Guard
+from motet.api.guard import Doorkeeper
 from motet.api.routes.answers import add_answers
 from motet.api.routes.batches import add_batches
 from motet.api.routes.files import add_files
@@ -64,7 +64,7 @@ def create_app(service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastAPI
         },
     )
     open_answers = app.state.open_answers = OpenAnswers()
-    app.add_middleware(Guard, service=service.config.service)
+    app.add_middleware(Doorkeeper, service=service.config.service)
     metrics = Metrics()
     service.observers.add(metrics)
     if service.swapper is not None:

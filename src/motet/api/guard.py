@@ -40,7 +40,7 @@ _READ_BY_PAGES = (
 Headers = Mapping[bytes, bytes]
 
 
-class Guard:
+class Doorkeeper:
     """Lets in who may ask: by name of the host, by the page that asks, and by key.
 
     A browser on this machine runs pages of strangers, and to it a service on loopback is near. So
