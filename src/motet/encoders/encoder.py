@@ -14,6 +14,7 @@ from motet.errors import SourceError
 from motet.progress import Progress, silent
 from motet.weights import Setting, fetch
 from motet.weights.store import digest
+from motet.weights.turns import TRANSFORMERS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,13 +129,14 @@ class Encoder:
 
     @cached_property
     def _model(self) -> Any:
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
-
         compile = self._compile()
-        disable_progress_bar()
         try:
-            model = SentenceTransformer(str(self._folder), device="cpu" if compile else None)
+            with TRANSFORMERS:
+                from sentence_transformers import SentenceTransformer
+                from transformers.utils.logging import disable_progress_bar
+
+                disable_progress_bar()
+                model = SentenceTransformer(str(self._folder), device="cpu" if compile else None)
         except (OSError, ValueError) as error:
             raise SourceError(f"Encoder {self.name!r} cannot be loaded: {error}") from error
         return self._compiled(model, compile) if compile else model

@@ -26,6 +26,7 @@ from motet.generation.loading import end_tokens, load_model, read_template
 from motet.types import Request
 from motet.weights import Setting, fetch
 from motet.weights.sizes import hub_folder
+from motet.weights.turns import TRANSFORMERS
 from motet.wording import did_you_mean
 
 Visitor = Callable[[int, Tensor], "Tensor | None"]
@@ -317,7 +318,8 @@ def load_member(
 
 
 def _width(model: str, setting: Setting) -> int:
-    from transformers import AutoConfig
+    with TRANSFORMERS:
+        from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(fetch(model, setting))

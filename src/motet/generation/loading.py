@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,7 @@ from motet.errors import ConfigError, ExpertRejected, SourceError
 from motet.files import read_text
 from motet.types import Message, Request, message_texts
 from motet.weights import Setting, fetch
-
-_ONE_AT_A_TIME = threading.Lock()
-"""transformers builds a model on the meta device by way of globals: of two that load on two threads
-at once, one would keep weights without data."""
+from motet.weights.turns import TRANSFORMERS
 
 
 def load_model(
@@ -43,7 +39,7 @@ def load_model(
     # Threads of a matrix product that spin while they wait take the core from the thread they
     # wait for, once anything else runs here: tokens then take seconds. Read when torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    with _ONE_AT_A_TIME:  # nor does transformers' lazy module survive two first imports at once
+    with TRANSFORMERS:
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
         from transformers.utils.logging import disable_progress_bar
@@ -53,7 +49,7 @@ def load_model(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        with _ONE_AT_A_TIME:
+        with TRANSFORMERS:
             tokenizer = AutoTokenizer.from_pretrained(source)
             own = AutoConfig.from_pretrained(source).get_text_config(decoder=True).dtype
             # In its format at once: a cast afterwards would also round what stays in float32 in
@@ -77,12 +73,14 @@ def release(model: Any) -> None:
 
 
 def _merged(model: Any, adapter: Path) -> Any:
-    from peft import PeftModel
+    with TRANSFORMERS:
+        from peft import PeftModel
 
     if not (adapter / "adapter_model.safetensors").is_file():  # a .bin is a pickle, never read
         raise SourceError(f"{adapter} holds no adapter_model.safetensors.")
     try:
-        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        with TRANSFORMERS:
+            return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise SourceError(f"Adapter {str(adapter)!r} does not load: {error}") from error
 
