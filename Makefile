@@ -46,6 +46,7 @@ $(STAMP): pyproject.toml constraints/cpu.txt
 	@$(PIP) install -c constraints/cpu.txt -e ".[$(EXTRAS)]"
 	@$(PIP) uninstall -y torchvision torchaudio torchcodec 2>/dev/null || true
 	@touch $@
+	@echo "Installed. For \`motet\` in this terminal: . $(BIN)/activate (or write $(BIN)/motet)"
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

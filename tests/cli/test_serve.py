@@ -55,11 +55,12 @@ def test_local_says_what_needs_ray(tmp_path):
         time.sleep(1)
         wait_for(
             lambda: (
-                "start without --local"
+                "without --local"
                 in motet("experts", "list", "--url", f"http://127.0.0.1:{port}").stdout
             ),
             30,
         )
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=20)
+    assert "no answers here from big: engine vllm runs on Ray" in output

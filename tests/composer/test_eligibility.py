@@ -51,3 +51,9 @@ def test_context_is_a_preference_not_a_refusal():
     assert roomy_first(ask("word"), decision, fleet) is decision
     alone = Decision(choices=(Choice("s"),), router="r", reason="because")
     assert roomy_first(request, alone, fleet) is alone
+
+
+def test_experts_that_are_down_for_one_reason_are_told_together():
+    fleet = Fleet([member(name, State.DOWN) for name in ("a", "b")] + [member("c", State.STARTING)])
+    with pytest.raises(NoExpertAvailable, match=r"a, b are down \(why\); c is starting \(why\)\."):
+        eligible(ask(), fleet)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from motet.cli.bars import progress_bar
 from motet.cli.console import ConfigOption, Json, Key, ServiceUrl, command, print_json, run
 
 _ALL_READY = "every expert taken as ready; ask a running service with --url to see its fleet"
@@ -50,7 +51,11 @@ async def _decide(config: str, model: str, prompt: str) -> dict[str, Any]:
     parts = assemble(load(config))
     pipeline = Pipeline(parts, ReadyFleet(parts.experts.values()))
     request = Request(model=model, messages=tuple(_user(prompt)))
-    return decision_json(model, await pipeline.decide(request))
+    with progress_bar() as report:
+        # Seconds of importing; minutes where an encoder's weights are not here yet.
+        report(f"loading the routers of {model!r} and what they read prompts with", 0, 0)
+        decision = await pipeline.decide(request)
+    return decision_json(model, decision)
 
 
 def _user(prompt: str) -> list[dict[str, str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from motet.errors import NoExpertAvailable, UnsupportedRequest
-from motet.types import Choice, Decision, Fleet, Request
+from motet.types import Choice, Decision, Fleet, Health, Member, Request
 
 _RETRY_AFTER_S = 5.0
 
@@ -25,11 +26,8 @@ def eligible(request: Request, fleet: Fleet) -> Fleet:
         raise UnsupportedRequest(_missing(request, fleet))
     ready = [member for member in able if member.health.ready]
     if not ready:
-        reasons = "; ".join(
-            f"{member.card.id} is {member.health.state} ({member.health.reason})" for member in able
-        )
         raise NoExpertAvailable(
-            f"No expert can answer now: {reasons}.",
+            f"No expert can answer now: {why_not(able)}.",
             hint="See /ready.",
             retry_after=_RETRY_AFTER_S,
         )
@@ -52,6 +50,18 @@ def roomy_first(request: Request, decision: Decision, fleet: Fleet) -> Decision:
         return decision
     reason = f"{decision.reason}; {choices[0].expert!r} first, for room of about {wanted} tokens"
     return replace(decision, choices=choices, reason=reason)
+
+
+def why_not(members: Iterable[Member]) -> str:
+    """Return how members are and why, those of one reason together."""
+    alike: dict[Health, list[str]] = {}
+    for member in members:
+        alike.setdefault(member.health, []).append(member.card.id)
+    return "; ".join(
+        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {health.state}"
+        + (f" ({health.reason})" if health.reason else "")
+        for health, names in alike.items()
+    )
 
 
 def _missing(request: Request, fleet: Fleet) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from motet.composer.answer import Answer
 from motet.composer.calls import Calls, Experts
-from motet.composer.eligibility import eligible, roomy_first
+from motet.composer.eligibility import eligible, roomy_first, why_not
 from motet.composer.parts import Composition, Parts
 from motet.errors import InternalError, MotetError, NoExpertAvailable, RequestError, UnknownModel
 from motet.operations.base import UNKNOWN, Observer, Outcome
@@ -177,9 +177,11 @@ class Pipeline:
             log.exception("request %s: router %s failed", request.id, router.name)
             raise InternalError from error
         if decision is None:
+            absent = [member for member in self.fleet.view.values() if member.card.id not in fleet]
+            others = f"; {why_not(absent)}" if absent else ""
             raise NoExpertAvailable(
-                f"Router {router.name!r} chose no expert of those that can answer now.",
-                hint="Give its chain a fallback.",
+                f"Router {router.name!r} chose none of {', '.join(fleet)}{others}.",
+                hint="See /ready." if absent else "Give its chain a fallback.",
                 retry_after=5.0,
             )
         return roomy_first(request, decision, fleet)

@@ -27,6 +27,8 @@ class Expert(ABC):
         Where `stream` runs on Ray Serve: `ingress` for engines that only wait on a network,
         `pool` for engines that hold a model and get replicas of their own, `vllm` for a pool
         that Ray's vLLM adapter builds.
+    elsewhere
+        Why it never answers in this process, of an engine that stands for one on Ray; else empty.
     capabilities
         What the engine can do unless the config says otherwise.
     own_fields
@@ -36,6 +38,7 @@ class Expert(ABC):
 
     Config: ClassVar[type[Options]] = Options
     home: ClassVar[Literal["ingress", "pool", "vllm"]] = "ingress"
+    elsewhere: ClassVar[str] = ""
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.CHAT})
     own_fields: ClassVar[frozenset[str]] = frozenset()
 

@@ -64,6 +64,12 @@ class LiveFleet:
 
     def start(self) -> None:
         """Start every expert in the background; the service answers before they are ready."""
+        elsewhere: dict[str, list[str]] = {}
+        for name, watch in self._watches.items():
+            elsewhere.setdefault(watch.expert.elsewhere, []).append(name)
+        for reason, names in elsewhere.items():
+            if reason:
+                log.error("no answers here from %s: %s", ", ".join(names), reason)
         for watch in self._watches.values():
             watch.join(self)
         self.look()

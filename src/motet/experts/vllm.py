@@ -68,6 +68,10 @@ class VllmExpert(Expert):
 
     Config = VllmConfig
     home = "vllm"
+    elsewhere = (
+        "engine vllm runs on Ray, `motet serve` without --local; in one process engine "
+        "transformers runs the same weights, as in experts.local.yaml"
+    )
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {
             Capability.CHAT,
@@ -120,7 +124,7 @@ class VllmExpert(Expert):
 
     async def health(self) -> Health:
         """Return that this process cannot run it."""
-        return Health(State.DOWN, "engine vllm runs on Ray Serve; start without --local")
+        return Health(State.DOWN, self.elsewhere)
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Refuse: the engine is elsewhere or nowhere."""
