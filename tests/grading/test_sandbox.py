@@ -4,9 +4,11 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from motet.grading.sandbox import call, run
@@ -172,3 +174,21 @@ def test_reading_a_reference_makes_no_file(tmp_path):
     made = tmp_path / "made.db"
     setup = f"attach '{made}' as z; create table z.t(a);"
     assert "unable to open" in run("sql_fault", setup, "select 1") and not made.exists()
+
+
+def test_a_job_ends_with_the_process_that_runs_it():
+    def sleep():
+        code = "import time\ndef f(): time.sleep(60)"
+        ended.append(call(code, "f", [[]], seconds=60, memory_mib=128))
+
+    ended = []
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    us = psutil.Process()
+    while not (jobs := [job for worker in us.children() for job in worker.children()]):
+        time.sleep(0.01)
+    for job in jobs:
+        job.parent().kill()
+    thread.join(10)
+    gone, alive = psutil.wait_procs(jobs, timeout=10)
+    assert ended == [None] and gone and not alive

@@ -25,7 +25,7 @@ from motet.wording import did_you_mean, nearest, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_ENV = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_ENV = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:[^$}]|\$(?!\{))*))?\}")
 _WORDS = {
     "dict_type": "a mapping is expected here, such as {name: value}",
     "list_type": "a list is expected here, such as [value]",
