@@ -55,13 +55,16 @@ def patterns():
 def literal(node):
     """Return the text of a pattern, a word in the place of what it is given."""
     if isinstance(node, ast.Constant):
-        return node.value
+        return node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
     if isinstance(node, ast.JoinedStr):
         return "".join(
             part.value if isinstance(part, ast.Constant) else "word" for part in node.values
         )
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         return literal(node.left) * node.right.value
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        both = literal(node.left), literal(node.right)
+        return None if None in both else "".join(both)
     return None
 
 

@@ -88,12 +88,12 @@ def serve(jobs: BinaryIO, results: BinaryIO) -> None:
             importlib.import_module(name)
     if sys.platform == "linux":
         ctypes.CDLL(None).unshare(_NAMESPACES)  # the filter holds where this is refused
-    lack = _in_fork(_lack, seconds=5.0, memory=1 << 28) or b"trying it failed"
-    _send(results, lack.strip(b'"'))
-    walled = lack == b'""'
+    tried = _in_fork(_lack, seconds=5.0, memory=1 << 28)
+    lack = json.loads(tried) if tried else "the process that tried the wall was ended"
+    _send(results, lack.encode())
     while header := jobs.read(HEADER.size):
         seconds, memory, size = HEADER.unpack(header)
-        job = partial(_do, jobs.read(size), walled)
+        job = partial(_do, jobs.read(size), walled=not lack)
         _send(results, _in_fork(job, seconds=seconds, memory=memory))
 
 
@@ -219,7 +219,7 @@ def _lack() -> str:
     return "seccomp is accepted, but refuses nothing"
 
 
-def _do(job: bytes, walled: bool) -> Any:
+def _do(job: bytes, *, walled: bool) -> Any:
     if walled:
         raise_wall()
     task, *arguments = json.loads(job)
