@@ -69,10 +69,8 @@ class FileRows:
         own = (self._owner, self._owner)
 
         def find(file: Connection) -> Any:
-            row = file.execute(
-                f"SELECT * FROM files WHERE id = ? AND {_OWN}",
-                (id, *own),
-            ).fetchone()
+            one = f"SELECT * FROM files WHERE id = ? AND {_OWN}"  # noqa: S608
+            row = file.execute(one, (id, *own)).fetchone()
             names = file.execute(f"SELECT id FROM files WHERE {_OWN}", own)  # noqa: S608
             return row, [] if row else [each[0] for each in names]
 
