@@ -118,6 +118,7 @@ def start(document: Document, address: str | None = None, *, with_serve: bool = 
         if address is None:
             ray.init(
                 address="local",
+                _node_ip_address="127.0.0.1",
                 num_cpus=_logical_cpus(document),
                 resources=_planned_devices(document),
                 include_dashboard=False,
