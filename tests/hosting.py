@@ -5,8 +5,11 @@ from contextlib import asynccontextmanager
 
 
 @asynccontextmanager
-async def hosting(handle):
-    """Have `handle(reader, writer)` answer each connection; yields the port."""
+async def hosting(handle, **options):
+    """Have `handle(reader, writer)` answer each connection; yields the port.
+
+    `options` are those of `asyncio.start_server`.
+    """
     serving, writers = set(), []
 
     async def serve(reader, writer):
@@ -21,7 +24,7 @@ async def hosting(handle):
             serving.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, **options)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
