@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from pydantic import (
 
 from motet.config import ExpertEntry, Options, Url
 from motet.errors import (
+    ConfigError,
     ContextLengthExceeded,
     ExpertError,
     ExpertOverloaded,
@@ -52,6 +53,7 @@ _RETRIED = frozenset({429, 500, 502, 503, 504, 529})
 _MOST_LINE = 2**24
 _MOST_ERROR = 2**16
 _GRACE_S = 0.05
+_FILES = ("ca_file", "client_certificate", "client_key")  # in the order of `Link`
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS = frozenset({"host", "content-length", "content-type", "accept-encoding", "connection"})
@@ -166,12 +168,15 @@ class OpenAIExpert(Expert):
         self._lost = ""  # why the last request found nobody, until one is answered
 
     def _link(self) -> Link:
-        folder, options = self.setting.folder, self.options
+        paths = (getattr(self.options, name) for name in _FILES)
+        return Link(*(None if path is None else self.setting.folder / path for path in paths))
 
-        def at(path: str | None) -> Any:
-            return None if path is None else folder / path
-
-        return Link(at(options.ca_file), at(options.client_certificate), at(options.client_key))
+    def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
+        """Refuse certificates that cannot be read."""
+        for name in _FILES:
+            path = getattr(self.options, name)
+            if path is not None and not (self.setting.folder / path).is_file():
+                raise ConfigError(f"there is no file {self.setting.folder / path}.", at=(name,))
 
     async def start(self) -> None:
         """Open the connection pool; connections are made when needed."""
