@@ -44,6 +44,5 @@ async def test_a_store_of_before_gets_the_column_it_lacks(tmp_path):
         await database.write(lambda file: file.execute(insert))
     for _ in range(2):
         async with Database(tmp_path / "store", SCHEMA, [ADDED]) as database:
-            query = "SELECT owner FROM files WHERE id = 'f'"
-            assert await database.do(lambda f: f.execute(query).fetchone()) == ("",)
+            assert (await FileRows(database, "").get("f")).owner == ""
     assert (tmp_path / "store").stat().st_mode & 0o077 == 0

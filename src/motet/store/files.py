@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS files (
 ADDED = ("files", "owner", "TEXT NOT NULL DEFAULT ''")
 """A column that files of before do not have."""
 _OWN = "(? IS NULL OR owner = ?)"
+_COLUMNS = "id, name, purpose, bytes, created, owner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class FileRows:
         own = (self._owner, self._owner)
 
         def find(file: Connection) -> Any:
-            one = f"SELECT * FROM files WHERE id = ? AND {_OWN}"  # noqa: S608
+            one = f"SELECT {_COLUMNS} FROM files WHERE id = ? AND {_OWN}"  # noqa: S608
             row = file.execute(one, (id, *own)).fetchone()
             names = file.execute(f"SELECT id FROM files WHERE {_OWN}", own)  # noqa: S608
             return row, [] if row else [each[0] for each in names]
@@ -77,16 +78,16 @@ class FileRows:
         row, known = await self._database.do(find)
         if row is None:
             raise NotFound("file", id, known)
-        return FileRow(*row[1:])
+        return FileRow(*row)
 
     async def listing(
         self, after: str | None, limit: int, purpose: str | None
     ) -> tuple[list[FileRow], bool]:
         """Return files, newest first, behind the one called `after`; and whether more follow."""
-        query = f"SELECT * FROM files WHERE (? IS NULL OR purpose = ?) AND {_OWN}"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM files WHERE (? IS NULL OR purpose = ?) AND {_OWN}"  # noqa: S608
         values = (purpose, purpose, self._owner, self._owner)
         rows, more = await page(self._database, "files", query, values, after, limit)
-        return [FileRow(*row[1:]) for row in rows], more
+        return [FileRow(*row) for row in rows], more
 
     async def bytes(self) -> int:
         """Return how many bytes the files hold together."""
