@@ -37,7 +37,7 @@ EVERY = "every machine"
 ASKS = "/v1/chat/completions"
 MARK = "MOTET_PAGE_RUN"
 PORT = re.compile(r"\b\d{4,5}\b")
-BLOCK_S = 180.0
+BLOCK_S = 300.0
 """Seconds that one block may take."""
 NAMESPACES = ["--net", "--pid", "--fork", "--mount", "--mount-proc", "--kill-child"]
 FLEET = """
@@ -188,7 +188,7 @@ def main() -> int:
 def namespaces() -> list[str]:
     """Return the command that runs another one where machines can be made; empty if none does."""
     used = (ROOT, Path(sys.prefix), Path(sys.base_prefix))
-    if any(path.is_relative_to("/tmp") for path in used):
+    if any(path.is_relative_to("/tmp") for path in used):  # noqa: S108
         print("Motet is in /tmp, which machines made of namespaces would not share.")
         return []
     inside = f"ip link add v type veth peer name w && unshare {shlex.join(NAMESPACES)} true"
