@@ -80,6 +80,13 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, str(first + offset))
 
 
+def exports() -> list[str]:
+    """Return the lines of a shell that prepare a node for `ray start`."""
+    lines = [f"export {name}={value}" for name, value in NODE_SETTINGS.items()]
+    # Replicas of one node add up what they count in a folder of their own (`motet.operations`).
+    return [*lines, 'export PROMETHEUS_MULTIPROC_DIR="$(mktemp -d)"']
+
+
 def check(document: Document) -> None:
     """Refuse what pools cannot do.
 
