@@ -6,7 +6,7 @@ EXTRAS ?= serve,cpu,learned,train,dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test test-fast check format docs install clean
+.PHONY: help run test test-fast check deploying format docs install clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -27,6 +27,9 @@ check: install  ## Run the gates: format, lint, types, rooms, names, generated d
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m motet.cli.reference --check docs/config.md
 	@$(BIN)/python tools/house.py --quiet
+
+deploying: install  ## Run the commands of docs/deploying.md, on machines made of namespaces
+	@$(BIN)/python tools/deploying.py
 
 format: install  ## Format the code and apply safe fixes
 	@$(BIN)/ruff format .

@@ -9,8 +9,8 @@
 - The specialists' own unseen prompts, which must not be lost for it: `benchmarks/fleet_quality.py`
   grades the answers.
 
-Controls: the router before, a ridge on the answers alone, and for follow-ups the language of the
-last message alone. Intervals are Wilson's.
+Controls: the router before, a ridge on the answers alone, behind the same rules; and for follow-ups
+the language of the last message alone. Intervals are Wilson's.
 
 Run as `python benchmarks/first_prompts.py [--data FILE] [--json FILE] [--out]`.
 """

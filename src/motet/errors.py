@@ -17,6 +17,7 @@
     │   ├── ContextLengthExceeded
     │   ├── UnsupportedRequest       no expert has the capability it needs
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
+    │   ├── QuotaExceeded            what the caller keeps would be more than it may be
     │   ├── InvalidLine              a line of a batch's input is no request
     │   ├── ForeignSite         403  a page of another site asks, or another name is asked
     │   ├── UnsupportedMedia    415  the body is of another type than JSON
@@ -238,6 +239,12 @@ class BudgetExceeded(RequestError):
     """The request's token budget, cost budget or fan-out cap is used up."""
 
     code = "budget_exceeded"
+
+
+class QuotaExceeded(RequestError):
+    """What the caller keeps here would be more than it may be."""
+
+    code = "quota_exceeded"
 
 
 class InvalidLine(RequestError):

@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from motet.cli.console import command, print_json, run
+from motet.cli.console import command, plain, print_json, run
 from motet.errors import ConfigError
 
 
@@ -41,3 +41,19 @@ def test_work_returns_and_ctrl_c_ends_quietly(capsys):
 def test_json_keeps_what_people_write(capsys):
     print_json({"name": "naïve 🦊"})
     assert capsys.readouterr().out == '{\n  "name": "naïve 🦊"\n}\n'
+
+
+def test_words_of_others_do_not_command_the_terminal():
+    said = "\x1b]52;c;eA==\x07a\tb\n\x1b[2J\x9b1mé\x7f"
+    assert plain(said) == "]52;c;eA==a\tb\n[2J1mé"
+    assert plain({"a\x1b": [said, 1, None]}) == {"a": [plain(said), 1, None]}
+
+
+def test_neither_do_those_of_an_error(capsys):
+    @command
+    def wrong():
+        raise ConfigError("\x1b[2Jgone")
+
+    with pytest.raises(typer.Exit):
+        wrong()
+    assert "\x1b[2J" not in capsys.readouterr().err

@@ -6,6 +6,7 @@ from tests.composer.helpers import ECHO, ask, motet, read
 from motet.composer.calls import Calls
 from motet.config import Limits
 from motet.errors import BudgetExceeded
+from motet.types import Chunk, ExpertCard, Request
 
 
 async def test_expert_calls_are_capped():
@@ -44,3 +45,25 @@ async def test_calls_close_what_a_strategy_left_open():
         await anext(calls.stream("a", ask()))
         await calls.close()
         assert found.fleet["a"].open == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "tokens"), [({}, 6), ({"n": 2}, 3), ({"extra": {"best_of": 3}}, 2)]
+)
+async def test_whatever_is_generated_counts(more, tokens):
+    asked = []
+
+    class Noting:
+        card = ExpertCard(id="a", engine="x")
+
+        async def stream(self, request):
+            asked.append(request.max_tokens)
+            yield Chunk(text="x", finish="stop")
+
+    request = Request(model="a", prompt="hi", **more)
+    limits = Limits(total_tokens=6 + request.estimated_tokens)
+    calls = Calls({"a": Noting()}, limits)
+    async for _ in calls.stream("a", request):
+        pass
+    assert asked == [tokens]
+    await calls.close()

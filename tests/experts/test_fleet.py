@@ -76,3 +76,22 @@ async def test_one_that_cannot_tell_its_health_or_close_harms_no_other(caplog):
     assert "no more" in live.view["bad"].health.reason
     await live.close()
     assert closed == ["good"] and "bad failed to close" in caplog.text
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1), KeyError("x")])
+async def test_whatever_a_health_check_raises_the_watcher_goes_on(error, caplog):
+    live, made = fleet("id: odd")
+    raised = [error, error]
+
+    healthy = made["odd"].health
+
+    async def odd():
+        if raised:
+            raise raised.pop()
+        return await healthy()
+
+    made["odd"].health = odd
+    live.start()
+    await until(lambda: live.view["odd"].health.state is State.DOWN)
+    await until(lambda: live.view["odd"].health.ready)
+    await live.close()

@@ -8,8 +8,9 @@ import transformers
 from tests.generation.world import SETTING
 
 from motet.config import ExpertEntry, Setting
-from motet.errors import ConfigError, ExpertRejected, SourceError
+from motet.errors import ConfigError, ContextLengthExceeded, ExpertRejected, SourceError
 from motet.generation.loading import (
+    check_length,
     end_tokens,
     load_model,
     number_format,
@@ -80,3 +81,23 @@ def test_messages_are_written_as_plain_text(tiny):
     tokenizer.chat_template = None
     with pytest.raises(ExpertRejected, match="no chat template"):
         write_chat(tokenizer, None, CHAT, "tiny")
+
+
+def test_a_text_that_no_tokens_can_make_fit_is_refused_before_they_are_made(tiny):
+    _, tokenizer = load_model(str(tiny["llama"]), SETTING, "float32", "cpu")
+    longest = max(map(len, tokenizer.get_vocab()))
+    limit = 8
+
+    class Counting:
+        """The tokenizer, which must make no tokens here."""
+
+        get_vocab = staticmethod(tokenizer.get_vocab)
+
+    for length, fits in ((longest * limit, True), (longest * (limit + 1), False)):
+        request = Request(model="tiny", prompt="x" * length)
+        check_length(Counting, request, None, "tiny")
+        if fits:
+            check_length(Counting, request, limit, "tiny")
+            continue
+        with pytest.raises(ContextLengthExceeded, match="'tiny' is 8 tokens, .* at least 9 "):
+            check_length(Counting, request, limit, "tiny")

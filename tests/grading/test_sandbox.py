@@ -4,9 +4,11 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from motet.grading.sandbox import call, run
@@ -130,15 +132,21 @@ def test_where_there_is_no_wall_nothing_is_run_unless_that_is_said():
     code = (
         "import ctypes, sys\nctypes.CDLL(None).personality(8)\n"  # PER_LINUX32: uname says 32 bits
         "from motet.errors import NoWall\nfrom motet.grading.sandbox import call\n"
+        "from motet.grading import GRADERS\n"
         "try: print(call('def f(): return 7', 'f', [[]], seconds=2, memory_mib=128))\n"
-        "except NoWall as error: print(error)"
+        "except NoWall as error: print(error)\n"
+        "for name in GRADERS.names():\n"
+        "    try: GRADERS.load(name)()\n"
+        "    except NoWall: print(name)\n"
     )
     there = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
     said = {}
     for name, env in (("unsaid", there), ("said", {**there, "MOTET_GRADE_WITHOUT_WALL": "1"})):
         done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
         said[name] = done.stdout.strip() or done.stderr
-    assert "no filter of system calls" in said["unsaid"] and "_WITHOUT_WALL=1" in said["unsaid"]
+    told, *graders = said["unsaid"].splitlines()
+    assert "no filter of system calls" in told and "_WITHOUT_WALL=1" in told
+    assert graders == ["json", "python-cases", "regex", "regex-cases", "sql"], "before any answer"
     assert said["said"] == "[7]"
 
 
@@ -172,3 +180,21 @@ def test_reading_a_reference_makes_no_file(tmp_path):
     made = tmp_path / "made.db"
     setup = f"attach '{made}' as z; create table z.t(a);"
     assert "unable to open" in run("sql_fault", setup, "select 1") and not made.exists()
+
+
+def test_a_job_ends_with_the_process_that_runs_it():
+    def sleep():
+        code = "import time\ndef f(): time.sleep(60)"
+        ended.append(call(code, "f", [[]], seconds=60, memory_mib=128))
+
+    ended = []
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    us = psutil.Process()
+    while not (jobs := [job for worker in us.children() for job in worker.children()]):
+        time.sleep(0.01)
+    for job in jobs:
+        job.parent().kill()
+    thread.join(10)
+    gone, alive = psutil.wait_procs(jobs, timeout=10)
+    assert ended == [None] and gone and not alive

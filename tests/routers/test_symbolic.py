@@ -1,5 +1,8 @@
 """Rules: what they decide, and what they refuse."""
 
+import subprocess
+import sys
+
 import pytest
 from tests.asks import NOBODY, setting_of
 from tests.conditions.asks import ask
@@ -73,3 +76,23 @@ async def test_a_condition_that_does_not_compile_is_located():
         await decide(f"routers: {{front: {{kind: symbolic, rules: {rules}}}}}")
     assert "routers.front.rules[0].when: the rule does not compile" in str(caught.value)
     assert "experts.yaml:3" in str(caught.value)
+
+
+def test_languages_are_loaded_before_they_are_asked_for():
+    """In a process where nothing has been loaded, by `start` or at the latest by a request."""
+    code = """
+import asyncio, sys
+from tests.routers.test_symbolic import FLEET, NOBODY, ask, router
+rules = router({"name": "one", "when": "language == 'en'", "use": ["a"]})
+plain = router({"name": "one", "use": ["a"]})
+async def main():
+    await plain.start()
+    assert "py3langid" not in sys.modules
+    routing = asyncio.create_task(rules.route(ask("How do I get to the station?"), FLEET, NOBODY))
+    await asyncio.sleep(0)  # the request gave way: it waits for a thread
+    assert not routing.done()
+    assert (await routing).experts == ("a",)
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

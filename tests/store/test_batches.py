@@ -13,7 +13,7 @@ from motet.store.database import Database
 async def test_changes_of_a_batch_do_not_overwrite_one_another(tmp_path):
     async with Database(tmp_path / "store", batches.SCHEMA) as database:
         rows = BatchRows(database)
-        await rows.add({"id": "b", "status": "open", "count": 0}, "file-1")
+        await rows.add({"id": "b", "status": "open", "count": 0}, "file-1", "")
 
         def more(batch):
             batch["count"] += 1
@@ -27,7 +27,7 @@ async def test_changes_of_a_batch_do_not_overwrite_one_another(tmp_path):
 async def test_a_batch_that_is_not_there_is_named_with_the_nearest(tmp_path):
     async with Database(tmp_path / "store", batches.SCHEMA) as database:
         rows = BatchRows(database)
-        await rows.add({"id": "batch_1", "status": "open"}, "file-1")
+        await rows.add({"id": "batch_1", "status": "open"}, "file-1", "")
         with pytest.raises(NotFound, match="batch_1"):
             await rows.get("batch_11")
         with pytest.raises(NotFound):

@@ -4,7 +4,7 @@ import pytest
 
 from motet.errors import NotFound
 from motet.store.database import Database
-from motet.store.files import SCHEMA, FileRow, FileRows
+from motet.store.files import ADDED, SCHEMA, FileRow, FileRows
 
 ROW = FileRow("file-1", "in.jsonl", "batch", 3, 7)
 
@@ -20,3 +20,29 @@ async def test_a_file_is_added_once_and_forgotten(tmp_path):
         await rows.remove("file-1")
         with pytest.raises(NotFound):
             await rows.get("file-1")
+
+
+async def test_everybody_sees_their_own(tmp_path):
+    async with Database(tmp_path / "store", SCHEMA) as database:
+        for number, owner in enumerate(("alice", "bob", "alice")):
+            await FileRows(database).add(FileRow(f"file-{number}", "x", "batch", 5, 7, owner))
+        alice = FileRows(database, "alice")
+        rows, _ = await alice.listing(None, 10, None)
+        assert [row.id for row in rows] == ["file-2", "file-0"] and await alice.bytes() == 10
+        with pytest.raises(NotFound) as caught:
+            await alice.get("file-1")
+        assert "file-1'?" not in str(caught.value)  # nor is another's told as the nearest
+        assert (await FileRows(database).get("file-1")).owner == "bob"
+
+
+async def test_a_store_of_before_gets_the_column_it_lacks(tmp_path):
+    before = SCHEMA.replace("owner TEXT NOT NULL DEFAULT ''", "old TEXT")
+    async with Database(tmp_path / "store", before) as database:
+        insert = (
+            "INSERT INTO files (id, name, purpose, bytes, created) VALUES ('f', 'n', 'p', 1, 2)"
+        )
+        await database.write(lambda file: file.execute(insert))
+    for _ in range(2):
+        async with Database(tmp_path / "store", SCHEMA, [ADDED]) as database:
+            assert (await FileRows(database, "").get("f")).owner == ""
+    assert (tmp_path / "store").stat().st_mode & 0o077 == 0

@@ -6,33 +6,61 @@ A file's id is made here and looked up in the store, so no path ever comes from 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from motet.errors import BatchError, RequestError
-from motet.files import replacing
+from motet.errors import BatchError, QuotaExceeded, RequestError
+from motet.files import private, replacing
 from motet.ids import new_id
 from motet.store.database import Transactions
 from motet.store.files import FileRow, FileRows
 
 
 class Files:
-    """The files of one database."""
+    """The files of one database.
 
-    def __init__(self, database: Transactions) -> None:
-        self._rows = FileRows(database)
+    Parameters
+    ----------
+    owner
+        Whose files there are, for whoever asks here; None for those of everybody.
+    most_bytes
+        What the files of one owner may hold together.
+    """
+
+    def __init__(
+        self, database: Transactions, owner: str | None = None, most_bytes: int = 2**63
+    ) -> None:
+        self._rows = FileRows(database, owner)
+        self._owner = owner
+        self._most_bytes = most_bytes
         self._folder = database.path.with_name(f"{database.path.name}.files")
 
     async def add(self, name: str, source: BinaryIO) -> dict[str, Any]:
-        """Keep what is uploaded, and return its file object."""
+        """Keep what is uploaded, and return its file object.
+
+        Raises
+        ------
+        QuotaExceeded
+            It would be more than its owner may keep.
+        """
         id = new_id("file")
+        kept, size = await self._rows.bytes(), source.seek(0, os.SEEK_END)
+        source.seek(0)
+        if kept + size > self._most_bytes:
+            raise QuotaExceeded(
+                f"Files may hold {self._most_bytes} bytes together; {kept} are kept, and this one "
+                f"has {size}.",
+                hint="Delete files that are no longer needed.",
+                param="file",
+            )
 
         def copy() -> None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with replacing(self._folder / id) as temporary, temporary.open("wb") as target:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with replacing(self._folder / id) as temporary, private(temporary) as target:
                 shutil.copyfileobj(source, target)
 
         try:
@@ -44,10 +72,21 @@ class Files:
             ) from error
         return await self.register(id, name, "batch")
 
-    async def register(self, id: str, name: str, purpose: str) -> dict[str, Any]:
-        """Make a file known whose content stands at `path(id)`; again changes nothing."""
-        size = self.path(id).stat().st_size
-        await self._rows.add(FileRow(id, name, purpose, size, int(time.time())))
+    async def register(
+        self, id: str, name: str, purpose: str, owner: str | None = None
+    ) -> dict[str, Any]:
+        """Make a file known whose content stands at `path(id)`; again changes nothing.
+
+        Parameters
+        ----------
+        owner
+            Whose it is, where that is not the owner of all files here.
+        """
+        path = self.path(id)
+        path.chmod(0o600)  # results too are nobody else's to read
+        size = path.stat().st_size
+        whose = owner or self._owner or ""
+        await self._rows.add(FileRow(id, name, purpose, size, int(time.time()), whose))
         return await self.get(id)
 
     def path(self, id: str) -> Path:

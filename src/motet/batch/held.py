@@ -134,13 +134,14 @@ class HeldBatch:
         digest = hashlib.sha256(job.id.encode()).hexdigest()[:31]
         out, errors = f"file-{digest}0", f"file-{digest}1"
         paths = self._files.path(out), self._files.path(errors)
+        owner = (await self._records.caller(job.id)).tenant
         written, failed = await write_results(self._jobs, job.id, *paths)
         fields: dict[str, Any] = {}
         if written:
-            await self._files.register(out, f"{job.id}_output.jsonl", "batch_output")
+            await self._files.register(out, f"{job.id}_output.jsonl", "batch_output", owner)
             fields["output_file_id"] = out
         if failed:
-            await self._files.register(errors, f"{job.id}_error.jsonl", "batch_output")
+            await self._files.register(errors, f"{job.id}_error.jsonl", "batch_output", owner)
             fields["error_file_id"] = errors
         await self._records.count(job.id, *await self._jobs.counts(job.id))
         state = stopped or "completed"

@@ -21,10 +21,16 @@ _TIMES = ("in_progress", "finalizing", "completed", "failed", "expired", "cancel
 
 
 class Records:
-    """The batch objects of one database."""
+    """The batch objects of one database.
 
-    def __init__(self, database: Transactions) -> None:
-        self._rows = BatchRows(database)
+    Parameters
+    ----------
+    owner
+        Whose batches there are, for whoever asks here; None for those of everybody.
+    """
+
+    def __init__(self, database: Transactions, owner: str | None = None) -> None:
+        self._rows = BatchRows(database, owner)
 
     async def add(self, body: BatchBody, caller: Caller) -> dict[str, Any]:
         """Keep a new batch of `caller`."""
@@ -46,7 +52,7 @@ class Records:
             "metadata": body.metadata,
             _CALLER: codec.dump(caller).decode(),
         }
-        await self._rows.add(batch, body.input_file_id)
+        await self._rows.add(batch, body.input_file_id, caller.tenant)
         return _shown(batch)
 
     async def caller(self, id: str) -> Caller:

@@ -51,14 +51,14 @@ class BatchService:
         self._settings = motet.config.service.batches
         self._now = now
         schema = jobs.SCHEMA + files.SCHEMA + batches.SCHEMA
-        self._database = Database(_place(motet.document), schema)
+        added = (files.ADDED, batches.ADDED)
+        self._database = Database(_place(motet.document), schema, added)
         self._jobs = Jobs(self._database)
         self._is_open = False
         self._opening = asyncio.Lock()
         self._wake = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._files = Files(self._database)
         self._records = Records(self._database)
 
     async def __aenter__(self) -> Self:
@@ -77,15 +77,15 @@ class BatchService:
         if self._is_open:
             await self._database.__aexit__()
 
-    async def files(self) -> Files:
-        """Return the files of this service."""
+    async def files(self, caller: Caller = ANYBODY) -> Files:
+        """Return the files of `caller`: to everybody else there are none of them."""
         await self._open()
-        return self._files
+        return Files(self._database, caller.tenant, int(self._settings.max_kept_bytes))
 
-    async def records(self) -> Records:
-        """Return the batches of this service."""
+    async def records(self, caller: Caller = ANYBODY) -> Records:
+        """Return the batches of `caller`: to everybody else there are none of them."""
         await self._open()
-        return self._records
+        return Records(self._database, caller.tenant)
 
     async def create(self, body: BatchBody, caller: Caller = ANYBODY) -> dict[str, Any]:
         """Begin a batch.
@@ -101,20 +101,20 @@ class BatchService:
                 hint=did_you_mean(body.endpoint, ENDPOINTS),
                 param="endpoint",
             )
-        await (await self.files()).get(body.input_file_id)
+        await (await self.files(caller)).get(body.input_file_id)
         batch = await self._records.add(body, caller)
         self._wake.set()
         return batch
 
-    async def cancel(self, id: str) -> dict[str, Any]:
+    async def cancel(self, id: str, caller: Caller = ANYBODY) -> dict[str, Any]:
         """Tell a batch to stop; see `Records.cancel`."""
-        batch = await (await self.records()).cancel(id)
+        batch = await (await self.records(caller)).cancel(id)
         self._wake.set()
         return batch
 
-    async def remove_file(self, id: str) -> None:
+    async def remove_file(self, id: str, caller: Caller = ANYBODY) -> None:
         """Delete a file; see `Files.remove`."""
-        await (await self.files()).remove(id, self._records.user_of)
+        await (await self.files(caller)).remove(id, self._records.user_of)
 
     async def _open(self) -> None:
         async with self._opening:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from motet.cli.console import Key, command, fail
+from motet.cli.console import Key, command, fail, plain
 from motet.errors import MotetError
 
 
@@ -84,9 +84,10 @@ def _turn(
                 for choice in event.get("choices", ()):
                     piece = choice["delta"].get("content") or ""
                     answer.append(piece)
-                    typer.echo(piece, nl=False)
+                    typer.echo(plain(piece), nl=False)
             typer.echo()
-            typer.secho(f"  {response.headers.get('x-motet-experts', '')}", dim=True, err=True)
+            experts = response.headers.get("x-motet-experts", "")
+            typer.secho(f"  {plain(experts)}", dim=True, err=True)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise unreachable(url, error) from None
     messages += [

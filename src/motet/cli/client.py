@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from motet.cli.console import plain
 from motet.errors import DeployError, MotetError
 
 
@@ -71,4 +72,5 @@ def _read(
     # /ready reports through a 503 too; a body without an error object is an answer.
     if not isinstance(payload, dict) or (response.status_code >= 400 and "error" in payload):
         raise explain_failure(response)
-    return payload
+    spoken: dict[str, Any] = plain(payload)
+    return spoken

@@ -43,7 +43,24 @@ def command(function: Callable[P, T]) -> Callable[P, T]:
 def fail(error: MotetError) -> None:
     """Print `error` to standard error."""
     typer.secho("error: ", fg=typer.colors.RED, bold=True, err=True, nl=False)
-    typer.echo(str(error), err=True)
+    typer.echo(plain(str(error)), err=True)
+
+
+def plain(value: Any) -> Any:
+    """Return others' words without what would command the terminal that shows them.
+
+    `value` is a text, or values of JSON with texts in them.
+    """
+    if isinstance(value, str):
+        return value.translate(_COMMANDS)
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {plain(name): plain(item) for name, item in value.items()}
+    return value
+
+
+_COMMANDS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def print_json(value: Any) -> None:

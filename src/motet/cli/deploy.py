@@ -36,6 +36,9 @@ def deploy(
     traffic: Annotated[
         str | None, typer.Option(help="Weights such as sql=3,units=1 (with --plan).")
     ] = None,
+    env: Annotated[
+        bool, typer.Option("--env", help="Print what a node needs before `ray start`, for a shell.")
+    ] = False,
 ) -> None:
     """Write a Ray Serve config for a cluster, or apply it to a running one."""
     from motet.cli.plan import plan_of
@@ -46,6 +49,9 @@ def deploy(
     from motet.planner import apply
 
     setup_logs(verbose=False)
+    if env:
+        typer.echo("\n".join(cluster.exports()))
+        return
     document = load(config)
     assemble(document)
     if values is not None and address is not None:

@@ -306,9 +306,10 @@ def _is_cancelled() -> bool:
 
 def _share(left: int, request: Request, budget: str) -> int:
     """Return how many tokens each of the request's choices may still take."""
-    if left < request.n:
+    answers = max(request.n, request.extra.get("best_of") or 0)  # so many are generated
+    if left < answers:
         raise BudgetExceeded(
             f"The budget of {budget} for a request does not cover this prompt and an answer.",
             hint="Shorten the prompt, or raise the composition's limits.",
         )
-    return left // request.n
+    return left // answers

@@ -12,14 +12,13 @@ from functools import partial
 from typing import Any
 
 from motet.conditions import _cel as cel
-from motet.conditions.features import FEATURES, mentions
+from motet.conditions import cost
+from motet.conditions.features import FEATURES, LIST_LIMIT, mentions
 from motet.errors import ConfigError
 from motet.types import Request
 from motet.wording import did_you_mean
 
 _LONGEST = 2000
-_MOST_MACROS = 4
-_MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(")
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\s*\(\s*(\w+)\s*,")
 _POSITION = re.compile(r"<input>:\d+:(\d+): (.*)")
 _SAMPLE = Request(model="sample", messages=({"role": "user", "content": "sample"},))
@@ -27,6 +26,11 @@ _SAMPLE = Request(model="sample", messages=({"role": "user", "content": "sample"
 
 class Condition:
     """A compiled `when`.
+
+    Attributes
+    ----------
+    reads
+        The features that it reads.
 
     Raises
     ------
@@ -37,16 +41,19 @@ class Condition:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        if len(source) > _LONGEST or len(_MACRO.findall(source)) > _MOST_MACROS:
+        if len(source) > _LONGEST:
+            raise ConfigError(f"a rule may hold {_LONGEST} characters at most.")
+        if (taken := cost.steps(source)) > cost.MOST:
             raise ConfigError(
-                f"a rule may hold {_LONGEST} characters and {_MOST_MACROS} macros at most, so "
-                f"that its time is bounded."
+                f"a rule may take {cost.MOST:,} steps at most, and this one may take {taken:,}: "
+                f"macros in macros go through {LIST_LIMIT} items of each item."
             )
         try:
             self._program = cel.compile(source)
         except ValueError as error:
             raise ConfigError(_syntax_problem(source, str(error))) from None
         bound = set(_BOUND.findall(source))
+        self.reads = frozenset(self._program.variables()) & FEATURES.keys()
         for name in self._program.variables():
             if name not in FEATURES and name not in bound:
                 raise ConfigError(
@@ -58,8 +65,9 @@ class Condition:
         """Return whether the condition is true of `request`; false when it fails on it."""
         try:
             return self._run(request, _read) is True
-        except (KeyError, RuntimeError, TypeError, ValueError):
-            # Such as metadata.team on a request without that key: the rule does not apply.
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
+            # Such as metadata.team on a request without that key, or a division by its turns
+            # where it has none: the rule does not apply.
             return False
 
     def _run(self, request: Request, read: Callable[[Request, str], Any]) -> object:
@@ -71,9 +79,9 @@ class Condition:
     def _try(self) -> None:
         try:
             result = self._run(_SAMPLE, _read_sample)
-        except KeyError:
+        except LookupError:
             return  # a key of `metadata` that the sample lacks; `holds` treats it as false
-        except (RuntimeError, TypeError, ValueError) as error:
+        except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(f"the rule fails: {str(error).splitlines()[0]}") from None
         if not isinstance(result, bool):
             raise ConfigError(

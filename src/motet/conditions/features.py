@@ -1,24 +1,30 @@
 """What a rule can see of a request. The names, types and meanings here are the rule language.
 
 Every value is bounded, which bounds the time a rule can take: text is cut to its first and last
-32 Ki characters, lists to 64 items.
+32 Ki characters, lists and maps to 64 items of 512 characters.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from motet.conditions.language import language
 from motet.types import Capability, Request, message_texts
 
+LIST_LIMIT = 64
+LISTS = frozenset({"fences", "metadata", "tools"})
+"""Features that macros go through."""
 _TEXT_LIMIT = 64 * 1024
-_LIST_LIMIT = 64
+_ITEM_LIMIT = 512
+_SHAPE_LIMIT = 16 * 1024
+"""Characters in which languages and wishes are looked for: reading those takes longest."""
 _FENCE = re.compile(r"```([\w+#.-]*)")
 _CODE = re.compile(
-    r"```|^\s*(?:def |class |import |from \w+ import |#include|public |func |fn |SELECT )"
+    r"```|^[^\S\n]*(?:def |class |import |from \w+ import |#include|public |func |fn |SELECT )"
     r"|[;{}]\s*$",
     re.MULTILINE,
 )
@@ -53,12 +59,19 @@ def _system(request: Request) -> str:
 
 def _fences(request: Request) -> list[str]:
     fences = dict.fromkeys(name.lower() for name in _FENCE.findall(_text(request)) if name)
-    return list(fences)[:_LIST_LIMIT]
+    return _items(fences)
 
 
 def _tools(request: Request) -> list[str]:
-    names = [str(tool.get("function", {}).get("name", "")) for tool in request.tools]
-    return names[:_LIST_LIMIT]
+    return _items(str(tool.get("function", {}).get("name", "")) for tool in request.tools)
+
+
+def _items(texts: Iterable[str]) -> list[str]:
+    return [_cut(text, _ITEM_LIMIT) for text in islice(texts, LIST_LIMIT)]
+
+
+def _metadata(request: Request) -> dict[str, str]:
+    return dict(zip(_items(request.metadata), _items(request.metadata.values()), strict=True))
 
 
 FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
@@ -77,7 +90,7 @@ FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
     "has_code": (lambda request: bool(_CODE.search(_text(request))), "bool: contains code"),
     "fences": (_fences, "list of string: languages of fenced code blocks, lower case"),
     "generative": (
-        lambda request: bool(_GENERATIVE.search(_last(request))),
+        lambda request: bool(_GENERATIVE.search(_cut(_last(request), _SHAPE_LIMIT))),
         "bool: asks for something to be written or made up, such as a story or an email",
     ),
     "has_tools": (lambda request: Capability.TOOLS in request.needs, "bool: may call tools"),
@@ -89,9 +102,12 @@ FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
     ),
     "stream": (lambda request: request.stream, "bool: the answer is streamed"),
     "model": (lambda request: request.model, "string: the name the client asked for"),
-    "user": (lambda request: request.user or "", "string: the client's user field"),
+    "user": (
+        lambda request: _cut(request.user or "", _ITEM_LIMIT),
+        "string: the client's user field",
+    ),
     "tenant": (lambda request: request.caller.tenant, "string: whom the caller's key belongs to"),
-    "metadata": (lambda request: dict(request.metadata), "map of string to string: metadata"),
+    "metadata": (_metadata, "map of string to string: metadata"),
 }
 """Variables of the rule language: name -> (how it is read, type and meaning)."""
 
@@ -100,7 +116,7 @@ def mentions(request: Request, words: list[str]) -> bool:
     """Return whether the request's text holds one of `words` whole; a function of the rules."""
     if not words:
         raise ValueError("mentions([]) names no word; it would be true of every text")
-    return bool(_words(tuple(words[:_LIST_LIMIT])).search(_text(request)))
+    return bool(_words(tuple(words[:LIST_LIMIT])).search(_text(request)))
 
 
 @lru_cache(maxsize=256)
@@ -110,8 +126,8 @@ def _words(words: tuple[str, ...]) -> re.Pattern[str]:
     )
 
 
-def _cut(text: str) -> str:
-    if len(text) <= _TEXT_LIMIT:
+def _cut(text: str, limit: int = _TEXT_LIMIT) -> str:
+    if len(text) <= limit:
         return text
-    half = _TEXT_LIMIT // 2
+    half = limit // 2
     return f"{text[:half]}\n{text[-half:]}"

@@ -33,7 +33,7 @@ def language(request: Request) -> str:
     guess: str
     heard, guess, confidence = "", UNTOLD, 0.0
     for text in islice(_newest_first(request), _MOST_MESSAGES):
-        heard = f"{text}\n{heard}" if heard else text
+        heard = f"{text[-_MOST_CHARS:]}\n{heard}" if heard else text[-_MOST_CHARS:]
         guess, confidence = identifier().classify(heard[-_MOST_CHARS:])
         if confidence >= _SURE and guess != _NO_LANGUAGE:
             return guess

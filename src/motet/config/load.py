@@ -25,7 +25,7 @@ from motet.wording import did_you_mean, nearest, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_ENV = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_ENV = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:[^$}]|\$(?!\{))*))?\}")
 _WORDS = {
     "dict_type": "a mapping is expected here, such as {name: value}",
     "list_type": "a list is expected here, such as [value]",
@@ -91,9 +91,7 @@ class Document:
 
     def problem(self, at: Field, message: str) -> str:
         """Return `message` with file, line and field in front, and no value of the environment."""
-        for value, name in self.expanded.items():
-            message = message.replace(value, f"${{{name}}}")
-        return located(self.name, self._line(at), at, message)
+        return located(self.name, self._line(at), at, self._hidden(message))
 
     def validate(self, model: type[Model], value: Any, at: Field) -> Model:
         """Return `value`, which stands at `at`, as a `model`.
@@ -108,6 +106,13 @@ class Document:
         except ValidationError as error:
             details = error.errors(include_url=False)
             raise ConfigError([self._explain(model, detail, at) for detail in details]) from None
+
+    def _hidden(self, text: str) -> str:
+        """Return `text` with the names of environment variables in the place of their values."""
+        for value in sorted(self.expanded, key=len, reverse=True):
+            for form in (value, repr(value)[1:-1], value.strip()):
+                text = text.replace(form, f"${{{self.expanded[value]}}}")
+        return text
 
     def _line(self, at: Field) -> int:
         for end in range(len(at), -1, -1):
@@ -132,6 +137,8 @@ class Document:
         if any(isinstance(part, str) and _SECRET.search(part) for part in path):
             return self.problem(at + path, f"{message}.")
         given = detail["input"]
+        if isinstance(given, str):
+            given = self._hidden(given)  # before it is cut to what is shown
         hint = ""
         if allowed := re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", ""))):
             hint = " " + did_you_mean(given, allowed)
@@ -216,7 +223,7 @@ def _expand(document: Document, env: Mapping[str, str]) -> Any:
 
     def expand(match: re.Match[str], at: Field) -> str:
         value, default = env.get(match["name"]), cast("str | None", match["default"])
-        if value and len(value) >= _SECRET_LENGTH:
+        if value and len(value.strip()) >= _SECRET_LENGTH:
             document.expanded[value] = match["name"]
         if default is not None:  # as shells have it, for what is empty too
             return value or default

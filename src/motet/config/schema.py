@@ -198,6 +198,10 @@ class Batches(Options):
     this file's folder."""
     max_file_bytes: ByteSize = ByteSize(200 * 1024 * 1024)
     """Largest file that can be uploaded."""
+    upload_timeout_s: PositiveFloat = 600.0
+    """Seconds that one upload may take in all."""
+    max_kept_bytes: ByteSize = ByteSize(4 * 1024 * 1024 * 1024)
+    """What the files of one key may hold together, results of batches included."""
     max_lines: PositiveInt = 50_000
     """Most requests in one batch."""
     concurrency: PositiveInt = 16

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from motet.config import Document
+from motet.deploy.loopback import write_haproxy
 from motet.deploy.names import INGRESS, device_resource
 from motet.errors import ConfigError, DeployError
 
@@ -53,7 +54,7 @@ _POOL_CPUS = 1.0
 
 
 def prepare_environment() -> None:
-    """Set what a Ray that is started here reads; call before Ray is imported.
+    """Set what a Ray that is started here, for this machine alone, reads; before Ray is imported.
 
     A Ray that is joined has the environment its nodes were started with.
     """
@@ -70,9 +71,20 @@ def prepare_environment() -> None:
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(place / "metrics"))
     for name, file in _HAPROXY_FILES.items():
         os.environ.setdefault(name, str(place / "haproxy" / file))
+    if (haproxy := write_haproxy(place)) is not None:
+        os.environ.setdefault("RAY_SERVE_HAPROXY_BINARY_PATH", str(haproxy))
+    # Ray means another system by it; here too it lets Ray's processes talk over loopback alone.
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     first = _free_ports(_PORTS)
     for name, offset in _PORT_SETTINGS.items():
         os.environ.setdefault(name, str(first + offset))
+
+
+def exports() -> list[str]:
+    """Return the lines of a shell that prepare a node for `ray start`."""
+    lines = [f"export {name}={value}" for name, value in NODE_SETTINGS.items()]
+    # Replicas of one node add up what they count in a folder of their own (`motet.operations`).
+    return [*lines, 'export PROMETHEUS_MULTIPROC_DIR="$(mktemp -d)"']
 
 
 def check(document: Document) -> None:
@@ -118,6 +130,8 @@ def start(document: Document, address: str | None = None, *, with_serve: bool = 
         if address is None:
             ray.init(
                 address="local",
+                _node_ip_address="127.0.0.1",
+                runtime_env={"worker_process_setup_hook": "motet.deploy.loopback.listen_near"},
                 num_cpus=_logical_cpus(document),
                 resources=_planned_devices(document),
                 include_dashboard=False,

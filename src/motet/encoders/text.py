@@ -23,7 +23,7 @@ _EARLIER = 500
 _AGENT_BLOCKS = re.compile(
     r"<(?P<tag>system-reminder|environment_details|environment_context|user_instructions|"
     r"additional_data|attached_files|open_and_recently_viewed_files|git_status|command-message|"
-    r"command-name|local-command-stdout|tool_result|function_results)\b[^>]*>"
+    r"command-name|local-command-stdout|tool_result|function_results)\b[^<>]*>"
     r".*?(?:</(?P=tag)>|\Z)",
     re.DOTALL,
 )

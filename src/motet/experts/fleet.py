@@ -12,6 +12,7 @@ from motet.types import Fleet, Health, Member, State
 
 log = logging.getLogger(__name__)
 
+_HEALTH_S = 30.0
 _RESTART_S = 10.0
 _NEW = Health(State.STARTING, "not started yet")
 
@@ -164,9 +165,14 @@ class _Watch:
 
     async def _health(self) -> Health:
         try:
-            return await self.expert.health()
-        except Exception as error:
-            # It promises not to raise; one that does must not be taken as ready for ever.
+            async with asyncio.timeout(_HEALTH_S):
+                return await self.expert.health()
+        except (Exception, asyncio.CancelledError, SystemExit) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # It promises not to raise, and not to wait long; one that does either, or that ends
+            # where something it waited for was cancelled, must not be taken as ready for ever.
             log.exception("expert %s does not know its health", self.expert.card.id)
             return Health(State.DOWN, f"{type(error).__name__}: {error}")
 

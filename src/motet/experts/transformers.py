@@ -14,7 +14,13 @@ from motet.errors import ExpertRejected
 from motet.experts.generating import GeneratingExpert
 from motet.generation.decoding import Vocabulary, candidates
 from motet.generation.engine import Loaded
-from motet.generation.loading import end_tokens, load_model, read_template, write_chat
+from motet.generation.loading import (
+    check_length,
+    end_tokens,
+    load_model,
+    read_template,
+    write_chat,
+)
 from motet.generation.options import GenerationOptions
 from motet.generation.rows import ContinuousBatch, GenerationJob, can_batch
 from motet.types import Capability, Request
@@ -110,6 +116,7 @@ class TransformersExpert(GeneratingExpert):
 
     def _encode(self, tokenizer: Any, template: str | None, request: Request) -> list[int]:
         """Return the token ids of a prompt or of messages, at least one."""
+        check_length(tokenizer, request, self.card.context, self.entry.id)
         if request.prompt_ids:
             _check_ids(request.prompt_ids, len(tokenizer), self.entry.id)
             ids = request.prompt_ids

@@ -91,7 +91,10 @@ def read_examples(path: Path, experts: Sequence[str]) -> list[Example]:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             where = f"{where}: " if where else ""
-            raise TableError(f"{path}:{number}: {where}{first['msg']}.") from None
+            hint = ""
+            if first["type"] == "extra_forbidden":
+                hint = did_you_mean(first["loc"][-1], _ExampleLine.model_fields)
+            raise TableError(f"{path}:{number}: {where}{first['msg']}.", hint=hint) from None
         for name in line.right:
             if name not in experts:
                 raise TableError(

@@ -22,7 +22,7 @@ from motet.config import ExpertEntry
 from motet.errors import ConfigError, ContextLengthExceeded, SourceError
 from motet.fusion.card import MemberCard
 from motet.fusion.text import Reading, check_offsets, read_request
-from motet.generation.loading import end_tokens, load_model, read_template
+from motet.generation.loading import check_length, end_tokens, load_model, read_template
 from motet.types import Request
 from motet.weights import Setting, fetch
 from motet.weights.sizes import hub_folder
@@ -100,6 +100,7 @@ class FusionMember:
         ContextLengthExceeded
             The prompt and `room` more tokens do not fit.
         """
+        check_length(self.tokenizer, request, self.context, self.id)
         reading = read_request(self.tokenizer, self.template, request, self.id)
         wanted = len(reading.tokens) + room
         if self.context is not None and wanted > self.context:

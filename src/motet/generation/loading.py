@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from motet.config import ExpertEntry
-from motet.errors import ConfigError, ExpertRejected, SourceError
+from motet.errors import ConfigError, ContextLengthExceeded, ExpertRejected, SourceError
 from motet.files import read_text
 from motet.types import Message, Request, message_texts
 from motet.weights import Setting, fetch
 from motet.weights.turns import TRANSFORMERS
+
+_COMMON_LENGTH = 4
+"""Characters of a token in plain English: texts of fewer a token are made tokens of at once."""
 
 
 def load_model(
@@ -110,6 +113,22 @@ def read_template(entry: ExpertEntry, path: Path | None, setting: Setting) -> st
             f"Expert {entry.id!r}: chat_template {str(path)!r} cannot be read: {reason}.",
             hint="Relative paths start at the config file's folder.",
         ) from error
+
+
+def check_length(tokenizer: Any, request: Request, context: int | None, expert: str) -> None:
+    """Refuse a request that no tokens can make fit, before the time is taken to make them.
+
+    Raises
+    ------
+    ContextLengthExceeded
+        Were all its tokens as long as the longest of the vocabulary, they would still be too many.
+    """
+    length = len(request.text)
+    if context is None or length <= _COMMON_LENGTH * context:
+        return
+    fewest = length // max(map(len, tokenizer.get_vocab()))
+    if fewest > context:
+        raise ContextLengthExceeded(limit=context, wanted=fewest, expert=expert)
 
 
 def write_chat(tokenizer: Any, template: str | None, request: Request, expert: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from motet.errors import TableError
+from motet.grading.sandbox import check_wall
 
 Ask = Callable[[str], Awaitable[str]]
 """Puts a prompt to the expert that judges, and returns its answer."""
@@ -35,14 +36,24 @@ class Grader(ABC):
         The type of what it compares with, as pydantic understands types.
     asks
         Whether it needs an expert that judges.
+    walled
+        Whether it runs or reads answers behind the wall of `sandbox`, and is refused without one.
     ask
         Puts a question to the expert that judges; None when the build has no judge.
+
+    Raises
+    ------
+    NoWall
+        It needs the wall, and there is none here; told now, before experts are asked for answers.
     """
 
     Reference: ClassVar[Any] = str
     asks: ClassVar[bool] = False
+    walled: ClassVar[bool] = False
 
     def __init__(self, ask: Ask | None = None) -> None:
+        if self.walled:
+            check_wall()
         self.ask = ask
 
     @classmethod

@@ -70,7 +70,7 @@ _CALLS = {
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # AUDIT_ARCH_* of linux/audit.h
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # instructions of linux/bpf_common.h
 _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | 1  # of linux/seccomp.h; 1 is EPERM
-_NO_NEW_PRIVS, _SET_SECCOMP, _FILTER = 38, 22, 2  # of linux/prctl.h
+_DEATH_SIGNAL, _NO_NEW_PRIVS, _SET_SECCOMP, _FILTER = 1, 38, 22, 2  # of linux/prctl.h
 _NAMESPACES = 0x10000000 | 0x40000000 | 0x08000000  # CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWIPC
 
 _STEPS = 2_000_000  # of SQLite's virtual machine: about a second
@@ -88,12 +88,12 @@ def serve(jobs: BinaryIO, results: BinaryIO) -> None:
             importlib.import_module(name)
     if sys.platform == "linux":
         ctypes.CDLL(None).unshare(_NAMESPACES)  # the filter holds where this is refused
-    lack = _in_fork(_lack, seconds=5.0, memory=1 << 28) or b"trying it failed"
-    _send(results, lack.strip(b'"'))
-    walled = lack == b'""'
+    tried = _in_fork(_lack, seconds=5.0, memory=1 << 28)
+    lack = json.loads(tried) if tried else "the process that tried the wall was ended"
+    _send(results, lack.encode())
     while header := jobs.read(HEADER.size):
         seconds, memory, size = HEADER.unpack(header)
-        job = partial(_do, jobs.read(size), walled)
+        job = partial(_do, jobs.read(size), walled=not lack)
         _send(results, _in_fork(job, seconds=seconds, memory=memory))
 
 
@@ -219,7 +219,7 @@ def _lack() -> str:
     return "seccomp is accepted, but refuses nothing"
 
 
-def _do(job: bytes, walled: bool) -> Any:
+def _do(job: bytes, *, walled: bool) -> Any:
     if walled:
         raise_wall()
     task, *arguments = json.loads(job)
@@ -250,6 +250,8 @@ def _in_fork(work: Callable[[], Any], *, seconds: float, memory: int) -> bytes:
 def _end(work: Callable[[], Any], out: int, seconds: float, memory: int) -> NoReturn:
     """Do the work within limits, write what comes of it, and end this process."""
     try:
+        if sys.platform == "linux":  # who is asleep takes no CPU time: it ends with its parent
+            ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
         os.closerange(3, out)
         os.closerange(out + 1, 64)
         for what, most in (

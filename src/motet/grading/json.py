@@ -13,6 +13,7 @@ class JsonGrader(Grader):
     """Compares the first JSON object or array of the answer, the order of keys aside."""
 
     Reference: ClassVar[object] = Any
+    walled: ClassVar[bool] = True
 
     async def grade(self, prompt: str, answer: str, reference: Any) -> float:
         """Return 1 when both values are equal."""

@@ -31,6 +31,7 @@ class PythonCasesGrader(Grader):
     """Runs the answer in a process of its own."""
 
     Reference: ClassVar[object] = PythonCases
+    walled: ClassVar[bool] = True
 
     async def grade(self, prompt: str, answer: str, reference: PythonCases) -> float:
         """Return 1 when every case returns what it must, within the limits."""

@@ -24,6 +24,7 @@ class RegexGrader(Grader):
     """Searches the answer for the reference pattern."""
 
     Reference: ClassVar[object] = Annotated[str, AfterValidator(_compiles)]
+    walled: ClassVar[bool] = True
 
     async def grade(self, prompt: str, answer: str, reference: str) -> float:
         """Return 1 when the pattern occurs; a search of over two seconds counts as none."""

@@ -22,6 +22,7 @@ class RegexCasesGrader(Grader):
     """Runs the answer as a pattern."""
 
     Reference: ClassVar[object] = RegexCases
+    walled: ClassVar[bool] = True
 
     async def grade(self, prompt: str, answer: str, reference: RegexCases) -> float:
         """Return 1 when every case goes right; a slow pattern, as attackers write them, is 0."""

@@ -51,6 +51,12 @@ def run(task: str, *arguments: Any, seconds: float = 2.0, memory_mib: int = 256)
         return None
 
 
+def check_wall() -> None:
+    """Raise NoWall where `run` would."""
+    with _worker():
+        pass
+
+
 def call(
     code: str, function: str, calls: list[list[Any]], *, seconds: float, memory_mib: int
 ) -> list[Any] | None:

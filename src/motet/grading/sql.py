@@ -34,6 +34,7 @@ class SqlGrader(Grader):
     """Runs both queries in SQLite, in memory, reading only, for a bounded time."""
 
     Reference: ClassVar[object] = SqlReference
+    walled: ClassVar[bool] = True
 
     async def grade(self, prompt: str, answer: str, reference: SqlReference) -> float:
         """Return 1 when the rows are the same, in order where the reference orders them."""

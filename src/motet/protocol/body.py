@@ -83,6 +83,7 @@ class Body(BaseModel, ABC):
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=_MOST_CHOICES)] | None = None
     max_tokens: Annotated[int, Field(ge=0)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=0)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     stop: Texts | None = None
@@ -152,13 +153,18 @@ class Body(BaseModel, ABC):
         body: Self = checked(values, cls.model_validate)
         return body
 
+    def _limit(self) -> dict[str, Any]:
+        """Return the bound on generated tokens, and under which name it came; the newer wins."""
+        name = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
+        return {"max_tokens": getattr(self, name), "max_tokens_name": name}
+
     def shared(self, caller: Caller, id: str | None) -> dict[str, Any]:
         """Return the fields of a `Request` that chat and completions fill alike."""
         return {
             "model": self.model,
             "stream": bool(self.stream),
             "n": self.n or 1,
-            "max_tokens": self.max_tokens,
+            **self._limit(),
             "temperature": self.temperature,
             "top_p": self.top_p,
             "stop": tuple(text for text in self.stop or () if text),

@@ -27,7 +27,6 @@ class ChatBody(Body):
     messages: Annotated[list[Any], AfterValidator(messages_of)] = Field(
         min_length=1, description="OpenAI's messages; parts and roles unknown here go on untouched."
     )
-    max_completion_tokens: Annotated[int, Field(ge=0)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     tools: Annotated[list[Any], Field(max_length=128), AfterValidator(tools_of)] | None = None
@@ -37,12 +36,8 @@ class ChatBody(Body):
 
     def request(self, caller: Caller = ANYBODY, id: str | None = None) -> Request:
         """Return the request this body asks for."""
-        shared = self.shared(caller, id)
-        if self.max_completion_tokens is not None:
-            shared["max_tokens"] = self.max_completion_tokens
-            shared["max_tokens_name"] = "max_completion_tokens"
         return Request(
-            **shared,
+            **self.shared(caller, id),
             messages=tuple(self.messages),
             top_logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             tools=tuple(self.tools or ()),

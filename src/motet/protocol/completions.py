@@ -27,8 +27,8 @@ def prompts_of(value: Any) -> list[str | tuple[int, ...]]:
         It is none of them.
     """
     values = value if isinstance(value, list) else [value]
-    if values and all(_is_token(item) for item in values):
-        return [tuple(values)]
+    if isinstance(value, list) and value and all(_is_token(item) for item in value):
+        return [tuple(value)]
     if not 1 <= len(values) <= _MOST_PROMPTS:
         raise _fault(f"must be one prompt to {_MOST_PROMPTS}", value)
     return [_prompt(item) for item in values]
@@ -44,6 +44,7 @@ class CompletionBody(Body):
         "several are choices of one answer, `n` of each prompt in order."
     )
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    best_of: Annotated[int, Field(ge=1, le=64)] | None = None
 
     def requests(self, caller: Caller = ANYBODY) -> list[Request]:
         """Return the requests that the prompts are, each decided on its own."""
@@ -71,6 +72,8 @@ class CompletionBody(Body):
 
     def _asking(self, prompt: str | tuple[int, ...], caller: Caller, id: str | None) -> Request:
         shared = self.shared(caller, id)
+        if self.best_of is not None:
+            shared["extra"] = {**shared["extra"], "best_of": self.best_of}
         if isinstance(prompt, str):
             return Request(**shared, prompt=prompt, top_logprobs=self.logprobs)
         return Request(**shared, prompt="", prompt_ids=prompt, top_logprobs=self.logprobs)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from pydantic import Field, PositiveFloat, model_validator
 
 from motet.conditions.condition import Condition
+from motet.conditions.language import identifier
 from motet.config import Options, Setting
 from motet.errors import ConfigError
 from motet.routers.base import Router
@@ -79,9 +81,17 @@ class SymbolicRouter(Router):
                 self._rules.append((rule, Condition(rule.when)))
             except ConfigError as error:
                 raise ConfigError(error.problems, at=("rules", number, "when")) from None
+        self._is_ready = not any("language" in condition.reads for _, condition in self._rules)
+
+    async def start(self) -> None:
+        """Load what tells languages apart, where a rule asks for it."""
+        if not self._is_ready:
+            await asyncio.to_thread(identifier)
+            self._is_ready = True
 
     async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Return what the first matching rule says; None when no rule matches."""
+        await self.start()
         for rule, condition in self._rules:
             if not condition.holds(request):
                 continue

@@ -7,8 +7,9 @@ power cut at most the last transactions.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar
@@ -50,11 +51,14 @@ class Database:
     ----------
     schema
         Statements that make the tables where they are not there yet.
+    added
+        Columns that a table of before may lack: its name, the column's, and what it holds.
     """
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, schema: str, added: Sequence[tuple[str, str, str]] = ()) -> None:
         self._path = path
         self._schema = schema
+        self._added = added
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="motet-store")
 
     @property
@@ -107,11 +111,18 @@ class Database:
 
     def _open(self) -> Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Nobody else's to read: prompts and answers are in it. What SQLite puts beside it gets the
+        # same rights.
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         file = sqlite3.connect(self.path, timeout=30.0, check_same_thread=False)
         try:
             file.execute("PRAGMA journal_mode = WAL")
             file.execute("PRAGMA synchronous = NORMAL")
             file.executescript(self._schema)
+            for table, column, kind in self._added:
+                columns = [row[1] for row in file.execute(f"PRAGMA table_info({table})")]
+                if column not in columns:
+                    file.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         except sqlite3.Error:
             file.close()
             raise

@@ -16,32 +16,47 @@ CREATE TABLE IF NOT EXISTS files (
     name TEXT NOT NULL,
     purpose TEXT NOT NULL,
     bytes INTEGER NOT NULL,
-    created INTEGER NOT NULL       -- Unix time in seconds
+    created INTEGER NOT NULL,      -- Unix time in seconds
+    owner TEXT NOT NULL DEFAULT '' -- whose key it came with; empty where none is asked for
 );
 """
+
+ADDED = ("files", "owner", "TEXT NOT NULL DEFAULT ''")
+"""A column that files of before do not have."""
+_OWN = "(? IS NULL OR owner = ?)"
+_COLUMNS = "id, name, purpose, bytes, created, owner"
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One file; `created` is Unix time in seconds."""
+    """One file; `created` is Unix time in seconds, `owner` whose key it came with."""
 
     id: str
     name: str
     purpose: str
     bytes: int
     created: int
+    owner: str = ""
 
 
 class FileRows:
-    """The files of one database."""
+    """The files of one database.
 
-    def __init__(self, database: Transactions) -> None:
+    Parameters
+    ----------
+    owner
+        Whose files there are, for whoever asks here; None for those of everybody.
+    """
+
+    def __init__(self, database: Transactions, owner: str | None = None) -> None:
         self._database = database
+        self._owner = owner
 
     async def add(self, file: FileRow) -> None:
         """Make a file known; again changes nothing."""
-        query = "INSERT OR IGNORE INTO files (id, name, purpose, bytes, created) VALUES (?,?,?,?,?)"
-        values = (file.id, file.name, file.purpose, file.bytes, file.created)
+        query = """INSERT OR IGNORE INTO files (id, name, purpose, bytes, created, owner)
+                   VALUES (?,?,?,?,?,?)"""
+        values = (file.id, file.name, file.purpose, file.bytes, file.created, file.owner)
         await self._database.write(lambda f: f.execute(query, values))
 
     async def get(self, id: str) -> FileRow:
@@ -52,24 +67,33 @@ class FileRows:
         NotFound
             There is none with that id.
         """
+        own = (self._owner, self._owner)
 
         def find(file: Connection) -> Any:
-            row = file.execute("SELECT * FROM files WHERE id = ?", (id,)).fetchone()
-            known = [] if row else [each[0] for each in file.execute("SELECT id FROM files")]
-            return row, known
+            one = f"SELECT {_COLUMNS} FROM files WHERE id = ? AND {_OWN}"  # noqa: S608
+            row = file.execute(one, (id, *own)).fetchone()
+            names = file.execute(f"SELECT id FROM files WHERE {_OWN}", own)  # noqa: S608
+            return row, [] if row else [each[0] for each in names]
 
         row, known = await self._database.do(find)
         if row is None:
             raise NotFound("file", id, known)
-        return FileRow(*row[1:])
+        return FileRow(*row)
 
     async def listing(
         self, after: str | None, limit: int, purpose: str | None
     ) -> tuple[list[FileRow], bool]:
         """Return files, newest first, behind the one called `after`; and whether more follow."""
-        query = "SELECT * FROM files WHERE (? IS NULL OR purpose = ?)"
-        rows, more = await page(self._database, "files", query, (purpose, purpose), after, limit)
-        return [FileRow(*row[1:]) for row in rows], more
+        query = f"SELECT {_COLUMNS} FROM files WHERE (? IS NULL OR purpose = ?) AND {_OWN}"  # noqa: S608
+        values = (purpose, purpose, self._owner, self._owner)
+        rows, more = await page(self._database, "files", query, values, after, limit)
+        return [FileRow(*row) for row in rows], more
+
+    async def bytes(self) -> int:
+        """Return how many bytes the files hold together."""
+        query = f"SELECT COALESCE(SUM(bytes), 0) FROM files WHERE {_OWN}"  # noqa: S608
+        own = (self._owner, self._owner)
+        return int(await self._database.do(lambda f: f.execute(query, own).fetchone()[0]))
 
     async def remove(self, id: str) -> None:
         """Forget a file."""

@@ -27,17 +27,17 @@ def add_batches(app: FastAPI, batches: BatchService, service: Service) -> None:
 
     @app.get("/v1/batches")
     async def listing(
-        after: str | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
+        http: Request, after: str | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
     ) -> dict[str, Any]:
         """List batches, newest first."""
-        return page(*await (await batches.records()).listing(after, limit))
+        return page(*await (await batches.records(caller_of(http))).listing(after, limit))
 
     @app.get("/v1/batches/{id}")
-    async def retrieve(id: str) -> dict[str, Any]:
+    async def retrieve(http: Request, id: str) -> dict[str, Any]:
         """Describe one batch."""
-        return await (await batches.records()).get(id)
+        return await (await batches.records(caller_of(http))).get(id)
 
     @app.post("/v1/batches/{id}/cancel")
-    async def cancel(id: str) -> dict[str, Any]:
+    async def cancel(http: Request, id: str) -> dict[str, Any]:
         """Stop a batch; what it has answered can be read."""
-        return await batches.cancel(id)
+        return await batches.cancel(id, caller_of(http))

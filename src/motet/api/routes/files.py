@@ -10,6 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse
 from starlette.types import Message
 
+from motet.api.guard import caller_of
 from motet.api.routes.forms import page, takes
 from motet.batch.service import BatchService
 from motet.config import Service
@@ -44,39 +45,39 @@ def add_files(app: FastAPI, batches: BatchService, service: Service) -> None:
                     hint=did_you_mean(purpose, ["batch"]),
                     param="purpose",
                 )
-            files = await batches.files()
+            files = await batches.files(caller_of(http))
             return await files.add(file.filename or "upload.jsonl", file.file)
 
     @app.get("/v1/files")
     async def listing(
-        after: str | None = None, limit: Limit = 10_000, purpose: str | None = None
+        http: Request, after: str | None = None, limit: Limit = 10_000, purpose: str | None = None
     ) -> dict[str, Any]:
         """List files, newest first."""
-        return page(*await (await batches.files()).listing(after, limit, purpose))
+        return page(*await (await batches.files(caller_of(http))).listing(after, limit, purpose))
 
     @app.get("/v1/files/{id}")
-    async def retrieve(id: str) -> dict[str, Any]:
+    async def retrieve(http: Request, id: str) -> dict[str, Any]:
         """Describe one file."""
-        return await (await batches.files()).get(id)
+        return await (await batches.files(caller_of(http))).get(id)
 
     @app.get("/v1/files/{id}/content")
-    async def content(id: str) -> Response:
+    async def content(http: Request, id: str) -> Response:
         """Return what is in a file."""
-        files = await batches.files()
+        files = await batches.files(caller_of(http))
         file = await files.get(id)
         return FileResponse(files.path(file["id"]), media_type="application/jsonl")
 
     @app.delete("/v1/files/{id}")
-    async def delete(id: str) -> dict[str, Any]:
+    async def delete(http: Request, id: str) -> dict[str, Any]:
         """Delete a file, unless a batch still reads it."""
-        await batches.remove_file(id)
+        await batches.remove_file(id, caller_of(http))
         return {"id": id, "object": "file", "deleted": True}
 
 
 def _bounded(http: Request, service: Service) -> Request:
     """Return a request whose body ends in an error when it is too large or stays away."""
     limit = int(service.batches.max_file_bytes)
-    size = 0
+    size, end = 0, asyncio.get_running_loop().time() + service.batches.upload_timeout_s
     announced = http.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit + _OVERHEAD:
         raise _too_large(limit, int(announced))
@@ -84,11 +85,12 @@ def _bounded(http: Request, service: Service) -> Request:
     async def receive() -> Message:
         nonlocal size
         try:
-            async with asyncio.timeout(service.body_timeout_s):
+            async with asyncio.timeout(service.body_timeout_s), asyncio.timeout_at(end):
                 message = await http.receive()
         except TimeoutError:
             raise RequestTimeout(
-                f"Nothing more of the file arrived within {service.body_timeout_s:g} s."
+                f"The file did not arrive within {service.batches.upload_timeout_s:g} s, "
+                f"or nothing more of it within {service.body_timeout_s:g} s."
             ) from None
         size += len(message.get("body", b""))
         if size > limit + _OVERHEAD:
