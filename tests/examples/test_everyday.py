@@ -43,7 +43,7 @@ def test_the_shipped_router_learned_them(everyday, tmp_path):
 
     taught = everyday.taught(parquet.read_table(FLEET / "table.parquet"))
     parquet.write_table(taught, tmp_path / "taught.parquet")
-    table, manifest = read(tmp_path / "taught.parquet"), FLEET / "router" / "router.json"
+    table, manifest = read(tmp_path / "taught.parquet"), FLEET / "auto" / "router.json"
     assert table.digest == json.loads(manifest.read_text())["table"]["digest"]
     chat, told = (table.take([n for n, t in enumerate(table.tasks) if t == task])
                   for task in ("chat", everyday.TASK))  # fmt: skip
