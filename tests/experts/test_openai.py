@@ -443,3 +443,12 @@ async def test_experts_of_one_host_learn_together_that_it_is_gone():
         await read(experts["e1"], ask())
     for each in experts.values():
         await each.close()
+
+
+@pytest.mark.parametrize("name", ["ca_file", "client_certificate", "client_key"])
+def test_a_certificate_that_is_not_there_is_told_with_its_line(name, tmp_path):
+    text = f"version: 1\nexperts:\n  - id: far\n    engine: openai\n    url: https://far\n    model: m\n    {name}: gone.pem\n"
+    with pytest.raises(
+        ConfigError, match=rf"experts.yaml:7: experts\[0\].{name}: there is no file"
+    ):
+        assemble(parse(text, folder=tmp_path))

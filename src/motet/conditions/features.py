@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from motet.conditions.language import language
 from motet.types import Capability, Request, message_texts
 
 LIST_LIMIT = 64
@@ -56,20 +57,6 @@ def _system(request: Request) -> str:
     return _cut("\n".join(text for message in messages for text in message_texts(message)))
 
 
-def _language(request: Request) -> str:
-    # Imported on first use: it reads a model of a few megabytes, and few configs ask for it.
-    import py3langid
-
-    return str(py3langid.classify(_cut(_last(request), _SHAPE_LIMIT))[0])
-
-
-def load_languages() -> None:
-    """Load what tells languages apart (over a second), so that the first request need not."""
-    import py3langid
-
-    py3langid.classify("")
-
-
 def _fences(request: Request) -> list[str]:
     fences = dict.fromkeys(name.lower() for name in _FENCE.findall(_text(request)) if name)
     return _items(fences)
@@ -95,7 +82,11 @@ FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
     "tokens": (lambda request: request.estimated_tokens, "int: estimated prompt tokens"),
     "max_tokens": (lambda request: request.max_tokens or 0, "int: tokens asked for; 0 when unset"),
     "turns": (lambda request: len(request.messages), "int: messages in the chat"),
-    "language": (_language, "string: ISO 639-1 code of the last message's language"),
+    "language": (
+        language,
+        "string: ISO 639-1 code of the last message's language; of the conversation's where that "
+        "is too short to tell, and `en` where nothing tells",
+    ),
     "has_code": (lambda request: bool(_CODE.search(_text(request))), "bool: contains code"),
     "fences": (_fences, "list of string: languages of fenced code blocks, lower case"),
     "generative": (

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from pydantic import (
-    AfterValidator,
-    ByteSize,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    SecretStr,
-)
 
-from motet.config import ExpertEntry, Options, Url
+from motet.config import ExpertEntry
 from motet.errors import (
+    ConfigError,
     ContextLengthExceeded,
     ExpertError,
     ExpertOverloaded,
@@ -34,6 +25,7 @@ from motet.errors import (
     SourceError,
 )
 from motet.experts.base import Expert
+from motet.experts.openai_config import FILES, OpenAIConfig
 from motet.experts.wire.answer import Reader
 from motet.experts.wire.dialect import Dialect
 from motet.experts.wire.events import Events
@@ -53,62 +45,6 @@ _MOST_LINE = 2**24
 _MOST_ERROR = 2**16
 _GRACE_S = 0.05
 _BLANK = b"\xef\xbb\xbf \t\r\n"
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OURS = frozenset({"host", "content-length", "content-type", "accept-encoding", "connection"})
-
-
-def _trimmed(secret: SecretStr) -> SecretStr:
-    """Return a value that a header can hold; files of secrets end in a line break."""
-    value = secret.get_secret_value().strip()
-    if not value.isascii() or not value.isprintable():
-        raise ValueError("has a character that no HTTP header can hold")
-    return SecretStr(value)
-
-
-def _named(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    for name in headers:
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of an HTTP header")
-        if name.lower() in _OURS:
-            raise ValueError(f"{name!r} is set by Motet itself")
-    return headers
-
-
-HeaderValue = Annotated[SecretStr, AfterValidator(_trimmed)]
-
-
-class OpenAIConfig(Options):
-    """Options of `engine: openai`."""
-
-    url: Url
-    """Base URL, such as `https://host/v1`; `/chat/completions` is added to its path. A user and
-    password in it are sent as basic authentication."""
-    model: str
-    """The model's name there."""
-    api_key: HeaderValue | None = None
-    """Bearer token; write `${ENV}`, never the key itself."""
-    headers: Annotated[dict[str, HeaderValue], AfterValidator(_named)] = Field(default_factory=dict)
-    """Further headers of every request, such as an organisation's; values may be `${ENV}`."""
-    omit: tuple[str, ...] = ()
-    """Fields of the body that this host refuses, such as `stream_options`. That one, and which of
-    `max_tokens` and `max_completion_tokens` a host takes, are also learned from its refusals."""
-    ca_file: str | None = None
-    """PEM file of the authorities that vouch for the host, instead of the system's."""
-    client_certificate: str | None = None
-    """PEM file of the certificate with which Motet names itself."""
-    client_key: str | None = None
-    """PEM file of that certificate's key, where it is not in the same file."""
-    connect_timeout_s: PositiveFloat = 5.0
-    """Seconds to open a connection."""
-    read_timeout_s: PositiveFloat = 60.0
-    """Longest silence between two pieces of an answer, in seconds."""
-    retries: NonNegativeInt = Field(default=2, le=10)
-    """Repeats after a failure before the first byte, with jittered exponential back-off. Who is
-    told to wait longer than two seconds gives up, so that the next expert is asked."""
-    connections: PositiveInt = 512
-    """Requests to that host at once at most; others wait their turn."""
-    max_answer_bytes: ByteSize = ByteSize(32 * 1024 * 1024)
-    """Longest answer that is read; a longer one is a failure."""
 
 
 class OpenAIExpert(Expert):
@@ -166,12 +102,15 @@ class OpenAIExpert(Expert):
         self._lost = ""  # why the last request found nobody, until one is answered
 
     def _link(self) -> Link:
-        folder, options = self.setting.folder, self.options
+        paths = (getattr(self.options, name) for name in FILES)
+        return Link(*(None if path is None else self.setting.folder / path for path in paths))
 
-        def at(path: str | None) -> Any:
-            return None if path is None else folder / path
-
-        return Link(at(options.ca_file), at(options.client_certificate), at(options.client_key))
+    def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
+        """Refuse certificates that cannot be read."""
+        for name in FILES:
+            path = getattr(self.options, name)
+            if path is not None and not (self.setting.folder / path).is_file():
+                raise ConfigError(f"there is no file {self.setting.folder / path}.", at=(name,))
 
     async def start(self) -> None:
         """Open the connection pool; connections are made when needed."""

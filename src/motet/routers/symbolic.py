@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic import Field, PositiveFloat, model_validator
 
 from motet.conditions.condition import Condition
-from motet.conditions.features import load_languages
+from motet.conditions.language import identifier
 from motet.config import Options, Setting
 from motet.errors import ConfigError
 from motet.routers.base import Router
@@ -86,7 +86,7 @@ class SymbolicRouter(Router):
     async def start(self) -> None:
         """Load what tells languages apart, where a rule asks for it."""
         if not self._is_ready:
-            await asyncio.to_thread(load_languages)
+            await asyncio.to_thread(identifier)
             self._is_ready = True
 
     async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:

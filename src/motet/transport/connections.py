@@ -10,7 +10,8 @@ import asyncio
 import base64
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Callable, Mapping
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ import httpx
 from motet.transport.faults import Crowded, HostFault, TooMuch, fault_of
 
 _MOST_HEADER_BYTES = 65_536
+_MOST_UNPACKED = 2**18
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ class Response:
         HostFault
             It breaks off, is silent for too long, or is longer than allowed.
         """
-        count, body = 0, self._answer.aiter_bytes()
+        count, body = 0, _unpacked(self._answer)
         try:
             while True:
                 # A clock of our own: after a bad chunk size aiohttp waits for ever.
@@ -151,6 +154,31 @@ class Response:
         self._leave()
         with suppress(Exception):  # what breaks while it is thrown away is nobody's loss
             await self._answer.aclose()
+
+
+def _unpacked(answer: httpx.Response) -> AsyncIterator[bytes]:
+    if answer.headers.get("content-encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
+        return _inflated(answer.aiter_raw())
+    return answer.aiter_bytes()
+
+
+async def _inflated(packed: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield what gzip or zlib has packed, a bounded piece at a time.
+
+    A few kilobytes may hold megabytes: unpacked at once, they would hold up everybody else.
+    """
+    unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)
+    async for piece in packed:
+        more = True
+        while more:
+            if unpacking.eof:
+                unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)  # a further member
+            if unpacked := unpacking.decompress(piece, _MOST_UNPACKED):
+                yield unpacked
+            piece = unpacking.unconsumed_tail or unpacking.unused_data
+            # What fills the bound may have more behind it, although all was taken in.
+            more = bool(piece) or (len(unpacked) == _MOST_UNPACKED and not unpacking.eof)
+            await asyncio.sleep(0)
 
 
 class Connections:

@@ -76,10 +76,13 @@ class Reader:
         if failure := failure_in(payload, self._expert):
             raise failure
         choices = payload.get("choices")
-        if not isinstance(choices, list | None):
+        if choices is None:
+            choices = ()
+        elif not isinstance(choices, list):
             raise self._odd(f"sent choices as {_kind(choices)}")
-        chunks, taken = [], set[int]()
-        for position, choice in enumerate(choices or ()):
+        chunks: list[Chunk] = []
+        taken: set[int] = set()
+        for position, choice in enumerate(choices):
             if not isinstance(choice, dict):
                 raise self._odd(f"sent {_kind(choice)} as a choice")
             if error := choice.get("error"):
@@ -95,33 +98,45 @@ class Reader:
         return chunks
 
     def _chunk(self, index: int, choice: Mapping[str, Any]) -> Chunk:
-        whole = choice.get("message") is not None
-        part = choice.get("message") if whole else choice.get("delta")
-        if not isinstance(part, dict | None):
+        part = choice.get("message")
+        whole = part is not None
+        if not whole:
+            part = choice.get("delta")
+        if part is None:
+            part = {}
+        elif not isinstance(part, dict):
             raise self._odd(f"sent a message as {_kind(part)}")
-        part = part or {}
+        finish = choice.get("finish_reason")
+        finish = finish if finish and isinstance(finish, str) else None
+        self._note(index, finish)
         content = part.get("content")
+        if isinstance(content, str) and len(part) == 1 and choice.keys() <= _CHOICE:
+            # What nearly every event is: words alone, and the way of each counts.
+            text, logprobs = self._joined(index, "text", content, finish), choice.get("logprobs")
+            return Chunk(index, text, logprobs=_object(logprobs), finish=finish)
         text, reasoning, others = self._content(choice.get("text") if content is None else content)
         reasoning += _plain(part.get("reasoning_content")) or _plain(part.get("reasoning"))
         extra = _rest(part, _MESSAGE)
         if others:
             extra["content_parts"] = others
-        finish = choice.get("finish_reason")
-        finish = finish if isinstance(finish, str) and finish else None
-        (self._unfinished.discard if finish else self._unfinished.add)(index)
-        if finish:
-            self._finished.add(index)
-        logprobs = choice.get("logprobs")
         return Chunk(
             index=index,
             text=self._joined(index, "text", text, finish),
             reasoning=self._joined(index, "reasoning", reasoning, finish),
             tool_calls=self._tool_calls(index, part.get("tool_calls"), whole),
-            logprobs=logprobs if isinstance(logprobs, dict) else None,
+            logprobs=_object(choice.get("logprobs")),
             finish=finish,
             message_extra=extra,
             choice_extra=_rest(choice, _CHOICE),
         )
+
+    def _note(self, index: int, finish: str | None) -> None:
+        """Note that a choice goes on, or why it has ended."""
+        if finish:
+            self._unfinished.discard(index)
+            self._finished.add(index)
+        else:
+            self._unfinished.add(index)
 
     def _content(self, content: Any) -> tuple[str, str, list[Any]]:
         """Return the words, the thoughts and the other parts of a message's content."""
@@ -169,14 +184,14 @@ class Reader:
             sent["id"] = _word(call["id"])
         for name, key in (("function", "arguments"), ("custom", "input")):
             said = call.get(name)
-            if not isinstance(said, dict | None):
+            if said is not None and not isinstance(said, dict):
                 raise self._odd(f"sent the {name} of a tool call as {_kind(said)}")
             if said and isinstance(said.get(key), str):
                 fragment = self._joined(index, f"{key} {at}", said[key])
                 sent[name] = {**said, key: fragment}
             elif said and said.get(key) is not None:
                 sent[name] = {**said, key: orjson.dumps(whole_characters(said[key])).decode()}
-            if said and not isinstance(said.get("name"), str | None):
+            if said and said.get("name") is not None and not isinstance(said["name"], str):
                 raise self._odd(f"sent the name of a {name} as {_kind(said['name'])}")
         return sent
 
@@ -219,6 +234,8 @@ def _count(value: Any) -> int:
 
 def _index(said: Any, position: int, taken: set[int]) -> int:
     """Return a choice's index as it is said; its place where that is none, or another's."""
+    if said == position and type(said) is int and said not in taken:
+        return position
     if isinstance(said, str) and said.isdecimal() and len(said) < 4:
         said = int(said)
     known = isinstance(said, int) and not isinstance(said, bool) and 0 <= said < _MOST_CHOICES
@@ -242,6 +259,10 @@ def _call_index(call: Mapping[str, Any], known: list[str]) -> int:
     if at is not None and (at == len(known) or not known[at]):
         return at
     return len(known)
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
 
 
 def _word(value: Any) -> str:

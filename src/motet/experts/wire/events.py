@@ -39,6 +39,14 @@ class Events:
             self._begun = True
             if self._buffer.startswith(_BOM):
                 del self._buffer[: len(_BOM)]
+        if piece.endswith(b"\n\n") and b"\r" not in self._buffer:
+            # What nearly every piece is: whole events.
+            lines = bytes(self._buffer).split(b"\n")
+            self._buffer.clear()
+            for line in lines[:-1]:
+                if line or self._data:
+                    yield from self._line(line)
+            return
         if b"\n" not in piece and b"\r" not in piece:
             return
         # A CR at the very end may be the first half of CR LF: its line waits for the next byte.

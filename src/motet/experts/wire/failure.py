@@ -55,9 +55,11 @@ HTTP statuses, where an answer of status 200 or an event holds the error."""
 def failure_in(payload: Mapping[str, Any], expert: str) -> MotetError | None:
     """Return the error that a body of status 200, or an event, holds in place of an answer."""
     error = payload.get("error")
-    bare = "choices" not in payload and ("message" in payload or "detail" in payload)
-    if not error and (bare or payload.get("object") == "error"):
-        error = payload
+    if not error:
+        if "choices" in payload and payload.get("object") != "error":
+            return None
+        bare = "message" in payload or "detail" in payload or payload.get("object") == "error"
+        error = payload if bare else None
     return told(error, expert) if error else None
 
 
