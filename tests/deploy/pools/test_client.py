@@ -144,7 +144,8 @@ async def test_a_pool_without_room_says_so(text, replicas):
     """Also one that sleeps, which its first request cannot wake."""
     reason = f"no node has room: {'1 of 1 CPU, ' * 99}"
     serve = controller("DEPLOYING", replicas)
-    expert = caller(parse(text), serve, shortages=lambda: {"motet-pool-here": reason})
+    document = parse(text, env={"KEY": "s3cret"})
+    expert = caller(document, serve, shortages=lambda: {"motet-pool-here": reason})
     health = await expert.health()
     if "RUNNING" in replicas:
         assert health.ready  # one more would be welcome
