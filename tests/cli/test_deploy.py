@@ -1,6 +1,8 @@
 """`motet deploy`: manifests, as a plan has them."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -30,3 +32,15 @@ def test_a_deployment_can_follow_the_plan(folder):
     assert large["memory"] > small["memory"] > 2**20
     told = CliRunner().invoke(app, ["deploy", str(folder / "experts.yaml"), "--plan", "h1000"])
     assert told.exit_code == 1 and "no device 'h1000'" in told.output
+
+
+def test_what_a_node_needs_is_for_a_shell():
+    done = CliRunner().invoke(app, ["deploy", "--env"])
+    assert done.exit_code == 0, done.output
+    printed = 'echo "$RAY_AUTH_MODE $RAY_SERVE_ENABLE_HA_PROXY $PROMETHEUS_MULTIPROC_DIR"'
+    shell = subprocess.run(
+        ["bash", "-euc", f"{done.stdout}\n{printed}"], capture_output=True, text=True, check=True
+    )
+    mode, proxy, folder = shell.stdout.split()
+    assert (mode, proxy) == ("token", "1")
+    Path(folder).rmdir()  # made, and empty

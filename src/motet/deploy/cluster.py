@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import io
 import logging
 import math
 import os
@@ -10,6 +11,7 @@ import random
 import shutil
 import socket
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from motet.config import Document
@@ -164,19 +166,25 @@ def _check_reachable(address: str) -> None:
 
 
 def stop(address: str | None = None) -> None:
-    """Take Motet's applications down and, unless Ray was joined, Ray with them."""
+    """Take Motet's applications down and, unless Ray was joined, Ray with them.
+
+    The ingress goes first, and the streams under way have as long as Serve gives it: they need
+    the pools until they end.
+    """
     import ray
     from ray import serve
 
     if not ray.is_initialized():
         return
-    if address is None:
-        serve.shutdown()
-    else:
-        for name in serve.status().applications:
-            if name.startswith(INGRESS):
+    # Ray writes to this terminal that its own controller did not survive its last call.
+    with redirect_stdout(io.StringIO()):
+        ours = [name for name in serve.status().applications if name.startswith(INGRESS)]
+        for name in sorted(ours, key=lambda name: name != INGRESS):
+            if address is not None or name == INGRESS:
                 serve.delete(name)
-    ray.shutdown()
+        if address is None:
+            serve.shutdown()
+        ray.shutdown()
 
 
 def disconnect() -> None:

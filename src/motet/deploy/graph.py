@@ -5,6 +5,8 @@ The two builders here are what `motet serve` runs and what a Serve config names 
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypedDict
@@ -17,7 +19,9 @@ from ray.serve.deployment import Application
 
 from motet.composer.assembly import Build, assemble
 from motet.config import Document, ExpertEntry, Options, parse
+from motet.deploy import room
 from motet.deploy.applications import Applications
+from motet.deploy.ending import SHUTDOWN_S, end_in_words
 from motet.deploy.names import INGRESS, SWAPPER, pool_of
 from motet.deploy.pools.client import PoolExpert
 from motet.deploy.residency.client import ClusterLeases
@@ -28,6 +32,11 @@ from motet.experts.vllm import ADAPTER_SLOTS
 from motet.residency.expert import LeasedExpert
 from motet.service.motet import Motet
 from motet.weights import Setting, default_cache
+
+_LOOK_S = 1.0
+"""Seconds between two looks whether a pool that starts has room."""
+_PATIENCE_S = 5.0
+"""Seconds for which others may still leave what it needs."""
 
 
 class GraphArgs(TypedDict, total=False):
@@ -64,6 +73,7 @@ def ingress(args: GraphArgs) -> Application:
         max_queued_requests=service.queued_requests,
         health_check_period_s=10.0,
         health_check_timeout_s=60.0,
+        graceful_shutdown_timeout_s=SHUTDOWN_S,
         logging_config={"enable_access_log": False},  # a line a request; /metrics counts them
         # Routers and strategies mostly wait: a fraction leaves the CPUs to the pools.
         ray_actor_options={"num_cpus": 0.1},
@@ -170,13 +180,21 @@ def run_swapper(args: GraphArgs) -> None:
 def run_pool(args: GraphArgs) -> str | None:
     """Run a pool on the connected Ray and wait for it.
 
-    Returns None once it is up, or the reason why it is not; the other applications go on. A
-    worker process of its own builds the pool, and ends: importing vLLM takes seconds and
-    hundreds of megabytes, which the caller need not spend.
+    Returns None once it is up, or the reason why it is not; the other applications go on. One that
+    no node has room for starts by itself when there is some. A worker process of its own builds
+    the pool, and ends: importing vLLM takes seconds and hundreds of megabytes, which the caller
+    need not spend.
     """
-    build = ray.remote(num_cpus=0, max_calls=1)(_run_pool)
+    built = ray.remote(num_cpus=0, max_calls=1)(_run_pool).remote(args)
+    short_since = math.inf
+    while not ray.wait([built], timeout=_LOOK_S)[0]:
+        shortage = room.shortages().get(pool_of(args["expert"]))
+        short_since = min(short_since, time.monotonic()) if shortage else math.inf
+        if shortage and time.monotonic() - short_since > _PATIENCE_S:
+            ray.cancel(built)  # no more than the wait for it: Serve has the pool
+            return shortage
     try:
-        ray.get(build.remote(args))
+        ray.get(built)
     except RayError as error:
         return str(error).strip().splitlines()[-1]
     return None
@@ -190,8 +208,10 @@ def _ingress_app(args: GraphArgs) -> Any:
     """Build the ASGI app inside an ingress replica."""
     from motet.api import create_app
 
-    document = _document(args)
-    return create_app(Motet(assemble(document, builder(document))))
+    document, applications = _document(args), Applications()
+    app = create_app(Motet(assemble(document, builder(document, applications))))
+    end_in_words(app, applications)
+    return app
 
 
 def builder(document: Document, applications: Applications | None = None) -> Build:

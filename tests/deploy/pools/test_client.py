@@ -6,7 +6,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.schema import ApplicationStatus
-from tests.deploy.helpers import ASK, ASLEEP, Replica, caller, controller
+from tests.deploy.helpers import ASK, ASLEEP, TEXT, Replica, caller, controller
 
 from motet.config import parse
 from motet.errors import ExpertError, ExpertOverloaded, ExpertRejected, ExpertUnavailable
@@ -136,6 +136,21 @@ async def test_errors_travel_as_parcels(document):
 async def test_health_of_a_pool(document, status, replicas, state, reason):
     health = await caller(document, controller(status, replicas)).health()
     assert health.state is state and reason in health.reason
+
+
+@pytest.mark.parametrize("replicas", [{"STARTING": 1}, {"STARTING": 1, "RUNNING": 1}])
+@pytest.mark.parametrize("text", [TEXT, ASLEEP])
+async def test_a_pool_without_room_says_so(text, replicas):
+    """Also one that sleeps, which its first request cannot wake."""
+    reason = f"no node has room: {'1 of 1 CPU, ' * 99}"
+    serve = controller("DEPLOYING", replicas)
+    document = parse(text, env={"KEY": "s3cret"})
+    expert = caller(document, serve, shortages=lambda: {"motet-pool-here": reason})
+    health = await expert.health()
+    if "RUNNING" in replicas:
+        assert health.ready  # one more would be welcome
+    else:
+        assert (health.state, health.reason) == (State.STARTING, reason)
 
 
 async def test_a_pool_stays_ready_while_a_new_config_is_built(document):

@@ -64,6 +64,8 @@ class PoolExpert(Expert):
             return Health(State.STARTING, "its pool is not deployed yet")
         if pool.running:
             return READY
+        if pool.shortage:
+            return Health(State.STARTING, pool.shortage)
         if self._sleeps and pool.status in _STARTING:
             reason = "a replica is being started" if pool.starting else "a request starts a replica"
             return Health(State.ASLEEP, reason)
