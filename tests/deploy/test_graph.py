@@ -46,3 +46,11 @@ def test_a_config_that_is_renamed_restarts_no_pool(tmp_path):
     renamed, before = (parse(TEXT, name=name, folder=tmp_path) for name in ("a.yaml", "b.yaml"))
     assert graph.pool_arguments(renamed, "a") == graph.pool_arguments(before, "a")
     assert graph.swapper_arguments(renamed) == graph.swapper_arguments(before)
+
+
+def test_an_id_may_come_from_the_environment():
+    text = (
+        "version: 1\nexperts:\n  - {id: '${NAME}', engine: fake-pool}\n  - {id: b, engine: fake}\n"
+    )
+    document = parse(text, env={"NAME": "a"})
+    assert graph.pool_arguments(document, "a")["expert"] == "a"

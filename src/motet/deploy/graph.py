@@ -141,7 +141,7 @@ def pool_arguments(document: Document, expert: str, *, swapped: bool = False) ->
     Serve restarts an application whose arguments change. So a pool must not see the other
     experts: neither a new one nor a new adapter on its own engine is a reason to load a model.
     """
-    entry = next(e for e in document.written["experts"] if e["id"] == expert)
+    entry = next(entry for id, entry in _written(document) if id == expert)
     if adapters(document, expert):
         entry = {"adapter_slots": ADAPTER_SLOTS, **entry}
     alone: GraphArgs = {**_with_only(document, [entry]), "expert": expert}
@@ -153,8 +153,14 @@ def pool_arguments(document: Document, expert: str, *, swapped: bool = False) ->
 def swapper_arguments(document: Document) -> GraphArgs:
     """Return the arguments of `swapper`: experts that have pools, and how memory is shared."""
     pools = dict(pools_of(document))
-    entries = [entry for entry in document.written["experts"] if entry["id"] in pools]
+    entries = [entry for id, entry in _written(document) if id in pools]
     return _with_only(document, entries, residency=document.written["residency"])
+
+
+def _written(document: Document) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each expert's id and its entry as the file has it, `${ENV}` and all."""
+    experts = document.config.experts
+    yield from zip((entry.id for entry in experts), document.written["experts"], strict=True)
 
 
 def _with_only(document: Document, entries: list[dict[str, Any]], **parts: Any) -> GraphArgs:
