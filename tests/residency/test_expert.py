@@ -67,7 +67,7 @@ async def test_an_adapter_leases_its_bases_engine():
     expert = LeasedExpert(build(base, Setting(Path(), Path())), leases)
     await expert.start()
     assert leases.known == {"own": (expert.slots, False)}
-    with pytest.raises(ExpertUnavailable, match="Ray Serve"):
+    with pytest.raises(ExpertUnavailable, match="runs on Ray"):
         await anext(expert.stream(ASK))
     assert leases.asked == [("own", "lora")]
 
