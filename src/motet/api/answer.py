@@ -28,8 +28,8 @@ ABORT = "motet.abort"
 """Name of the ASGI extension whose `call` ends a connection at once, unsent bytes and all."""
 _LAST_WORD_S = 1.0
 _IN_A_ROW = 4
-"""Pieces after which others have their turn: sending waits for nothing while the client takes it, so
-an expert that says much at once would hold up everybody else."""
+"""Pieces after which others have their turn: sending waits for nothing while the client takes it,
+so an expert that says much at once would hold up everybody else."""
 
 
 class OpenAnswers:
