@@ -9,7 +9,7 @@ import orjson
 
 from motet.errors import NotFound
 from motet.store.database import Connection, Transactions
-from motet.store.paging import page
+from motet.store.paging import OWN, page
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
@@ -23,7 +23,6 @@ CREATE TABLE IF NOT EXISTS batches (
 """
 ADDED = ("batches", "owner", "TEXT NOT NULL DEFAULT ''")
 """A column that batches of before do not have."""
-_OWN = "(? IS NULL OR owner = ?)"
 
 
 class BatchRows:
@@ -57,7 +56,7 @@ class BatchRows:
 
     async def listing(self, after: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
         """Return batches, newest first, behind the one called `after`; and whether more follow."""
-        query = f"SELECT body FROM batches WHERE {_OWN}"  # noqa: S608
+        query = f"SELECT body FROM batches WHERE {OWN}"  # noqa: S608
         own = (self._owner, self._owner)
         rows, more = await page(self._database, "batches", query, own, after, limit)
         return [orjson.loads(row[0]) for row in rows], more
@@ -85,10 +84,10 @@ class BatchRows:
 
 
 def _get(file: Connection, id: str, owner: str | None) -> dict[str, Any]:
-    query = f"SELECT body FROM batches WHERE id = ? AND {_OWN}"  # noqa: S608
+    query = f"SELECT body FROM batches WHERE id = ? AND {OWN}"  # noqa: S608
     row = file.execute(query, (id, owner, owner)).fetchone()
     if row is None:
-        names = file.execute(f"SELECT id FROM batches WHERE {_OWN}", (owner, owner))  # noqa: S608
+        names = file.execute(f"SELECT id FROM batches WHERE {OWN}", (owner, owner))  # noqa: S608
         known = [each[0] for each in names]
         raise NotFound("batch", id, known)
     batch: dict[str, Any] = orjson.loads(row[0])

@@ -7,7 +7,7 @@ from typing import Any
 
 from motet.errors import NotFound
 from motet.store.database import Connection, Transactions
-from motet.store.paging import page
+from motet.store.paging import OWN, page
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -23,7 +23,6 @@ CREATE TABLE IF NOT EXISTS files (
 
 ADDED = ("files", "owner", "TEXT NOT NULL DEFAULT ''")
 """A column that files of before do not have."""
-_OWN = "(? IS NULL OR owner = ?)"
 _COLUMNS = "id, name, purpose, bytes, created, owner"
 
 
@@ -70,9 +69,9 @@ class FileRows:
         own = (self._owner, self._owner)
 
         def find(file: Connection) -> Any:
-            one = f"SELECT {_COLUMNS} FROM files WHERE id = ? AND {_OWN}"  # noqa: S608
+            one = f"SELECT {_COLUMNS} FROM files WHERE id = ? AND {OWN}"  # noqa: S608
             row = file.execute(one, (id, *own)).fetchone()
-            names = file.execute(f"SELECT id FROM files WHERE {_OWN}", own)  # noqa: S608
+            names = file.execute(f"SELECT id FROM files WHERE {OWN}", own)  # noqa: S608
             return row, [] if row else [each[0] for each in names]
 
         row, known = await self._database.do(find)
@@ -84,14 +83,14 @@ class FileRows:
         self, after: str | None, limit: int, purpose: str | None
     ) -> tuple[list[FileRow], bool]:
         """Return files, newest first, behind the one called `after`; and whether more follow."""
-        query = f"SELECT {_COLUMNS} FROM files WHERE (? IS NULL OR purpose = ?) AND {_OWN}"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM files WHERE (? IS NULL OR purpose = ?) AND {OWN}"  # noqa: S608
         values = (purpose, purpose, self._owner, self._owner)
         rows, more = await page(self._database, "files", query, values, after, limit)
         return [FileRow(*row) for row in rows], more
 
     async def bytes(self) -> int:
         """Return how many bytes the files hold together."""
-        query = f"SELECT COALESCE(SUM(bytes), 0) FROM files WHERE {_OWN}"  # noqa: S608
+        query = f"SELECT COALESCE(SUM(bytes), 0) FROM files WHERE {OWN}"  # noqa: S608
         own = (self._owner, self._owner)
         return int(await self._database.do(lambda f: f.execute(query, own).fetchone()[0]))
 

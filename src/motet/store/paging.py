@@ -7,6 +7,9 @@ from typing import Any
 from motet.errors import RequestError
 from motet.store.database import Connection, Transactions
 
+OWN = "(? IS NULL OR owner = ?)"
+"""Condition on rows: those of an owner, who is given twice, or of everybody where that is None."""
+
 
 async def page(
     database: Transactions,

@@ -45,11 +45,6 @@ class Breaker:
         """Seconds that are left of a rest, for whoever only looks; 0 where there is none."""
         return max(0.0, self._until - self._now()) if self._rests else 0.0
 
-    @property
-    def state(self) -> str:
-        """`closed`, `open`, or `half-open` where the next call decides."""
-        return "closed" if not self._rests else "open" if self.left_s else "half-open"
-
     def rest_s(self) -> float:
         """Return the seconds until the next call may be made; 0 when it may be made now.
 

@@ -126,8 +126,7 @@ def of(document: Document, values: Values) -> dict[str, Any]:
         The workers have devices, but not one that an expert is planned on.
     """
     _check_devices(document, values.devices)
-    opened = True if values.open_to_all else None
-    document = document.with_service(host=_EVERYWHERE, open_to_all=opened)
+    document = document.with_service(host=_EVERYWHERE, open_to_all=values.open_to_all or None)
     content = serve_config.of(document.with_folder(Path(values.folder)))
     port = document.config.service.port
     return {
