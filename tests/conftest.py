@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -18,8 +19,10 @@ import pytest
 
 from motet.api import create_app
 from motet.api.server import Server
-from motet.config import Document, parse
+from motet.config import Document, Store, parse
 from motet.service.motet import Motet
+from motet.store.place import StorePlace
+from tests.postgres import Postgres, postgres
 
 # Speed is measured in benchmarks; a busy machine must not fail a property.
 hypothesis.settings.register_profile("motet", deadline=None)
@@ -90,12 +93,19 @@ def running(config: str | Document, **options: float) -> Iterator[Service]:
     """
     document = parse(config, folder=Path.cwd()) if isinstance(config, str) else config
     with tempfile.TemporaryDirectory() as folder:
-        yield from _running(document, Path(folder) / "batches.db", **options)
+        yield from _running(with_store(document, Path(folder) / "store.db"), **options)
 
 
-def _running(document: Document, store: Path, **options: float) -> Iterator[Service]:
-    if document.config.service.batches.store is None:
-        document = document.with_service(batches={"store": store})
+def with_store(document: Document, path: Path) -> Document:
+    """Return a copy that keeps things in a SQLite file, unless it says where itself."""
+    if document.config.store != Store():
+        return document
+    copy = replace(document)
+    copy.config = document.config.model_copy(update={"store": Store(path=path)})
+    return copy
+
+
+def _running(document: Document, **options: float) -> Iterator[Service]:
     motet = Motet(document)
     server = Server(create_app(motet, **options), document.config.service, port=0, grace_s=1)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -131,3 +141,32 @@ def service() -> Iterator[Service]:
     with running(FLEET) as found:
         wait_for(lambda: found.get("/ready").json()["experts"]["echo"]["state"] == "ready")
         yield found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what a service keeps by default out of the home of whoever runs the tests."""
+    os.environ["MOTET_STATE"] = str(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgres]:
+    """A PostgreSQL server."""
+    with postgres(free_port()) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StorePlace]:
+    """What gives a new place for a store each time, in each kind of database."""
+    if request.param == "postgresql":
+        server: Postgres = request.getfixturevalue("postgresql")
+        return lambda: server.place(tmp_path)
+    numbers = iter(range(1000))
+    return lambda: StorePlace.file(tmp_path / f"store-{next(numbers)}.db")
+
+
+@pytest.fixture
+def place(places: Callable[[], StorePlace]) -> StorePlace:
+    """A new place for a store, in each kind of database."""
+    return places()

@@ -7,7 +7,7 @@
     ├── SourceError                  weights cannot be fetched or converted
     ├── DeployError                  the service cannot be started or joined
     ├── BatchError                   a batch cannot be begun, or not go on
-    ├── StoreError                   what is kept cannot be read or written
+    ├── StoreError              503  what is kept cannot be read or written
     ├── NoWall                       what a model wrote cannot be run safely here
     ├── InternalError           500  code that Motet does not own failed, or its own did
     ├── Unauthorized            401  the service wants a key
@@ -147,7 +147,10 @@ class BatchError(MotetError):
 class StoreError(MotetError):
     """What is kept cannot be read or written, such as on a full disk."""
 
+    status = 503
+    type = "service_unavailable_error"
     code = "store_failed"
+    retryable = True
 
 
 class NoWall(MotetError):

@@ -7,7 +7,6 @@ import pytest
 from motet.batch.files import Files
 from motet.errors import NotFound, RequestError
 from motet.store.database import Database
-from motet.store.files import SCHEMA
 
 
 async def nobody(id):
@@ -19,16 +18,16 @@ async def somebody(id):
 
 
 @pytest.fixture
-async def files(tmp_path):
-    async with Database(tmp_path / "store", SCHEMA) as database:
+async def files(place):
+    async with Database(place) as database:
         yield Files(database)
 
 
-async def test_what_is_uploaded_is_kept_under_an_id_and_not_under_its_name(files, tmp_path):
+async def test_what_is_uploaded_is_kept_under_an_id_and_not_under_its_name(files, place):
     file = await files.add("../in.jsonl", io.BytesIO(b"{}\n"))
     assert (file["filename"], file["bytes"], file["purpose"]) == ("../in.jsonl", 3, "batch")
     assert files.path(file["id"]).read_bytes() == b"{}\n"
-    assert files.path(file["id"]).parent == tmp_path / "store.files"
+    assert files.path(file["id"]).parent == place.folder
     assert await files.get(file["id"]) == file
     assert await files.listing(None, 10, "batch") == ([file], False)
 

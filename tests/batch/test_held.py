@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from sqlalchemy import select, update
 from tests.batch.helpers import line
 
 from motet.batch.files import Files
@@ -16,9 +17,9 @@ from motet.batch.service import BatchService
 from motet.config import parse
 from motet.protocol.batches import BatchBody
 from motet.service.motet import Motet
-from motet.store import batches, files, jobs
 from motet.store.database import Database
-from motet.store.jobs import Jobs, LeaseLost
+from motet.store.jobs import JOBS, Jobs, LeaseLost
+from motet.store.tables import METADATA
 from motet.types import ANYBODY
 
 FLEET = """
@@ -26,9 +27,8 @@ version: 1
 experts:
   - {id: a, engine: fake, tokens: [x]}
   - {id: dead, engine: fake, fail_after: 0, error: rejected}
-service: {batches: {store: store.db}}
+store: {path: store.db}
 """
-SCHEMA = jobs.SCHEMA + files.SCHEMA + batches.SCHEMA
 LINES = [line("one", model="a"), line("two", model="dead"), line("three", model="a")]
 
 
@@ -42,8 +42,8 @@ class Interrupted:
         self.changes = 0
 
     @property
-    def path(self):
-        return self._database.path
+    def place(self):
+        return self._database.place
 
     async def do(self, work, *args, **kwargs):
         return await self._database.do(work, *args, **kwargs)
@@ -79,14 +79,18 @@ async def run(motet, database, id, interrupted):
 
 async def state(database):
     """Return all that is kept, in the store and beside it."""
-    dump = await database.do(lambda file: list(file.iterdump()))
-    folder = database.path.with_name(f"{database.path.name}.files")
-    return dump, {path.name: path.read_bytes() for path in folder.glob("file-*")}
+
+    def rows(connection):
+        tables = METADATA.sorted_tables
+        return [connection.execute(select(t).order_by(*t.primary_key)).all() for t in tables]
+
+    files = database.place.folder.glob("file-*")
+    return await database.do(rows), {path.name: path.read_bytes() for path in files}
 
 
 async def finished_by_another(database, id):
     """Take a batch, as another replica does, and end it in its own way."""
-    await database.write(lambda file: file.execute("UPDATE jobs SET lease = 0"))
+    await database.write(lambda c: c.execute(update(JOBS).values(lease=0.0)))
     async with Lease(Jobs(database), id) as held:
         kept, digest = Files(held), "w" * 31
         kept.path(f"file-{digest}0").write_bytes(b"the winner's\n")
@@ -97,20 +101,20 @@ async def finished_by_another(database, id):
 
 @pytest.mark.parametrize("ends", [True, False], ids=["and ends it", "and goes on"])
 async def test_whoever_is_paused_before_a_change_makes_none_once_another_has_the_batch(
-    tmp_path, ends
+    tmp_path, places, ends
 ):
     async with Motet(parse(FLEET, folder=tmp_path)) as motet:
         lost, number = 0, 1
         while True:
-            async with Database(tmp_path / f"{number}.db", SCHEMA) as database:
+            async with Database(places()) as database:
                 id, seen = await begun(database), []
 
                 async def other(database=database, id=id, seen=seen):
                     if ends:
                         await finished_by_another(database, id)
                     else:
-                        owner = "UPDATE jobs SET owner = 'other:1:run', lease = 9e9"
-                        await database.write(lambda file: file.execute(owner))
+                        taken = update(JOBS).values(owner="other:1:run", lease=9e9)
+                        await database.write(lambda c: c.execute(taken))
                     seen.append(await state(database))
 
                 number += 1  # the first change is to take the batch
@@ -130,9 +134,9 @@ async def test_whoever_is_paused_before_a_change_makes_none_once_another_has_the
     assert lost > 10
 
 
-async def test_a_batch_that_has_ended_is_not_begun_again(tmp_path):
+async def test_a_batch_that_has_ended_is_not_begun_again(tmp_path, place):
     async with Motet(parse(FLEET, folder=tmp_path)) as motet:
-        async with Database(tmp_path / "store.db", SCHEMA) as database:
+        async with Database(place) as database:
             id = await begun(database)
             await Records(database).move(id, "completed")
             before = await Records(database).get(id)
@@ -141,27 +145,28 @@ async def test_a_batch_that_has_ended_is_not_begun_again(tmp_path):
             assert await Jobs(database).facts(id) is None
 
 
-async def test_a_clock_that_jumps_takes_the_batch_and_the_old_holder_stops(tmp_path, caplog):
+async def test_a_clock_that_jumps_takes_the_batch_and_the_old_holder_stops(tmp_path, place, caplog):
     """Two replicas on one store; to one of them every lease has run out long ago."""
     fleet = FLEET.replace("tokens: [x]", "tokens: [x], delay_s: 0.2")
     async with (
         Motet(parse(fleet, folder=tmp_path)) as one,
         Motet(parse(fleet, folder=tmp_path)) as other,
+        Database(place) as database,
+        Database(place) as others,
     ):
-        async with BatchService(one) as first:
+        async with BatchService(one, database) as first:
             content = "".join(json.dumps(line(f"q{n}", model="a")) + "\n" for n in range(12))
-            file = await (await first.files()).add("in.jsonl", io.BytesIO(content.encode()))
+            file = await first.files().add("in.jsonl", io.BytesIO(content.encode()))
             body = BatchBody(
                 input_file_id=file["id"], endpoint="/v1/chat/completions", completion_window="1h"
             )
             batch = await first.create(body)
-            async with BatchService(other) as second:
+            async with BatchService(other, others) as second:
                 async with asyncio.timeout(30):
                     while batch["status"] not in ("completed", "failed"):
-                        database = second._database
-                        await database.write(lambda f: f.execute("UPDATE jobs SET lease = 0"))
+                        await others.write(lambda c: c.execute(update(JOBS).values(lease=0.0)))
                         await asyncio.sleep(0.5)
-                        batch = await (await second.records()).get(batch["id"])
+                        batch = await second.records().get(batch["id"])
             assert batch["status"] == "completed"
             assert batch["request_counts"] == {"total": 12, "completed": 12, "failed": 0}
     assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -5,7 +5,6 @@ import pytest
 from motet.batch.records import Records
 from motet.errors import NotFound, RequestError
 from motet.protocol.batches import BatchBody
-from motet.store.batches import SCHEMA
 from motet.store.database import Database
 from motet.types import Caller
 
@@ -14,8 +13,8 @@ THEIRS = Caller(key="key-1", tenant="key-1")
 
 
 @pytest.fixture
-async def records(tmp_path):
-    async with Database(tmp_path / "store", SCHEMA) as database:
+async def records(place):
+    async with Database(place) as database:
         yield Records(database)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from tests.conftest import Service, wait_for
+from tests.conftest import Service, wait_for, with_store
 from tests.residency.helpers import HeldFake
 
 from motet.api import create_app
@@ -46,8 +46,7 @@ def build(entry, options, setting):
 def service(tmp_path):
     HeldFake.up.clear()
     HeldFake.starts.clear()
-    document = parse(CONFIG, folder=Path.cwd())
-    document = document.with_service(batches={"store": tmp_path / "b.db"})
+    document = with_store(parse(CONFIG, folder=Path.cwd()), tmp_path / "store.db")
     motet = Motet(assemble(document, build))
     server = uvicorn.Server(uvicorn.Config(create_app(motet), port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -5,13 +5,12 @@ import asyncio
 import pytest
 
 from motet.errors import NotFound
-from motet.store import batches
 from motet.store.batches import BatchRows
 from motet.store.database import Database
 
 
-async def test_changes_of_a_batch_do_not_overwrite_one_another(tmp_path):
-    async with Database(tmp_path / "store", batches.SCHEMA) as database:
+async def test_changes_of_a_batch_do_not_overwrite_one_another(place):
+    async with Database(place) as database:
         rows = BatchRows(database)
         await rows.add({"id": "b", "status": "open", "count": 0}, "file-1", "")
 
@@ -24,8 +23,8 @@ async def test_changes_of_a_batch_do_not_overwrite_one_another(tmp_path):
         assert await rows.having(["open"], input="file-2") == []
 
 
-async def test_a_batch_that_is_not_there_is_named_with_the_nearest(tmp_path):
-    async with Database(tmp_path / "store", batches.SCHEMA) as database:
+async def test_a_batch_that_is_not_there_is_named_with_the_nearest(place):
+    async with Database(place) as database:
         rows = BatchRows(database)
         await rows.add({"id": "batch_1", "status": "open"}, "file-1", "")
         with pytest.raises(NotFound, match="batch_1"):

@@ -4,13 +4,13 @@ import pytest
 
 from motet.errors import NotFound
 from motet.store.database import Database
-from motet.store.files import ADDED, SCHEMA, FileRow, FileRows
+from motet.store.files import FileRow, FileRows
 
 ROW = FileRow("file-1", "in.jsonl", "batch", 3, 7)
 
 
-async def test_a_file_is_added_once_and_forgotten(tmp_path):
-    async with Database(tmp_path / "store", SCHEMA) as database:
+async def test_a_file_is_added_once_and_forgotten(place):
+    async with Database(place) as database:
         rows = FileRows(database)
         await rows.add(ROW)
         await rows.add(FileRow("file-1", "other", "batch", 9, 9))
@@ -22,8 +22,8 @@ async def test_a_file_is_added_once_and_forgotten(tmp_path):
             await rows.get("file-1")
 
 
-async def test_everybody_sees_their_own(tmp_path):
-    async with Database(tmp_path / "store", SCHEMA) as database:
+async def test_everybody_sees_their_own(place):
+    async with Database(place) as database:
         for number, owner in enumerate(("alice", "bob", "alice")):
             await FileRows(database).add(FileRow(f"file-{number}", "x", "batch", 5, 7, owner))
         alice = FileRows(database, "alice")
@@ -33,16 +33,3 @@ async def test_everybody_sees_their_own(tmp_path):
             await alice.get("file-1")
         assert "file-1'?" not in str(caught.value)  # nor is another's told as the nearest
         assert (await FileRows(database).get("file-1")).owner == "bob"
-
-
-async def test_a_store_of_before_gets_the_column_it_lacks(tmp_path):
-    before = SCHEMA.replace("owner TEXT NOT NULL DEFAULT ''", "old TEXT")
-    async with Database(tmp_path / "store", before) as database:
-        insert = (
-            "INSERT INTO files (id, name, purpose, bytes, created) VALUES ('f', 'n', 'p', 1, 2)"
-        )
-        await database.write(lambda file: file.execute(insert))
-    for _ in range(2):
-        async with Database(tmp_path / "store", SCHEMA, [ADDED]) as database:
-            assert (await FileRows(database, "").get("f")).owner == ""
-    assert (tmp_path / "store").stat().st_mode & 0o077 == 0

@@ -3,14 +3,12 @@
 import pytest
 
 from motet.errors import RequestError
-from motet.store import batches, files, jobs
 from motet.store.database import Database
 from motet.store.files import FileRow, FileRows
 
 
-async def test_the_rows_of_a_service_are_paged_newest_first(tmp_path):
-    schema = jobs.SCHEMA + files.SCHEMA + batches.SCHEMA
-    async with Database(tmp_path / "store", schema) as database:
+async def test_the_rows_of_a_service_are_paged_newest_first(place):
+    async with Database(place) as database:
         rows = FileRows(database)
         for number in range(5):
             await rows.add(FileRow(f"file-{number}", "in.jsonl", "batch", 1, number))

@@ -32,6 +32,8 @@ from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.service.motet import Motet
+from motet.store.database import Database
+from motet.store.place import StorePlace
 
 _BODIES = (ChatBody, CompletionBody, BatchBody)
 
@@ -44,11 +46,12 @@ def create_app(service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastAPI
     keep_alive_s
         Seconds of silence after which a stream says that it goes on.
     """
-    batches = BatchService(service)
+    database = Database(StorePlace.of(service.document))
+    batches = BatchService(service, database)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with service, batches:
+        async with database, service, batches:
             yield
 
     app = FastAPI(

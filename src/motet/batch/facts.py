@@ -65,7 +65,7 @@ async def begin(
         changed = [n for n in {**before, **facts} if before.get(n) != facts.get(n)]
         if changed:
             raise BatchError(
-                f"{jobs.path} holds a batch that was begun otherwise. "
+                f"{jobs.place} holds a batch that was begun otherwise. "
                 f"Changed since: {', '.join(changed)}.",
                 hint="Put back what changed to go on, or start anew with --fresh.",
             )

@@ -1,4 +1,4 @@
-"""Files of a service: rows in the store, content in a folder beside it.
+"""Files of a service: rows in the store, content in a folder of its own.
 
 A file's id is made here and looked up in the store, so no path ever comes from a client.
 """
@@ -37,7 +37,7 @@ class Files:
         self._rows = FileRows(database, owner)
         self._owner = owner
         self._most_bytes = most_bytes
-        self._folder = database.path.with_name(f"{database.path.name}.files")
+        self._folder = database.place.folder
 
     async def add(self, name: str, source: BinaryIO) -> dict[str, Any]:
         """Keep what is uploaded, and return its file object.

@@ -7,11 +7,9 @@ ended; the lease in the store gives each batch to exactly one of them.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Self
 
 from motet.batch.files import Files
@@ -19,15 +17,12 @@ from motet.batch.held import HeldBatch
 from motet.batch.lease import Held, Lease
 from motet.batch.lines import ENDPOINTS
 from motet.batch.records import Records
-from motet.config import Document
 from motet.errors import MotetError, RequestError, StoreError
 from motet.protocol.batches import BatchBody
 from motet.service.motet import Motet
-from motet.store import batches, files, jobs
 from motet.store.database import Database
 from motet.store.jobs import Jobs, LeaseLost
 from motet.types import ANYBODY, Caller
-from motet.weights import default_cache
 from motet.wording import did_you_mean
 
 log = logging.getLogger(__name__)
@@ -38,35 +33,29 @@ _LOOK_S = 1.0
 class BatchService:
     """What `/v1/files` and `/v1/batches` stand on; use it as an async context manager.
 
-    The store is made when the first file comes, and opened at start when it is there already.
-
     Parameters
     ----------
+    database
+        The service's; a store that is down is asked again as long as it takes.
     now
         The clock that expiry goes by, in Unix seconds.
     """
 
-    def __init__(self, motet: Motet, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, motet: Motet, database: Database, now: Callable[[], float] = time.time
+    ) -> None:
         self._motet = motet
         self._settings = motet.config.service.batches
         self._now = now
-        schema = jobs.SCHEMA + files.SCHEMA + batches.SCHEMA
-        added = (files.ADDED, batches.ADDED)
-        self._database = Database(_place(motet.document), schema, added)
-        self._jobs = Jobs(self._database)
-        self._is_open = False
-        self._opening = asyncio.Lock()
+        self._database = database
+        self._jobs = Jobs(database)
+        self._records = Records(database)
         self._wake = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._records = Records(self._database)
 
     async def __aenter__(self) -> Self:
-        if self._database.path.exists():
-            try:
-                await self._open()
-            except StoreError as error:  # the service answers requests all the same
-                log.error("batches are not available: %s", error)
+        self._looking = asyncio.create_task(self._look(), name="look for batches")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -74,17 +63,13 @@ class BatchService:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._is_open:
-            await self._database.__aexit__()
 
-    async def files(self, caller: Caller = ANYBODY) -> Files:
+    def files(self, caller: Caller = ANYBODY) -> Files:
         """Return the files of `caller`: to everybody else there are none of them."""
-        await self._open()
         return Files(self._database, caller.tenant, int(self._settings.max_kept_bytes))
 
-    async def records(self, caller: Caller = ANYBODY) -> Records:
+    def records(self, caller: Caller = ANYBODY) -> Records:
         """Return the batches of `caller`: to everybody else there are none of them."""
-        await self._open()
         return Records(self._database, caller.tenant)
 
     async def create(self, body: BatchBody, caller: Caller = ANYBODY) -> dict[str, Any]:
@@ -101,36 +86,33 @@ class BatchService:
                 hint=did_you_mean(body.endpoint, ENDPOINTS),
                 param="endpoint",
             )
-        await (await self.files(caller)).get(body.input_file_id)
+        await self.files(caller).get(body.input_file_id)
         batch = await self._records.add(body, caller)
         self._wake.set()
         return batch
 
     async def cancel(self, id: str, caller: Caller = ANYBODY) -> dict[str, Any]:
         """Tell a batch to stop; see `Records.cancel`."""
-        batch = await (await self.records(caller)).cancel(id)
+        batch = await self.records(caller).cancel(id)
         self._wake.set()
         return batch
 
     async def remove_file(self, id: str, caller: Caller = ANYBODY) -> None:
         """Delete a file; see `Files.remove`."""
-        await (await self.files(caller)).remove(id, self._records.user_of)
-
-    async def _open(self) -> None:
-        async with self._opening:
-            if not self._is_open:
-                await self._database.__aenter__()
-                self._is_open = True
-                self._looking = asyncio.create_task(self._look(), name="look for batches")
+        await self.files(caller).remove(id, self._records.user_of)
 
     async def _look(self) -> None:
         """Take up batches that nobody runs."""
+        waits = False
         while True:
             self._wake.clear()
             try:
                 await self._take_up()
+                waits = False
             except StoreError as error:
-                log.error("batches wait: %s", error)
+                if not waits:
+                    log.error("batches wait: %s", error)
+                waits = True
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._wake.wait()
@@ -158,12 +140,3 @@ class BatchService:
         except MotetError as error:
             log.error("batch %s stopped: %s", id, error)
             await asyncio.sleep(_LOOK_S)  # the store may have room again later
-
-
-def _place(document: Document) -> Path:
-    """Return where the store of a config stands."""
-    store = document.config.service.batches.store
-    if store is not None:
-        return document.folder / store.expanduser()
-    name = hashlib.sha256(str((document.folder / document.name).resolve()).encode()).hexdigest()
-    return default_cache() / "batches" / f"{name[:16]}.db"

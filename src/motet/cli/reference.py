@@ -21,7 +21,9 @@ from motet.config import (
     ExpertEntry,
     Limits,
     Options,
+    Retention,
     Service,
+    Store,
 )
 from motet.config.schema import PriceEntry, Replicas, Residency, Resources
 from motet.experts import ENGINES
@@ -50,6 +52,8 @@ _SECTIONS: tuple[tuple[str, type[Options], str], ...] = (
     ("service", Service, ""),
     ("service.limits and compositions.*.limits", Limits, ""),
     ("service.batches", Batches, ""),
+    ("store", Store, ""),
+    ("store.retention", Retention, ""),
 )
 
 

@@ -10,11 +10,13 @@ from motet.config.schema import (
     Limits,
     Options,
     Residency,
+    Retention,
     Service,
+    Store,
     Url,
     is_loopback,
 )
-from motet.config.setting import Setting, default_cache
+from motet.config.setting import Setting, default_cache, default_state
 
 __all__ = [
     "Batches",
@@ -26,10 +28,13 @@ __all__ = [
     "Limits",
     "Options",
     "Residency",
+    "Retention",
     "Service",
     "Setting",
+    "Store",
     "Url",
     "default_cache",
+    "default_state",
     "is_loopback",
     "load",
     "load_as",

@@ -134,7 +134,9 @@ class Document:
             hint = f" Did you mean it by {near!r}?" if near else ""
             return self.problem(at + path[:-1], f"field {path[-1]!r} is required.{hint}")
         message = _WORDS.get(kind) or detail["msg"].removeprefix("Value error, ")
-        if any(isinstance(part, str) and _SECRET.search(part) for part in path):
+        if any(isinstance(part, str) and _SECRET.search(part) for part in path) or (
+            _is_secret(model, path)
+        ):
             return self.problem(at + path, f"{message}.")
         given = detail["input"]
         if isinstance(given, str):
@@ -281,6 +283,13 @@ def _model_at(model: type[BaseModel], path: Field) -> type[BaseModel] | None:
         if current and part in current.model_fields:
             current = _first_model(current.model_fields[str(part)].annotation)
     return current
+
+
+def _is_secret(model: type[BaseModel], path: Field) -> bool:
+    """Return whether the field at `path` is one whose value is never shown."""
+    owner = _model_at(model, path[:-1])
+    field = owner.model_fields.get(str(path[-1])) if owner and path else None
+    return field is not None and "SecretStr" in str(field.annotation)
 
 
 def _first_model(annotation: Any) -> type[BaseModel] | None:

@@ -190,12 +190,8 @@ class CompositionEntry(Options):
 
 
 class Batches(Options):
-    """Batches over HTTP: `/v1/files` and `/v1/batches`."""
+    """Batches over HTTP: `/v1/files` and `/v1/batches`. They are kept in the `store`."""
 
-    store: Path | None = None
-    """SQLite file in which they are kept, with a folder of files beside it; below the cache when
-    absent. Ingress replicas share it, so they must run on one machine. Relative paths start at
-    this file's folder."""
     max_file_bytes: ByteSize = ByteSize(200 * 1024 * 1024)
     """Largest file that can be uploaded."""
     upload_timeout_s: PositiveFloat = 600.0
@@ -208,6 +204,16 @@ class Batches(Options):
     """Requests of a batch that one expert answers at once."""
     at_once: PositiveInt = 4
     """Batches that one ingress replica runs at once."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _moved(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "store" in value:
+            raise ValueError(
+                "'store' has moved: batches are kept with all else that is. Write store: "
+                "{path: FILE} as a section of its own, with the same file to keep what is in it"
+            )
+        return value
 
 
 def is_loopback(host: str) -> bool:
@@ -296,6 +302,51 @@ class Residency(Options):
     """Seconds a busy expert keeps its place while requests wait for one that does not fit."""
 
 
+def _postgresql(url: SecretStr) -> SecretStr:
+    text = url.get_secret_value()
+    if not text.startswith(("postgresql://", "postgres://")) or any(map(str.isspace, text)):
+        raise ValueError("expected a URL such as postgresql://user:${PASSWORD}@host/database")
+    return SecretStr("postgresql://" + text.partition("://")[2])
+
+
+class Retention(Options):
+    """How long decision records are kept. Usage by day, files and batches are not removed."""
+
+    days: PositiveFloat = 90.0
+    """Days after which a record is removed."""
+    size: ByteSize = ByteSize(1024 * 1024 * 1024)
+    """What records may hold together; the oldest are removed beyond that."""
+
+
+class Store(Options):
+    """What is kept: a record of every decision, usage by day, files and batches."""
+
+    path: Path | None = None
+    """SQLite file, which the ingress replicas of one machine share; below the folder for state
+    (`$MOTET_STATE`, or `~/.local/state/motet`) when absent. Relative paths start at this file's
+    folder."""
+    url: Annotated[SecretStr, AfterValidator(_postgresql)] | None = None
+    """PostgreSQL instead, for ingress replicas on several machines:
+    `postgresql://user:${PASSWORD}@host/database`."""
+    files: Path | None = None
+    """Folder for the content of files; beside the SQLite file, or below the folder for state, when
+    absent. Ingress replicas on several machines need one that they share."""
+    text: bool = False
+    """Whether records hold prompts and answers."""
+    redact: tuple[str, ...] = ()
+    """What is taken out of prompts and answers before they are kept: regular expressions, whose
+    matches become `[redacted]`, and hooks of the entry points `motet.redactors`, by name. A text
+    that cannot be redacted is not kept."""
+    retention: Retention = Retention()
+    """How long decision records are kept."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Store:
+        if self.path is not None and self.url is not None:
+            raise ValueError("path and url exclude each other: a store is in one place")
+        return self
+
+
 class Config(Options):
     """The whole file."""
 
@@ -312,3 +363,5 @@ class Config(Options):
     """Compositions by name."""
     service: Service = Service()
     """The HTTP service."""
+    store: Store = Store()
+    """What is kept, and where."""

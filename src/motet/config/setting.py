@@ -18,6 +18,17 @@ def default_cache() -> Path:
     return Path(os.environ.get("MOTET_CACHE") or "~/.cache/motet").expanduser()
 
 
+def default_state() -> Path:
+    """Return where is kept what no other file can bring back: `$MOTET_STATE`, or its default.
+
+    That is `motet` below `$XDG_STATE_HOME`, which is `~/.local/state` unless set.
+    """
+    given = os.environ.get("MOTET_STATE")
+    if given:
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "motet"
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """Where a part of a config stands.

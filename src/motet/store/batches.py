@@ -6,23 +6,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
+from sqlalchemy import Column, Connection, Table, Text, select, true, update
 
 from motet.errors import NotFound
-from motet.store.database import Connection, Transactions
-from motet.store.paging import OWN, page
+from motet.store.database import Transactions
+from motet.store.paging import page
+from motet.store.tables import METADATA, RowNumber, insert, own
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS batches (
-    row INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT UNIQUE NOT NULL,
-    status TEXT NOT NULL,
-    input TEXT NOT NULL,           -- the id of its input file
-    body TEXT NOT NULL,            -- JSON
-    owner TEXT NOT NULL DEFAULT '' -- whose key it came with; empty where none is asked for
-);
-"""
-ADDED = ("batches", "owner", "TEXT NOT NULL DEFAULT ''")
-"""A column that batches of before do not have."""
+BATCHES = Table(
+    "batches",
+    METADATA,
+    Column("row", RowNumber, primary_key=True),
+    Column("id", Text, unique=True, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("input", Text, nullable=False),  # the id of its input file
+    Column("body", Text, nullable=False),  # JSON
+    Column("owner", Text, nullable=False, server_default=""),  # whose key it came with
+    sqlite_autoincrement=True,
+)
 
 
 class BatchRows:
@@ -36,13 +37,12 @@ class BatchRows:
 
     def __init__(self, database: Transactions, owner: str | None = None) -> None:
         self._database = database
-        self._owner = owner
+        self._own = own(BATCHES, owner)
 
     async def add(self, batch: dict[str, Any], input: str, owner: str) -> None:
         """Keep a new batch of `owner`, which reads the file `input`."""
-        query = "INSERT INTO batches (id, status, input, body, owner) VALUES (?, ?, ?, ?, ?)"
-        values = (batch["id"], batch["status"], input, orjson.dumps(batch).decode(), owner)
-        await self._database.write(lambda f: f.execute(query, values))
+        values = {"id": batch["id"], "input": input, "owner": owner, **_kept(batch)}
+        await self._database.write(lambda c: c.execute(insert(c, BATCHES), values))
 
     async def get(self, id: str) -> dict[str, Any]:
         """Return a batch.
@@ -52,43 +52,41 @@ class BatchRows:
         NotFound
             There is none with that id.
         """
-        return await self._database.do(_get, id, self._owner)
+        return await self._database.do(self._get, id)
 
     async def listing(self, after: str | None, limit: int) -> tuple[list[dict[str, Any]], bool]:
         """Return batches, newest first, behind the one called `after`; and whether more follow."""
-        query = f"SELECT body FROM batches WHERE {OWN}"  # noqa: S608
-        own = (self._owner, self._owner)
-        rows, more = await page(self._database, "batches", query, own, after, limit)
-        return [orjson.loads(row[0]) for row in rows], more
+        query = select(BATCHES.c.body).where(self._own)
+        rows, more = await page(self._database, BATCHES, query, after, limit)
+        return [orjson.loads(row.body) for row in rows], more
 
     async def having(self, states: Sequence[str], input: str | None = None) -> list[str]:
         """Return the batches in one of `states`, oldest first; those that read `input` if given."""
-        marks = ", ".join("?" * len(states))
-        query = f"""SELECT id FROM batches WHERE status IN ({marks})
-                    AND (? IS NULL OR input = ?) ORDER BY row"""  # noqa: S608
-        values = (*states, input, input)
-        rows = await self._database.do(lambda f: f.execute(query, values).fetchall())
-        return [row[0] for row in rows]
+        reads = true() if input is None else BATCHES.c.input == input
+        query = select(BATCHES.c.id).where(BATCHES.c.status.in_(states), reads)
+        return await self._database.do(
+            lambda c: list(c.scalars(query.order_by(BATCHES.c.row)).all())
+        )
 
     async def change(self, id: str, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Return a batch after `change`, which no other replica's change comes between."""
 
-        def write(file: Connection) -> dict[str, Any]:
-            batch = _get(file, id, self._owner)
+        def write(connection: Connection) -> dict[str, Any]:
+            batch = self._get(connection, id)
             change(batch)
-            query = "UPDATE batches SET status = ?, body = ? WHERE id = ?"
-            file.execute(query, (batch["status"], orjson.dumps(batch).decode(), id))
+            connection.execute(update(BATCHES).where(BATCHES.c.id == id).values(_kept(batch)))
             return batch
 
         return await self._database.write(write)
 
+    def _get(self, connection: Connection, id: str) -> dict[str, Any]:
+        body = connection.scalar(select(BATCHES.c.body).where(BATCHES.c.id == id, self._own))
+        if body is None:
+            known = connection.scalars(select(BATCHES.c.id).where(self._own)).all()
+            raise NotFound("batch", id, known)
+        batch: dict[str, Any] = orjson.loads(body)
+        return batch
 
-def _get(file: Connection, id: str, owner: str | None) -> dict[str, Any]:
-    query = f"SELECT body FROM batches WHERE id = ? AND {OWN}"  # noqa: S608
-    row = file.execute(query, (id, owner, owner)).fetchone()
-    if row is None:
-        names = file.execute(f"SELECT id FROM batches WHERE {OWN}", (owner, owner))  # noqa: S608
-        known = [each[0] for each in names]
-        raise NotFound("batch", id, known)
-    batch: dict[str, Any] = orjson.loads(row[0])
-    return batch
+
+def _kept(batch: dict[str, Any]) -> dict[str, Any]:
+    return {"status": batch["status"], "body": orjson.dumps(batch).decode()}

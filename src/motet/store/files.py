@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+
+from sqlalchemy import BigInteger, Column, Connection, Table, Text, delete, func, select, true
 
 from motet.errors import NotFound
-from motet.store.database import Connection, Transactions
-from motet.store.paging import OWN, page
+from motet.store.database import Transactions
+from motet.store.paging import page
+from motet.store.tables import METADATA, RowNumber, insert, own
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
-    row INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT UNIQUE NOT NULL,
-    name TEXT NOT NULL,
-    purpose TEXT NOT NULL,
-    bytes INTEGER NOT NULL,
-    created INTEGER NOT NULL,      -- Unix time in seconds
-    owner TEXT NOT NULL DEFAULT '' -- whose key it came with; empty where none is asked for
-);
-"""
-
-ADDED = ("files", "owner", "TEXT NOT NULL DEFAULT ''")
-"""A column that files of before do not have."""
-_COLUMNS = "id, name, purpose, bytes, created, owner"
+FILES = Table(
+    "files",
+    METADATA,
+    Column("row", RowNumber, primary_key=True),
+    Column("id", Text, unique=True, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("owner", Text, nullable=False, server_default=""),
+    sqlite_autoincrement=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One file; `created` is Unix time in seconds, `owner` whose key it came with."""
+    """One file; `created` is Unix time in seconds.
+
+    `owner` is whose key it came with, empty where none is asked for.
+    """
 
     id: str
     name: str
@@ -36,6 +38,9 @@ class FileRow:
     bytes: int
     created: int
     owner: str = ""
+
+
+_COLUMNS = [FILES.c[field.name] for field in fields(FileRow)]
 
 
 class FileRows:
@@ -49,14 +54,13 @@ class FileRows:
 
     def __init__(self, database: Transactions, owner: str | None = None) -> None:
         self._database = database
-        self._owner = owner
+        self._own = own(FILES, owner)
 
     async def add(self, file: FileRow) -> None:
         """Make a file known; again changes nothing."""
-        query = """INSERT OR IGNORE INTO files (id, name, purpose, bytes, created, owner)
-                   VALUES (?,?,?,?,?,?)"""
-        values = (file.id, file.name, file.purpose, file.bytes, file.created, file.owner)
-        await self._database.write(lambda f: f.execute(query, values))
+        await self._database.write(
+            lambda c: c.execute(insert(c, FILES).on_conflict_do_nothing(), asdict(file))
+        )
 
     async def get(self, id: str) -> FileRow:
         """Return a file.
@@ -66,34 +70,31 @@ class FileRows:
         NotFound
             There is none with that id.
         """
-        own = (self._owner, self._owner)
 
-        def find(file: Connection) -> Any:
-            one = f"SELECT {_COLUMNS} FROM files WHERE id = ? AND {OWN}"  # noqa: S608
-            row = file.execute(one, (id, *own)).fetchone()
-            names = file.execute(f"SELECT id FROM files WHERE {OWN}", own)  # noqa: S608
-            return row, [] if row else [each[0] for each in names]
+        def find(connection: Connection) -> FileRow:
+            one = select(*_COLUMNS).where(FILES.c.id == id, self._own)
+            row = connection.execute(one).one_or_none()
+            if row is None:
+                known = connection.scalars(select(FILES.c.id).where(self._own)).all()
+                raise NotFound("file", id, known)
+            return FileRow(*row)
 
-        row, known = await self._database.do(find)
-        if row is None:
-            raise NotFound("file", id, known)
-        return FileRow(*row)
+        return await self._database.do(find)
 
     async def listing(
         self, after: str | None, limit: int, purpose: str | None
     ) -> tuple[list[FileRow], bool]:
         """Return files, newest first, behind the one called `after`; and whether more follow."""
-        query = f"SELECT {_COLUMNS} FROM files WHERE (? IS NULL OR purpose = ?) AND {OWN}"  # noqa: S608
-        values = (purpose, purpose, self._owner, self._owner)
-        rows, more = await page(self._database, "files", query, values, after, limit)
+        wanted = true() if purpose is None else FILES.c.purpose == purpose
+        query = select(*_COLUMNS).where(wanted, self._own)
+        rows, more = await page(self._database, FILES, query, after, limit)
         return [FileRow(*row) for row in rows], more
 
     async def bytes(self) -> int:
         """Return how many bytes the files hold together."""
-        query = f"SELECT COALESCE(SUM(bytes), 0) FROM files WHERE {OWN}"  # noqa: S608
-        own = (self._owner, self._owner)
-        return int(await self._database.do(lambda f: f.execute(query, own).fetchone()[0]))
+        query = select(func.coalesce(func.sum(FILES.c.bytes), 0)).where(self._own)
+        return int(await self._database.do(lambda c: c.scalar(query)) or 0)
 
     async def remove(self, id: str) -> None:
         """Forget a file."""
-        await self._database.write(lambda f: f.execute("DELETE FROM files WHERE id = ?", (id,)))
+        await self._database.write(lambda c: c.execute(delete(FILES).where(FILES.c.id == id)))

@@ -4,49 +4,72 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, closing
-from dataclasses import astuple, dataclass
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Concatenate
 
-from motet.errors import BatchError
-from motet.store.database import Connection, Database, P, T, Transactions
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Double,
+    LargeBinary,
+    Table,
+    Text,
+    and_,
+    delete,
+    false,
+    func,
+    select,
+    update,
+)
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY,
-    facts TEXT NOT NULL,           -- JSON: what makes it the same job, by name
-    created INTEGER NOT NULL,      -- Unix time in seconds
-    loads INTEGER NOT NULL DEFAULT 0,
-    seconds REAL NOT NULL DEFAULT 0,
-    owner TEXT,                    -- who runs it, until `lease`
-    lease REAL NOT NULL DEFAULT 0  -- Unix time in seconds
-);
-CREATE TABLE IF NOT EXISTS lines (
-    job TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    offset INTEGER NOT NULL,
-    size INTEGER NOT NULL,
-    custom_id TEXT,
-    decision BLOB,                 -- JSON; NULL where the line could not be decided
-    result BLOB,                   -- the line of the output or error file; NULL until it has one
-    failed INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (job, number)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS calls (
-    job TEXT NOT NULL,
-    line INTEGER NOT NULL,
-    key TEXT NOT NULL,
-    expert TEXT NOT NULL,
-    answer BLOB NOT NULL,          -- JSON; see batch/answers.py
-    prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
-    cost_usd REAL NOT NULL,
-    PRIMARY KEY (job, line, key)
-) WITHOUT ROWID;
-"""
+from motet.errors import BatchError
+from motet.store.database import Database, P, T, Transactions
+from motet.store.place import StorePlace
+from motet.store.tables import METADATA, insert
+
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("facts", Text, nullable=False),  # JSON: what makes it the same job, by name
+    Column("created", BigInteger, nullable=False),  # Unix time in seconds
+    Column("loads", BigInteger, nullable=False, server_default="0"),
+    Column("seconds", Double, nullable=False, server_default="0"),
+    Column("owner", Text),  # who runs it, until `lease`
+    Column("lease", Double, nullable=False, server_default="0"),  # Unix time in seconds
+)
+LINES = Table(
+    "lines",
+    METADATA,
+    Column("job", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("custom_id", Text),
+    Column("decision", LargeBinary),
+    Column("result", LargeBinary),
+    Column("failed", Boolean, nullable=False, server_default=false()),
+    sqlite_with_rowid=False,
+)
+CALLS = Table(
+    "calls",
+    METADATA,
+    Column("job", Text, primary_key=True),
+    Column("line", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("expert", Text, nullable=False),
+    Column("answer", LargeBinary, nullable=False),  # JSON; see batch/answers.py
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("cost_usd", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
 _PAGE = 512
-_ADD_CALL = "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +138,9 @@ class Leased:
         self._owner = owner
 
     @property
-    def path(self) -> Path:
-        """The file."""
-        return self._database.path
+    def place(self) -> StorePlace:
+        """Where it stands."""
+        return self._database.place
 
     async def do(
         self,
@@ -137,12 +160,10 @@ class Leased:
             The lease is another's; nothing is written.
         """
 
-        def held(file: Connection) -> T:
-            query = "SELECT owner FROM jobs WHERE id = ?"
-            row = file.execute(query, (self._job,)).fetchone()
-            if row is None or row[0] != self._owner:
+        def held(connection: Connection) -> T:
+            if connection.scalar(select(JOBS.c.owner).where(JOBS.c.id == self._job)) != self._owner:
                 raise LeaseLost("Another process has taken this batch, or has ended it.")
-            return work(file)
+            return work(connection)
 
         return await self._database.write(held)
 
@@ -150,7 +171,8 @@ class Leased:
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Jobs]:
     """Open a file that holds jobs and nothing else."""
-    async with Database(path, SCHEMA) as database:
+    async with Database(StorePlace.file(path)) as database:
+        await database.do(lambda _: None)  # a fault is told before anything is begun
         yield Jobs(database)
 
 
@@ -161,9 +183,9 @@ class Jobs:
         self._database = database
 
     @property
-    def path(self) -> Path:
-        """The file they are in."""
-        return self._database.path
+    def place(self) -> StorePlace:
+        """Where they are kept."""
+        return self._database.place
 
     def leased(self, job: str, owner: str) -> Leased:
         """Return the database as `owner` may use it while the job is its own."""
@@ -171,23 +193,23 @@ class Jobs:
 
     async def facts(self, job: str) -> tuple[str, int] | None:
         """Return what a job was begun with, and when; None when there is no such job."""
-        query = "SELECT facts, created FROM jobs WHERE id = ?"
-        row: tuple[str, int] | None = await self._database.do(
-            lambda f: f.execute(query, (job,)).fetchone()
-        )
-        return row
+        query = select(JOBS.c.facts, JOBS.c.created).where(JOBS.c.id == job)
+        row = await self._database.do(lambda c: c.execute(query).one_or_none())
+        return None if row is None else (row.facts, row.created)
 
     async def add_job(self, job: str, facts: str, created: int) -> None:
         """Keep a new job; where there is one already, nothing changes."""
-        query = "INSERT OR IGNORE INTO jobs (id, facts, created) VALUES (?, ?, ?)"
-        await self._database.write(lambda f: f.execute(query, (job, facts, created)))
+        values = {"id": job, "facts": facts, "created": created}
+        await self._database.write(
+            lambda c: c.execute(insert(c, JOBS).on_conflict_do_nothing(), values)
+        )
 
     async def forget(self, job: str) -> None:
         """Remove a job with all that belongs to it."""
 
-        def remove(file: Connection) -> None:
-            for table, column in (("calls", "job"), ("lines", "job"), ("jobs", "id")):
-                file.execute(f"DELETE FROM {table} WHERE {column} = ?", (job,))  # noqa: S608
+        def remove(connection: Connection) -> None:
+            for column in (CALLS.c.job, LINES.c.job, JOBS.c.id):
+                connection.execute(delete(column.table).where(column == job))
 
         await self._database.write(remove)
 
@@ -195,75 +217,82 @@ class Jobs:
         self, job: str, rows: Iterable[LineRow], calls: Iterable[tuple[int, CallRow]] = ()
     ) -> None:
         """Keep lines that are planned, all or none, and what planning asked: line and call."""
-        query = "INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        values = [
-            (job, r.number, r.offset, r.size, r.custom_id, r.decision, r.result, r.failed)
-            for r in rows
-        ]
-        asked = [(job, line, *astuple(call)) for line, call in calls]
+        planned = [{"job": job, **asdict(row)} for row in rows]
+        asked = [{"job": job, "line": line, **asdict(call)} for line, call in calls]
 
-        def write(file: Connection) -> None:
-            file.executemany(query, values)
-            file.executemany(_ADD_CALL, asked)
+        def write(connection: Connection) -> None:
+            for table, values in ((LINES, planned), (CALLS, asked)):
+                if values:
+                    connection.execute(insert(connection, table), values)
 
         await self._database.write(write)
 
     async def names(self, job: str) -> list[tuple[int, str | None]]:
         """Return number and custom_id of every planned line, in order."""
-        query = "SELECT number, custom_id FROM lines WHERE job = ? ORDER BY number"
-        return await self._database.do(lambda f: f.execute(query, (job,)).fetchall())
+        query = select(LINES.c.number, LINES.c.custom_id).where(LINES.c.job == job)
+        return await self._database.do(
+            lambda c: [tuple(row) for row in c.execute(query.order_by(LINES.c.number))]
+        )
 
     async def row(self, job: str, number: int) -> LineRow:
         """Return one line."""
-        rows = await self._database.do(_rows, job, "number = ?", number)
+        rows = await self._database.do(_rows, job, LINES.c.number == number)
         return rows[0]
 
     async def open_lines(self, job: str, after: int) -> Sequence[LineRow]:
         """Return some lines behind number `after` that have no result yet, in order."""
-        return await self._database.do(_rows, job, "number > ? AND result IS NULL", after)
+        still_open = and_(LINES.c.number > after, LINES.c.result.is_(None))
+        return await self._database.do(_rows, job, still_open)
 
     async def finish_line(self, job: str, number: int, result: bytes, failed: bool) -> None:
         """Keep the result of a line."""
-        query = "UPDATE lines SET result = ?, failed = ? WHERE job = ? AND number = ?"
-        await self._database.write(lambda f: f.execute(query, (result, failed, job, number)))
+        line = and_(LINES.c.job == job, LINES.c.number == number)
+        change = update(LINES).where(line).values(result=result, failed=failed)
+        await self._database.write(lambda c: c.execute(change))
 
     async def answers(self, job: str, line: int) -> dict[str, bytes]:
         """Return the answered calls of a line by their keys, less those of planning."""
-        query = "SELECT key, answer FROM calls WHERE job = ? AND line = ? AND key NOT LIKE ':%'"
-        rows = await self._database.do(lambda f: f.execute(query, (job, line)).fetchall())
-        return dict(rows)
+        asked = and_(CALLS.c.job == job, CALLS.c.line == line, CALLS.c.key.not_like(":%"))
+        query = select(CALLS.c.key, CALLS.c.answer).where(asked)
+        rows = await self._database.do(lambda c: c.execute(query).all())
+        return {row.key: row.answer for row in rows}
 
     async def add_answer(self, job: str, line: int, call: CallRow) -> None:
         """Keep a finished call."""
-        values = (job, line, *astuple(call))
-        await self._database.write(lambda f: f.execute(_ADD_CALL, values))
+        values = {"job": job, "line": line, **asdict(call)}
+        await self._database.write(lambda c: c.execute(insert(c, CALLS), values))
 
     async def counts(self, job: str) -> tuple[int, int, int]:
         """Return how many lines there are, how many are completed, and how many have failed."""
-        query = """SELECT COUNT(*), COUNT(result) - TOTAL(result IS NOT NULL AND failed),
-                   TOTAL(result IS NOT NULL AND failed) FROM lines WHERE job = ?"""
-        row = await self._database.do(lambda f: f.execute(query, (job,)).fetchone())
-        return int(row[0]), int(row[1]), int(row[2])
+        done = LINES.c.result.is_not(None)
+        query = select(
+            func.count(),
+            func.count().filter(done, LINES.c.failed.is_(False)),
+            func.count().filter(done, LINES.c.failed.is_(True)),
+        ).where(LINES.c.job == job)
+        lines, completed, failed = await self._database.do(lambda c: c.execute(query).one())
+        return lines, completed, failed
 
     async def totals(self, job: str) -> list[ExpertTotal]:
         """Return what each expert has done, the busiest first."""
-        query = """SELECT expert, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens),
-                   SUM(cost_usd) FROM calls WHERE job = ? GROUP BY expert ORDER BY 2 DESC, 1"""
-        rows = await self._database.do(lambda f: f.execute(query, (job,)).fetchall())
-        return [ExpertTotal(*values) for values in rows]
+        calls = func.count()
+        sums = [func.sum(CALLS.c[name]) for name in _SUMMED]
+        query = select(CALLS.c.expert, calls, *sums).where(CALLS.c.job == job)
+        query = query.group_by(CALLS.c.expert).order_by(calls.desc(), CALLS.c.expert)
+        rows = await self._database.do(lambda c: c.execute(query).all())
+        return [ExpertTotal(row[0], row[1], int(row[2]), int(row[3]), row[4]) for row in rows]
 
     async def add_effort(self, job: str, loads: int, seconds: float) -> None:
         """Add loads, and seconds of work, to a job's account."""
-        query = "UPDATE jobs SET loads = loads + ?, seconds = seconds + ? WHERE id = ?"
-        await self._database.write(lambda f: f.execute(query, (loads, seconds, job)))
+        more = {"loads": JOBS.c.loads + loads, "seconds": JOBS.c.seconds + seconds}
+        change = update(JOBS).where(JOBS.c.id == job).values(more)
+        await self._database.write(lambda c: c.execute(change))
 
     async def effort(self, job: str) -> tuple[int, float]:
         """Return the loads and seconds of a job over all its runs."""
-        query = "SELECT loads, seconds FROM jobs WHERE id = ?"
-        row: tuple[int, float] = await self._database.do(
-            lambda f: f.execute(query, (job,)).fetchone()
-        )
-        return row
+        query = select(JOBS.c.loads, JOBS.c.seconds).where(JOBS.c.id == job)
+        row = await self._database.do(lambda c: c.execute(query).one())
+        return row.loads, row.seconds
 
     async def take(
         self, job: str, owner: str, until: float, gone: Callable[[str], bool]
@@ -278,26 +307,28 @@ class Jobs:
             Whether an owner has ended, so that its right is free at once.
         """
 
-        def take(file: Connection) -> str | None:
-            query = "SELECT owner, lease FROM jobs WHERE id = ?"
-            holder, held_until = file.execute(query, (job,)).fetchone()
+        def take(connection: Connection) -> str | None:
+            query = select(JOBS.c.owner, JOBS.c.lease).where(JOBS.c.id == job)
+            holder, held_until = connection.execute(query).one()
             if holder is not None and held_until > time.time() and not gone(holder):
                 return str(holder)
-            file.execute("UPDATE jobs SET owner = ?, lease = ? WHERE id = ?", (owner, until, job))
+            taken = update(JOBS).where(JOBS.c.id == job).values(owner=owner, lease=until)
+            connection.execute(taken)
             return None
 
         return await self._database.write(take)
 
     async def prolong(self, job: str, owner: str, until: float) -> bool:
         """Keep the right to run a job; return whether it was held still."""
-        query = "UPDATE jobs SET lease = ? WHERE id = ? AND owner = ?"
-        done = await self._database.write(lambda f: f.execute(query, (until, job, owner)).rowcount)
-        return done == 1
+        held = and_(JOBS.c.id == job, JOBS.c.owner == owner)
+        change = update(JOBS).where(held).values(lease=until)
+        return await self._database.write(lambda c: c.execute(change).rowcount == 1)
 
     async def release(self, job: str, owner: str) -> None:
         """Give the right to run a job back."""
-        query = "UPDATE jobs SET owner = NULL, lease = 0 WHERE id = ? AND owner = ?"
-        await self._database.write(lambda f: f.execute(query, (job, owner)))
+        held = and_(JOBS.c.id == job, JOBS.c.owner == owner)
+        change = update(JOBS).where(held).values(owner=None, lease=0.0)
+        await self._database.write(lambda c: c.execute(change))
 
     async def alone(self, work: Callable[[], None]) -> None:
         """Do what is not of the store, such as renaming a file, while nobody can take the job."""
@@ -305,26 +336,22 @@ class Jobs:
 
     async def copy_results(self, job: str, write: Callable[[bytes, bool], Any]) -> None:
         """Call `write` with every result, in the input's order, and whether the line failed."""
-        query = (
-            "SELECT result, failed FROM lines WHERE job = ? AND result IS NOT NULL ORDER BY number"
-        )
+        ended = and_(LINES.c.job == job, LINES.c.result.is_not(None))
+        query = select(LINES.c.result, LINES.c.failed).where(ended).order_by(LINES.c.number)
 
-        def copy(file: Connection) -> None:
-            with closing(file.execute(query, (job,))) as rows:
-                for result, failed in rows:
-                    write(result, bool(failed))
+        def copy(connection: Connection) -> None:
+            # A page at a time: together they may be more than the memory holds.
+            for row in connection.execution_options(yield_per=_PAGE).execute(query):
+                write(row.result, row.failed)
 
         await self._database.do(copy)
 
 
-def _rows(file: Connection, job: str, condition: str, value: int) -> list[LineRow]:
-    columns = "number, offset, size, custom_id, decision, result, failed"
-    query = (
-        f"SELECT {columns} FROM lines WHERE job = ? AND {condition} ORDER BY number LIMIT {_PAGE}"  # noqa: S608
-    )
-    return list(map(_row, file.execute(query, (job, value))))
+_LINE = [LINES.c[field.name] for field in fields(LineRow)]
+_SUMMED = ("prompt_tokens", "completion_tokens", "cost_usd")
 
 
-def _row(values: tuple[Any, ...]) -> LineRow:
-    number, offset, size, custom_id, decision, result, failed = values
-    return LineRow(number, offset, size, custom_id, decision, result, bool(failed))
+def _rows(connection: Connection, job: str, condition: ColumnElement[bool]) -> list[LineRow]:
+    query = select(*_LINE).where(LINES.c.job == job, condition)
+    rows = connection.execute(query.order_by(LINES.c.number).limit(_PAGE))
+    return [LineRow(*row) for row in rows]

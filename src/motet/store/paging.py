@@ -4,40 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from motet.errors import RequestError
-from motet.store.database import Connection, Transactions
+from sqlalchemy import Connection, Row, Select, Table, select
 
-OWN = "(? IS NULL OR owner = ?)"
-"""Condition on rows: those of an owner, who is given twice, or of everybody where that is None."""
+from motet.errors import RequestError
+from motet.store.database import Transactions
+
+Anything = tuple[Any, ...]
 
 
 async def page(
-    database: Transactions,
-    table: str,
-    query: str,
-    values: tuple[Any, ...],
-    after: str | None,
-    limit: int,
-) -> tuple[list[tuple[Any, ...]], bool]:
-    """Return rows, newest first, behind that with the id `after`; and whether more follow.
+    database: Transactions, table: Table, query: Select[*Anything], after: str | None, limit: int
+) -> tuple[list[Row[*Anything]], bool]:
+    """Return rows of `query`, newest first, behind that with the id `after`; whether more follow.
 
     Raises
     ------
     RequestError
         There is no row `after`.
     """
+    number = table.c.row
 
-    def find(file: Connection) -> Any:
-        before = 2**62
+    def find(connection: Connection) -> list[Row[*Anything]] | None:
+        wanted = query.order_by(number.desc()).limit(limit + 1)
         if after is not None:
-            place = file.execute(f"SELECT row FROM {table} WHERE id = ?", (after,)).fetchone()  # noqa: S608
-            if place is None:
+            before = connection.scalar(select(number).where(table.c.id == after))
+            if before is None:
                 return None
-            before = place[0]
-        full = f"{query} AND row < ? ORDER BY row DESC LIMIT ?"
-        return file.execute(full, (*values, before, limit + 1)).fetchall()
+            wanted = wanted.where(number < before)
+        return list(connection.execute(wanted))
 
     rows = await database.do(find)
     if rows is None:
-        raise RequestError(f"after: there is no {table[:-1]} {after!r}.", param="after")
+        raise RequestError(f"after: there is no {table.name[:-1]} {after!r}.", param="after")
     return rows[:limit], len(rows) > limit

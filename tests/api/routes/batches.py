@@ -8,7 +8,8 @@ experts:
   - {{id: echo, engine: fake, price: {{input: 1, output: 2}}}}
   - {{id: slow, engine: fake, tokens: ["1"], delay_s: {delay}}}
   - {{id: dead, engine: fake, fail_after: 0, error: rejected}}
-service: {{batches: {{store: {store}, max_file_bytes: 100KB, max_lines: 50, concurrency: 2}}}}
+service: {{batches: {{max_file_bytes: 100KB, max_lines: 50, concurrency: 2}}}}
+store: {{path: {store}}}
 """
 
 

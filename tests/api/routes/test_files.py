@@ -49,7 +49,8 @@ version: 1
 experts: [{id: a, engine: fake, tokens: [fine]}]
 service:
   api_keys: [alice, bob]
-  batches: {store: %s, max_kept_bytes: 600}
+  batches: {max_kept_bytes: 600}
+store: {path: %s}
 """
 LINE = b'{"custom_id": "x", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "a", "messages": [{"role": "user", "content": "s3cret"}]}}\n'  # fmt: skip
 

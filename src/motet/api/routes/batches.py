@@ -30,12 +30,12 @@ def add_batches(app: FastAPI, batches: BatchService, service: Service) -> None:
         http: Request, after: str | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
     ) -> dict[str, Any]:
         """List batches, newest first."""
-        return page(*await (await batches.records(caller_of(http))).listing(after, limit))
+        return page(*await batches.records(caller_of(http)).listing(after, limit))
 
     @app.get("/v1/batches/{id}")
     async def retrieve(http: Request, id: str) -> dict[str, Any]:
         """Describe one batch."""
-        return await (await batches.records(caller_of(http))).get(id)
+        return await batches.records(caller_of(http)).get(id)
 
     @app.post("/v1/batches/{id}/cancel")
     async def cancel(http: Request, id: str) -> dict[str, Any]:

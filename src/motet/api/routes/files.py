@@ -45,7 +45,7 @@ def add_files(app: FastAPI, batches: BatchService, service: Service) -> None:
                     hint=did_you_mean(purpose, ["batch"]),
                     param="purpose",
                 )
-            files = await batches.files(caller_of(http))
+            files = batches.files(caller_of(http))
             return await files.add(file.filename or "upload.jsonl", file.file)
 
     @app.get("/v1/files")
@@ -53,17 +53,17 @@ def add_files(app: FastAPI, batches: BatchService, service: Service) -> None:
         http: Request, after: str | None = None, limit: Limit = 10_000, purpose: str | None = None
     ) -> dict[str, Any]:
         """List files, newest first."""
-        return page(*await (await batches.files(caller_of(http))).listing(after, limit, purpose))
+        return page(*await batches.files(caller_of(http)).listing(after, limit, purpose))
 
     @app.get("/v1/files/{id}")
     async def retrieve(http: Request, id: str) -> dict[str, Any]:
         """Describe one file."""
-        return await (await batches.files(caller_of(http))).get(id)
+        return await batches.files(caller_of(http)).get(id)
 
     @app.get("/v1/files/{id}/content")
     async def content(http: Request, id: str) -> Response:
         """Return what is in a file."""
-        files = await batches.files(caller_of(http))
+        files = batches.files(caller_of(http))
         file = await files.get(id)
         return FileResponse(files.path(file["id"]), media_type="application/jsonl")
 
