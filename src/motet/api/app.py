@@ -28,12 +28,12 @@ from motet.api.routes.models import add_models
 from motet.batch.service import BatchService
 from motet.errors import MotetError
 from motet.operations.metrics import Metrics, SwapMetrics
+from motet.operations.store_metrics import StoreMetrics
 from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
+from motet.service.keeping import Keeper
 from motet.service.motet import Motet
-from motet.store.database import Database
-from motet.store.place import StorePlace
 
 _BODIES = (ChatBody, CompletionBody, BatchBody)
 
@@ -46,12 +46,12 @@ def create_app(service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastAPI
     keep_alive_s
         Seconds of silence after which a stream says that it goes on.
     """
-    database = Database(StorePlace.of(service.document))
-    batches = BatchService(service, database)
+    keeper = Keeper(service)
+    batches = BatchService(service, keeper.database)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with database, service, batches:
+        async with keeper, service, batches:
             yield
 
     app = FastAPI(
@@ -70,13 +70,14 @@ def create_app(service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastAPI
     app.add_middleware(Doorkeeper, service=service.config.service)
     metrics = Metrics()
     service.observers.add(metrics)
+    keeper.writer.heard = StoreMetrics(metrics.registry).heard
     if service.swapper is not None:
         service.swapper.watcher = SwapMetrics(metrics.registry)
     add_answers(app, service, open_answers, keep_alive_s)
     add_models(app, service)
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)
-    add_health(app, service, metrics)
+    add_health(app, service, metrics, keeper)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -11,6 +11,7 @@ from motet.cli import (
     batch,
     chat,
     check,
+    decisions,
     deploy,
     experts,
     fuse,
@@ -21,6 +22,7 @@ from motet.cli import (
     serve,
     simulate,
     table,
+    usage,
 )
 from motet.cli.console import fail
 from motet.cli.faults import TRACEBACK, in_words
@@ -40,6 +42,8 @@ app.command("simulate")(simulate.simulate)
 app.command("chat")(chat.chat)
 app.command("batch")(batch.batch)
 app.command("route")(route.route)
+app.add_typer(decisions.app, name="decisions", help="What was decided, for whom, and its end.")
+app.command("usage")(usage.usage)
 app.add_typer(table.app, name="table", help="Routing tables from real runs.")
 app.add_typer(router.app, name="router", help="Routers that learn from tables: train, judge.")
 app.add_typer(profile.app, name="profile", help="What each expert is good at, by skill.")

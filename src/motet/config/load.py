@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from motet.config.lines import Field, located, read_yaml
+from motet.config.redactors import REDACTORS
 from motet.config.schema import Config, Service
 from motet.errors import ConfigError
 from motet.files import read_text
@@ -255,6 +256,10 @@ def _broken_references(document: Document) -> Iterator[str]:
             first = document.lines.get(("experts", seen[expert.id], "id"), 1)
             yield document.problem(at, f"expert id {expert.id!r} is taken on line {first}.")
         seen.setdefault(expert.id, number)
+    redactor = config.store.redactor
+    if redactor is not None and redactor not in REDACTORS.names():
+        hint = did_you_mean(redactor, REDACTORS.names())
+        yield document.problem(("store", "redactor"), f"no redactor {redactor!r}. {hint}".rstrip())
     for name, composition in config.compositions.items():
         if name in seen:
             yield document.problem(

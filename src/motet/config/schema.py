@@ -309,6 +309,16 @@ def _postgresql(url: SecretStr) -> SecretStr:
     return SecretStr("postgresql://" + text.partition("://")[2])
 
 
+def _pattern(text: str) -> str:
+    import regex
+
+    try:
+        regex.compile(text)
+    except regex.error as error:
+        raise ValueError(f"this is no regular expression: {error}") from None
+    return text
+
+
 class Retention(Options):
     """How long decision records are kept. Usage by day, files and batches are not removed."""
 
@@ -333,10 +343,11 @@ class Store(Options):
     absent. Ingress replicas on several machines need one that they share."""
     text: bool = False
     """Whether records hold prompts and answers."""
-    redact: tuple[str, ...] = ()
-    """What is taken out of prompts and answers before they are kept: regular expressions, whose
-    matches become `[redacted]`, and hooks of the entry points `motet.redactors`, by name. A text
-    that cannot be redacted is not kept."""
+    redact: tuple[Annotated[str, AfterValidator(_pattern)], ...] = ()
+    """Regular expressions whose matches in prompts and answers become `[redacted]` before these
+    are kept. A text that cannot be redacted is not kept."""
+    redactor: str | None = None
+    """A hook that redacts before those do, by its name among the entry points `motet.redactors`."""
     retention: Retention = Retention()
     """How long decision records are kept."""
 

@@ -17,6 +17,8 @@ class Router(ABC):
     """
 
     Config: ClassVar[type[Options]] = Options
+    artifact: str | None = None
+    """What it has learned from, as a digest; None for one that has not learned."""
 
     def __init__(self, name: str, options: Any, setting: Setting) -> None:
         self.name = name

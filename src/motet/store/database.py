@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
 
-from motet.errors import StoreError
+from motet.errors import ConfigError, StoreError
 from motet.store import migrations
 from motet.store.place import StorePlace
 
@@ -150,8 +150,16 @@ class Database:
 
 def _engine(place: StorePlace) -> Engine:
     if place.path is None:
+        try:
+            url = make_url(place.url).set(drivername="postgresql+psycopg")
+        except (ArgumentError, ValueError):  # whose words hold the password
+            raise ConfigError(
+                "store.url is no URL that can be read.",
+                hint="Write postgresql://user:${PASSWORD}@host:5432/database; characters such as "
+                "@ and / in a password stand as %40 and %2F.",
+            ) from None
         return create_engine(
-            make_url(place.url).set(drivername="postgresql+psycopg"),
+            url,
             connect_args=_POSTGRESQL,
             hide_parameters=True,
             pool_pre_ping=True,

@@ -9,11 +9,12 @@ from fastapi import FastAPI, Response
 
 import motet
 from motet.operations.metrics import Metrics
+from motet.service.keeping import Keeper
 from motet.service.motet import Motet
 from motet.types import Fleet
 
 
-def add_health(app: FastAPI, service: Motet, metrics: Metrics) -> None:
+def add_health(app: FastAPI, service: Motet, metrics: Metrics, keeper: Keeper) -> None:
     """Add what operators and their tools ask."""
 
     @app.get("/health")
@@ -23,8 +24,12 @@ def add_health(app: FastAPI, service: Motet, metrics: Metrics) -> None:
 
     @app.get("/ready")
     async def ready() -> Response:
-        """Say which experts can answer, and why the others cannot; 503 when none can."""
+        """Say which experts can answer, and why the others cannot; 503 when none can.
+
+        The store is told of too; nobody needs it to be answered.
+        """
         report, status = _readiness(service.fleet.view)
+        report["store"] = keeper.state
         headers = {} if status == 200 else {"retry-after": "5"}
         return Response(orjson.dumps(report), status, headers, media_type="application/json")
 

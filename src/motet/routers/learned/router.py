@@ -75,6 +75,7 @@ class LearnedRouter(Router):
         except ArtifactError as error:
             raise ConfigError(str(error), at=("artifact",)) from error
         self._check(manifest, setting.kind)
+        self.artifact = manifest.digest
         self._unknown = tuple(e for e in setting.experts if e not in manifest.names)
         absent = [e for e in manifest.names if e not in setting.experts]
         if absent:

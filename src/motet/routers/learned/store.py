@@ -90,6 +90,11 @@ class Manifest(Options):
         """Names of the experts, in order."""
         return tuple(expert.name for expert in self.experts)
 
+    @property
+    def digest(self) -> str:
+        """What tells it from every other artifact: SHA-256 of all of it."""
+        return _sha256(self.model_dump(mode="json"))
+
 
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of an artifact whose files are there with the stated sizes.

@@ -1,0 +1,65 @@
+"""What is taken out of prompts and answers before they are kept."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import regex
+
+from motet.config import Store
+from motet.config.redactors import REDACTORS
+
+log = logging.getLogger(__name__)
+
+MARK = "[redacted]"
+_LONGEST = 65_536
+"""Characters that are kept of one text."""
+_PATIENCE_S = 0.25
+"""Seconds that a pattern may search one text: what clients write can make some search for ever."""
+
+
+class Redaction:
+    """Takes out what the config names.
+
+    Raises
+    ------
+    ConfigError
+        The hook cannot be loaded.
+    """
+
+    def __init__(self, settings: Store) -> None:
+        self._hook = None if settings.redactor is None else REDACTORS.load(settings.redactor)
+        self._patterns = [regex.compile(pattern) for pattern in settings.redact]
+        self._has_failed = False
+
+    def of(self, value: Any) -> Any:
+        """Return a text, or values of JSON with texts in them, as they may be kept.
+
+        None in the place of all of it where a text of it cannot be redacted.
+        """
+        try:
+            return self._redacted(value)
+        except Exception:
+            # The edge to hooks that are not ours, and to patterns that take too long.
+            if not self._has_failed:
+                log.exception("a text cannot be redacted, and is not kept")
+            self._has_failed = True
+            return None
+
+    def _redacted(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, list | tuple):
+            return [self._redacted(item) for item in value]
+        if isinstance(value, dict):
+            return {name: self._redacted(item) for name, item in value.items()}
+        return value
+
+    def _text(self, text: str) -> str:
+        if self._hook is not None:
+            text = str(self._hook(text))
+        for pattern in self._patterns:
+            # Without the interpreter's lock, so that answers go on meanwhile.
+            text = pattern.sub(MARK, text, timeout=_PATIENCE_S, concurrent=True)
+        return text[:_LONGEST]
