@@ -21,9 +21,10 @@ COPY templates templates
 COPY examples/fleet examples/fleet
 
 ENV MOTET_CACHE=/var/cache/motet \
+    MOTET_STATE=/var/lib/motet \
     RAY_SERVE_THROUGHPUT_OPTIMIZED=1 \
     RAY_SERVE_ENABLE_HA_PROXY=1
-RUN mkdir -p "$MOTET_CACHE" && chown motet "$MOTET_CACHE"
+RUN mkdir -p "$MOTET_CACHE" "$MOTET_STATE" && chown motet "$MOTET_CACHE" "$MOTET_STATE"
 USER 1000
 EXPOSE 8000
 CMD ["motet", "serve", "experts.yaml"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.asks import setting_of
 
-from motet.config.setting import default_cache
+from motet.config.setting import default_cache, default_state
 from motet.errors import ConfigError
 
 
@@ -24,3 +24,13 @@ def test_an_expert_that_does_not_exist_is_located():
     with pytest.raises(ConfigError, match="no expert 'codr'. Did you mean 'coder'") as caught:
         setting.check("codr", "fallbacks", 0)
     assert caught.value.at == ("fallbacks", 0)
+
+
+def test_default_state(monkeypatch, tmp_path):
+    monkeypatch.setenv("MOTET_STATE", str(tmp_path))
+    assert default_state() == tmp_path
+    monkeypatch.delenv("MOTET_STATE")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert default_state() == tmp_path / "motet"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    assert default_state() == Path.home() / ".local" / "state" / "motet"

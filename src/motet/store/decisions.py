@@ -31,6 +31,8 @@ DECIDED = "decided"
 """The outcome of a request that nobody has answered yet, or was to."""
 _TRIMMED = 2000
 """Rows that one transaction removes."""
+_PAGES = 2048
+"""Pages of SQLite that one transaction gives back."""
 _DAY_S = 86_400.0
 
 
@@ -193,6 +195,14 @@ def _trim(connection: Connection, oldest: float, most_bytes: int) -> bool:
         gone.append(row.id)
     if gone:
         connection.execute(delete(DECISIONS).where(DECISIONS.c.id.in_(gone)))
-        if connection.dialect.name == "sqlite":  # PostgreSQL does so by itself
-            connection.exec_driver_sql("PRAGMA incremental_vacuum(4096)").all()
+        if connection.dialect.name == "sqlite":  # PostgreSQL uses the room again by itself
+            _give_back(connection)
     return len(gone) == _TRIMMED
+
+
+def _give_back(file: Connection) -> None:
+    """Give pages that nothing is in any more back to the disk."""
+    free = int(file.exec_driver_sql("PRAGMA freelist_count").scalar() or 0)
+    for _ in range(min(free, _PAGES)):
+        # One each time: Python's module runs the pragma no further than its first page.
+        file.exec_driver_sql("PRAGMA incremental_vacuum(1)")

@@ -164,9 +164,9 @@ class Writer:
         is_new = WRITERS.c.number < adding.excluded.number
         adding = adding.on_conflict_do_update(
             index_elements=[WRITERS.c.id], set_=said, where=is_new
-        )
+        ).returning(WRITERS.c.number)
         values = {"id": self._id, "number": self._number, "time": time.time()}
-        if not connection.execute(adding, values).rowcount:
+        if connection.scalar(adding, values) is None:
             return  # the last try was kept after all
         kinds: dict[Keep, list[Any]] = defaultdict(list)
         for keep, row, _ in rows:

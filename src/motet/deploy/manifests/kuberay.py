@@ -203,6 +203,7 @@ def _pod(values: Values, node: Pod, container: str, port: int) -> dict[str, Any]
         amounts["nvidia.com/gpu"] = str(gpus)
     env = cluster.NODE_SETTINGS | {
         "MOTET_CACHE": _CACHE,
+        "MOTET_STATE": f"{_CACHE}/state",  # what is kept outlives a pod where weights do
         "PROMETHEUS_MULTIPROC_DIR": _METRICS,
     }
     if values.devices:
