@@ -24,7 +24,9 @@ REQUEST = Request(
 )
 DECISION = Decision(choices=(Choice("a"), Choice("b")), router="r", reason="why", confidence=0.5)
 CALL = Call("a", 0.1, 0.2, 0.3, Usage(3, 4), 0.5)
-OUTCOME = Outcome(status="ok", seconds=0.4, first_chunk_s=0.2, author="a", calls=(CALL,))
+OUTCOME = Outcome(
+    status="ok", seconds=0.4, first_chunk_s=0.2, author="a", text="a secret answer", calls=(CALL,)
+)
 
 
 class Kept:
@@ -111,6 +113,7 @@ def test_no_text_is_kept_unless_it_is_wanted(kept, settings):
     observer.began(REQUEST, "auto")
     observer.finished(REQUEST, "auto", replace(OUTCOME, calls=(failed,)))
     assert "secret" not in str(kept.rows) and "an answer" not in str(kept.rows)
+    assert kept.decisions[0].prompt is None and kept.decisions[0].answer is None
     assert json.loads(kept.decisions[0].calls)[0]["failed"] is True
 
 
@@ -122,7 +125,8 @@ def test_text_is_kept_redacted_where_it_is_wanted(kept):
     (row,) = kept.decisions
     assert json.loads(row.prompt) == [{"role": "user", "content": "my [redacted]"}]
     assert json.loads(row.calls)[0]["error"] == "host says: my [redacted]"
-    assert row.size > len(row.prompt)
+    assert row.answer == "a [redacted] answer"
+    assert row.size > len(row.prompt) + len(row.answer)
     completion = Request(model="a", prompt="a secret")
     observer.began(completion, "a")
     observer.finished(completion, "a", OUTCOME)
@@ -150,7 +154,7 @@ def test_whatever_a_client_or_a_host_says_can_be_kept(text, tokens, cost):
     observer.began(request, "auto")
     observer.decided(request, "auto", decision)
     observer.called(request, "auto", call)
-    observer.finished(request, "auto", replace(OUTCOME, calls=(call, call)))
+    observer.finished(request, "auto", replace(OUTCOME, calls=(call, call), text=text))
     for row in kept.rows:
         for name in row.__dataclass_fields__:
             value = getattr(row, name)

@@ -16,6 +16,7 @@ from motet.service.keeping import Keeper, kept_by
 from motet.service.motet import Motet
 from motet.store.decisions import DecisionRows, Wanted
 from motet.store.usage import UsageRows
+from motet.types import Request
 
 FLEET = """
 version: 1
@@ -76,6 +77,22 @@ async def test_lines_of_a_batch_are_kept_with_their_decisions(document):
     rows, usage = await kept(document)
     assert len(rows) == 4 and all(row.decision and row.outcome == "ok" for row in rows)
     assert sum(u["requests"] for u in usage) == 4 and sum(u["calls"] for u in usage) == 8
+
+
+async def test_texts_are_kept_redacted_as_far_as_they_came(document):
+    settings = document.config.store.model_copy(update={"text": True, "redact": ("hel+o",)})
+    document.config = document.config.model_copy(update={"store": settings})
+    motet = Motet(document)
+    async with Keeper(motet), motet:
+        await motet.chat("auto", "hello there, you")
+        request = Request(model="a", messages=({"role": "user", "content": "one two three"},))
+        async with motet.answer(request) as answer:  # and leaves after the first word
+            first = (await anext(answer)).text
+    rows, _ = await kept(document)
+    assert [row.outcome for row in rows] == ["cancelled", "ok"]
+    assert rows[0].answer == first
+    assert rows[1].answer == "[redacted] there, you"
+    assert json.loads(rows[1].prompt) == [{"role": "user", "content": "[redacted] there, you"}]
 
 
 async def test_nothing_that_was_kept_is_said_so(tmp_path):

@@ -254,6 +254,7 @@ class Batch:
                 author=calls.author or case.planned.decision.primary
                 if ending.error is None
                 else None,
+                text=ending.answer.text if ending.error is None else "",
                 calls=tuple(calls.trace),
             ),
         )

@@ -131,14 +131,14 @@ def _show_table(rows: list[DecisionRow]) -> None:
         table.add_row(
             about["time"][5:16],
             (row.decision or row.id)[:_BEGINNING],
-            row.composition,
-            row.author or next(iter(about.get("experts", [])), ""),
-            row.error or row.outcome,
+            plain(row.composition or ""),
+            plain(row.author or next(iter(about.get("experts", [])), "")),
+            plain(row.error or row.outcome or ""),
             "" if row.seconds is None else f"{row.seconds:.3f}",
             str(tokens) if tokens else "",
             f"{row.cost_usd:.3g}" if row.cost_usd else "",
         )
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _show_one(about: dict[str, Any]) -> None:
@@ -147,7 +147,7 @@ def _show_one(about: dict[str, Any]) -> None:
     from rich.text import Text
 
     calls = about.pop("calls", [])
-    console = Console()
+    console = Console(markup=False)
     fields = Table(box=None, show_header=False, pad_edge=False)
     fields.add_column(style="bold", no_wrap=True)
     fields.add_column(overflow="fold")

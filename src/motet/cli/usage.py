@@ -77,7 +77,7 @@ def _show(by: list[str], rows: list[dict[str, Any]]) -> None:
     for row in rows:
         where = [str(row[name]) or "none" for name in by]
         table.add_row(*where, *(_figure(row[name]) for name in measures))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 _TITLES = {"prompt_tokens": "read", "completion_tokens": "written", "cost_usd": "USD"}

@@ -71,6 +71,7 @@ class Answer:
         self._way = way
         self._first = first
         self._first_chunk_s: float | None = None
+        self._said: list[str] = []
         self._status = "cancelled"  # unless it comes to another end
 
     async def __aenter__(self) -> Self:
@@ -117,6 +118,7 @@ class Answer:
                 seconds=time.monotonic() - self._began,
                 first_chunk_s=self._first_chunk_s,
                 author=self.author if self._first_chunk_s is not None else None,
+                text="".join(self._said),
                 calls=() if calls is None else tuple(calls.trace),
             )
             self._way.ended(self.request, self._name, outcome)
@@ -135,6 +137,8 @@ class Answer:
             raise
         if self._first_chunk_s is None:
             self._first_chunk_s = self.calls.elapsed_s
+        if chunk.text and not chunk.index:
+            self._said.append(chunk.text)
         return chunk
 
     def _note(self, error: BaseException) -> None:

@@ -25,6 +25,8 @@ class Outcome:
         From arrival to the first piece; None where none came.
     author
         The expert whose words the client read; None where nobody's were.
+    text
+        Those words, as far as they came; of several choices the first.
     calls
         Every expert call, in the order they began.
     """
@@ -33,6 +35,7 @@ class Outcome:
     seconds: float
     first_chunk_s: float | None = None
     author: str | None = None
+    text: str = ""
     calls: tuple[Call, ...] = ()
 
     @property

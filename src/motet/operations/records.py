@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -26,6 +27,8 @@ _ROW_BYTES = 400
 """About what a row takes beside its texts."""
 _LONGEST = 2000
 """Characters that are kept of a reason."""
+_TEXTS = ("experts", "reason", "calls", "prompt", "answer")
+_DAY_S = 86_400
 _MOST = 2**40
 """Tokens that one call may count: what a host says is no reason to break a sum."""
 
@@ -68,8 +71,8 @@ class DecisionLog(Observer):
         if under_way is not None:
             under_way.decision = decision
             return
-        row = self._row(request, composition, decision)
-        self._keep(replace(row, time=time.time(), outcome=DECIDED))
+        about = self._about(request, composition, decision)
+        self._keep(about | {"time": time.time(), "outcome": DECIDED})
 
     def called(self, request: Request, composition: str, call: Call) -> None:
         """Count one call."""
@@ -87,47 +90,46 @@ class DecisionLog(Observer):
     def finished(self, request: Request, composition: str, outcome: Outcome) -> None:
         """Keep the row of the request, and count it."""
         under_way = self._open.pop(request.id, None)
-        row = self._row(request, composition, under_way.decision if under_way else None)
         is_error = outcome.status not in ("ok", "cancelled")
         total = outcome.usage
-        self._keep(
-            replace(
-                row,
-                time=time.time() - outcome.seconds,
-                outcome="error" if is_error else outcome.status,
-                error=_clean(outcome.status) if is_error else None,
-                author=outcome.author,
-                seconds=outcome.seconds,
-                first_chunk_s=outcome.first_chunk_s,
-                prompt_tokens=_count(total.prompt_tokens),
-                completion_tokens=_count(total.completion_tokens),
-                cost_usd=_finite(outcome.cost_usd),
-                calls=_json([self._call(call) for call in outcome.calls]),
-                prompt=self._prompt(request),
-            )
-        )
+        about = self._about(request, composition, under_way.decision if under_way else None)
+        about |= {
+            "time": time.time() - outcome.seconds,
+            "outcome": "error" if is_error else outcome.status,
+            "error": _clean(outcome.status) if is_error else None,
+            "author": outcome.author,
+            "seconds": outcome.seconds,
+            "first_chunk_s": outcome.first_chunk_s,
+            "prompt_tokens": _count(total.prompt_tokens),
+            "completion_tokens": _count(total.completion_tokens),
+            "cost_usd": _finite(outcome.cost_usd),
+            "calls": _json([self._call(call) for call in outcome.calls]),
+            "prompt": self._prompt(request),
+            "answer": self._answer(outcome),
+        }
+        self._keep(about)
         self._count(request, composition, outcome.author or "", requests=1, failed=int(is_error))
 
-    def _row(self, request: Request, composition: str, decision: Decision | None) -> DecisionRow:
-        caller = request.caller
-        row = DecisionRow(
-            id=request.id,
-            time=0.0,
-            key=_clean(caller.key),
-            tenant=_clean(caller.tenant),
-            composition=composition,
-        )
+    def _about(
+        self, request: Request, composition: str, decision: Decision | None
+    ) -> dict[str, Any]:
+        """Return what a row says of who asked, and of who was chosen."""
+        about = {
+            "id": request.id,
+            "key": _clean(request.caller.key),
+            "tenant": _clean(request.caller.tenant),
+            "composition": composition,
+        }
         if decision is None:
-            return row
-        return replace(
-            row,
-            decision=decision.id,
-            router=_clean(decision.router),
-            experts=_json(decision.experts),
-            reason=_clean(decision.reason[:_LONGEST]),
-            confidence=decision.confidence,
-            artifact=self._artifact(decision.router),
-        )
+            return about
+        return about | {
+            "decision": decision.id,
+            "router": _clean(decision.router),
+            "experts": _json(decision.experts),
+            "reason": _clean(decision.reason[:_LONGEST]),
+            "confidence": decision.confidence,
+            "artifact": self._artifact(decision.router),
+        }
 
     def _call(self, call: Call) -> dict[str, Any]:
         said = {
@@ -151,14 +153,18 @@ class DecisionLog(Observer):
         said = self._redaction.of(request.prompt if request.messages == () else request.messages)
         return None if said is None else _json(said)
 
-    def _keep(self, row: DecisionRow) -> None:
-        texts: Iterable[str | None] = (row.experts, row.reason, row.calls, row.prompt, row.answer)
+    def _answer(self, outcome: Outcome) -> str | None:
+        said = self._redaction.of(outcome.text) if self._has_text and outcome.text else None
+        return None if said is None else _clean(said)
+
+    def _keep(self, about: dict[str, Any]) -> None:
+        texts = (about.get(name) for name in _TEXTS)
         size = _ROW_BYTES + sum(len(text.encode()) for text in texts if text)
-        self._writer.put(decisions.keep, replace(row, size=size), size)
+        self._writer.put(decisions.keep, DecisionRow(**about, size=size), size)
 
     def _count(self, request: Request, composition: str, expert: str, **counts: Any) -> None:
         row = UsageRow(
-            day=datetime.now(UTC).date().isoformat(),
+            day=_day(int(time.time() // _DAY_S)),
             key=_clean(request.caller.key),
             tenant=_clean(request.caller.tenant),
             composition=composition,
@@ -168,24 +174,40 @@ class DecisionLog(Observer):
         self._writer.put(usage.keep, row, _ROW_BYTES)
 
 
+@lru_cache(maxsize=2)
+def _day(number: int) -> str:
+    """Return the day with that number, counted from 1970, as it is written in the ledger."""
+    return datetime.fromtimestamp(number * _DAY_S, UTC).date().isoformat()
+
+
 def _clean(text: str) -> str:
     """Return a text less what no database takes: NUL, and halves of characters."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _json(value: Any) -> str:
     """Return JSON without what no database takes."""
+    try:
+        written = orjson.dumps(value, default=str)
+    except TypeError:  # halves of characters, or numbers that JSON has no room for
+        written = b"\\u0000"
+    if b"\\u0000" in written:
+        written = orjson.dumps(_cleaned(value), default=str)
+    return written.decode()
 
-    def cleaned(value: Any) -> Any:
-        if isinstance(value, str):
-            return _clean(value)
-        if isinstance(value, list | tuple):
-            return [cleaned(item) for item in value]
-        if isinstance(value, dict):
-            return {_clean(name): cleaned(item) for name, item in value.items()}
-        return value
 
-    return orjson.dumps(cleaned(value), default=str).decode()
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    if isinstance(value, dict):
+        return {_clean(name): _cleaned(item) for name, item in value.items()}
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return float(value)
+    return value
 
 
 def _count(number: int) -> int:

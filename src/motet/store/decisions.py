@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 from sqlalchemy import (
     BigInteger,
@@ -99,7 +99,8 @@ DECISIONS = Table(
     ),
     Index("decisions_by_time", "time", "size"),
 )
-_COLUMNS = [DECISIONS.c[field.name] for field in fields(DecisionRow)]
+_NAMES = tuple(field.name for field in fields(DecisionRow))
+_COLUMNS = [DECISIONS.c[name] for name in _NAMES]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +176,8 @@ def keep(connection: Connection, rows: Sequence[DecisionRow]) -> None:
     }
     adding = adding.on_conflict_do_update(index_elements=[DECISIONS.c.id], set_=known)
     # In one order everywhere, so that no two replicas wait for each other.
-    connection.execute(adding, [asdict(row) for row in sorted(rows, key=lambda row: row.id)])
+    ordered = sorted(rows, key=lambda row: row.id)
+    connection.execute(adding, [{name: getattr(row, name) for name in _NAMES} for row in ordered])
 
 
 def trimmer(days: float, most_bytes: int) -> Tidy:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from operator import add, attrgetter
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Double, Table, Text, func, select, true
@@ -46,6 +46,7 @@ class UsageRow:
 MEASURES = tuple(field.name for field in fields(UsageRow) if field.name not in DIMENSIONS)
 """What is counted."""
 _COUNTS = tuple(name for name in MEASURES if name != "cost_usd")
+_where, _counts = attrgetter(*DIMENSIONS), attrgetter(*MEASURES)
 USAGE = Table(
     "usage",
     METADATA,
@@ -56,16 +57,17 @@ USAGE = Table(
 
 def keep(connection: Connection, rows: Sequence[UsageRow]) -> None:
     """Add rows to what is counted already."""
-    sums: dict[tuple[str, ...], Counter[str]] = {}
+    sums: dict[tuple[str, ...], list[Any]] = {}
     for row in rows:
-        where = tuple(getattr(row, name) for name in DIMENSIONS)
-        sums.setdefault(where, Counter()).update({n: getattr(row, n) for n in MEASURES})
+        counts = _counts(row)
+        known = sums.setdefault(_where(row), [0] * len(MEASURES))
+        known[:] = map(add, known, counts)
     adding = insert(connection, USAGE)
     more = {name: USAGE.c[name] + adding.excluded[name] for name in MEASURES}
     adding = adding.on_conflict_do_update(index_elements=list(USAGE.primary_key), set_=more)
     values = [
-        {**dict(zip(DIMENSIONS, where, strict=True)), **counts}
-        for where, counts in sorted(sums.items(), key=lambda item: item[0])
+        dict(zip((*DIMENSIONS, *MEASURES), (*where, *counts), strict=True))
+        for where, counts in sorted(sums.items())
     ]  # in one order everywhere, so that no two replicas wait for each other
     connection.execute(adding, values)
 

@@ -131,6 +131,11 @@ class Writer:
             if self.up:
                 log.error("records wait, for the store is away: %s", error)
             self._turns(False)
+        except Exception:
+            # The edge to drivers: whatever one of them raises, the thread goes on.
+            if self.up:
+                log.exception("records wait, for the store fails")
+            self._turns(False)
         else:
             if not self.up:
                 log.warning("the store is back; %d records were dropped so far", self.dropped)
