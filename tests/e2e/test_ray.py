@@ -13,6 +13,7 @@ import httpx
 import openai
 import psutil
 import pytest
+from tests.cli.command import motet
 from tests.conftest import FLEET, wait_for
 from tests.e2e.conftest import Served, processes_of, served
 
@@ -33,8 +34,9 @@ def service(tmp_path_factory):
     )
     (folder / "nowhere").mkdir()
     fleet = FLEET.replace("\nrouters:", missing, 1)
-    config.write_text(fleet + "service: {replicas: 2}\n")
+    config.write_text(fleet + "service: {replicas: 2}\nstore: {path: store.db}\n")
     with served(config, folder / "log", "Press Ctrl-C", 120) as found:
+        found.config = config
         yield found
 
 
@@ -99,6 +101,23 @@ def test_replicas_share_metrics(service):
     # The replica that is asked has heard of its own requests, and of others' a moment after them.
     wait_for(lambda: _metric(service, counted) >= 8)
     assert _metric(service, counted) == 8
+
+
+def test_replicas_share_a_store(service):
+    """Both keep what they answer, and a command beside them reads it."""
+    for _ in range(16):
+        service.chat("keep me", model="coder")
+    assert service.get("/ready").json()["store"] == {"up": True, "dropped": 0}
+
+    def usage():
+        shown = motet("usage", "--config", service.config, "--by", "composition", "--json")
+        rows = {row["composition"]: row for row in json.loads(shown.stdout)}
+        return rows.get("coder", {"requests": 0})["requests"]
+
+    counted = _metric(service, 'motet_requests_total{composition="coder",status="ok"}')
+    wait_for(lambda: usage() == counted)
+    listed = motet("decisions", "--config", service.config, "--composition", "coder", "--json")
+    assert len(json.loads(listed.stdout)) == min(counted, 20)
 
 
 def test_only_loopback_answers(service):

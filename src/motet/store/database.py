@@ -35,8 +35,9 @@ _POSTGRESQL: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
+    "prepare_threshold": None,  # poolers between here and the server know no prepared statements
 }
-"""How soon a database that does not answer is given up."""
+"""How soon a database that does not answer is given up, and what may stand before it."""
 
 
 class Unfit(StoreError):

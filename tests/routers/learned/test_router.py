@@ -1,5 +1,7 @@
 """Learned routers in a config: what they decide, say and refuse."""
 
+import json
+
 import pytest
 from tests.asks import NOBODY
 from tests.routers.learned import world
@@ -118,6 +120,8 @@ async def test_a_service_routes_by_an_artifact(folder):
         reply = await motet.chat("auto", "python loop class compile")
         assert (reply.text, reply.expert) == ("done", "coder")
         assert "linear in its words" in reply.explanation["decision"]["reason"]
+        stated = json.loads((folder / "words" / "router.json").read_text())["config_sha256"]
+        assert motet.parts.routers["learned"].artifact == stated
 
 
 async def test_a_service_starts_without_its_artifact_being_whole(folder):
