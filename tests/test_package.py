@@ -41,3 +41,16 @@ def test_light_imports(statement):
 
 def test_motet_itself_is_nearly_free():
     assert "pydantic" not in modules_after("import motet")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import motet.cli.main",
+        "import motet.store, motet.operations, motet.config",
+        "from motet.composer.assembly import assemble\n"
+        "from motet.config import load\nassemble(load('experts.yaml'))",
+    ],
+)
+def test_whoever_keeps_nothing_loads_no_database(statement):
+    assert not modules_after(statement) & {"sqlalchemy", "alembic", "psycopg", "regex"}
