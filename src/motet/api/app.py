@@ -13,13 +13,8 @@ from starlette.exceptions import HTTPException
 
 import motet
 from motet.api.answer import KEEP_ALIVE_S, OpenAnswers
-from motet.api.errors import (
-    on_bad_parameter,
-    on_http_error,
-    on_motet_error,
-    on_unexpected_error,
-)
-from motet.api.guard import Doorkeeper
+from motet.api.direct import App
+from motet.api.errors import on_error
 from motet.api.routes.answers import add_answers
 from motet.api.routes.batches import add_batches
 from motet.api.routes.files import add_files
@@ -51,20 +46,18 @@ def create_app(service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastAPI
         async with service, batches:
             yield
 
-    app = FastAPI(
+    app = App(
+        service.config.service,
         title="Motet",
         version=motet.__version__,
         summary="Many expert language models behind one endpoint.",
         lifespan=lifespan,
         exception_handlers={
-            MotetError: on_motet_error,
-            HTTPException: on_http_error,
-            RequestValidationError: on_bad_parameter,
-            Exception: on_unexpected_error,
+            kind: on_error
+            for kind in (MotetError, HTTPException, RequestValidationError, Exception)
         },
     )
     open_answers = app.state.open_answers = OpenAnswers()
-    app.add_middleware(Doorkeeper, service=service.config.service)
     metrics = Metrics()
     service.observers.add(metrics)
     if service.swapper is not None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from motet.api.errors import on_motet_error
+from motet.api.errors import response_to
+from motet.clock import Timeout
 from motet.config import Service, is_loopback
 from motet.errors import (
     ForeignSite,
@@ -74,14 +74,14 @@ class Doorkeeper:
             self._check_site(scope, headers)
             scope[_CALLER] = self._check_key(scope, headers)
         except MotetError as error:
-            await (await on_motet_error(HttpRequest(scope), error))(scope, receive, send)
+            await response_to(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
     def _check_site(self, scope: Scope, headers: Headers) -> None:
         """Refuse what a page of another site has sent, or sent to another name."""
         host = headers.get(b"host", b"")
-        if self._is_near and host and not is_loopback(_name_of(f"//{host.decode('latin-1')}")):
+        if self._is_near and host and not _is_loopback_at(f"//{host.decode('latin-1')}"):
             raise ForeignSite(
                 f"This service answers to loopback's names, not to {host.decode('latin-1')!r}.",
                 hint="Ask localhost, or bind another address with service.host.",
@@ -120,7 +120,7 @@ class Doorkeeper:
             return True
         if text.partition("://")[2] == headers.get(b"host", b"").decode("latin-1"):
             return True  # a page of our own
-        return self._is_near and is_loopback(_name_of(text))
+        return self._is_near and _is_loopback_at(text)
 
 
 def _key_in(headers: Headers) -> bytes:
@@ -134,11 +134,13 @@ def _key_in(headers: Headers) -> bytes:
     return headers.get(b"x-api-key", b"").strip()
 
 
-def _name_of(url: str) -> str:
+@lru_cache(maxsize=256)
+def _is_loopback_at(url: str) -> bool:
+    """Return whether the host of a URL is this machine; many requests name the same few."""
     try:
-        return urlsplit(url).hostname or ""
+        return is_loopback(urlsplit(url).hostname or "")
     except ValueError:
-        return ""
+        return False
 
 
 def _readable(send: Send, origin: bytes) -> Send:
@@ -206,18 +208,20 @@ async def read_body(http: HttpRequest, service: Service) -> bytes:
     announced = http.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
         raise RequestTooLarge(limit=limit, size=int(announced))
-    parts, size = [], 0
+    parts, size, more = [], 0, True
     try:
-        async with asyncio.timeout(service.body_timeout_s):
-            async for part in http.stream():
-                size += len(part)
+        async with Timeout(service.body_timeout_s):
+            while more:
+                message = await http.receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestTimeout("The client left before its body was complete.")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
                 if size > limit:
                     raise RequestTooLarge(limit=limit)
-                parts.append(part)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise RequestTimeout(
             f"The body did not arrive within {service.body_timeout_s:g} s."
         ) from None
-    except ClientDisconnect:
-        raise RequestTimeout("The client left before its body was complete.") from None
     return b"".join(parts)

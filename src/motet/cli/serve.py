@@ -54,8 +54,10 @@ async def _serve_here(parts: Parts, screen: Screen) -> None:
     from motet.api import create_app
     from motet.api.address import check_port
     from motet.api.server import Server
+    from motet.service.memory import keep_collections_short
     from motet.service.motet import Motet
 
+    keep_collections_short()
     service = parts.document.config.service
     check_port(service.host, service.port)
     motet = Motet(parts)

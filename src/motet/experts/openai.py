@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from motet.clock import Timeout
 from motet.config import ExpertEntry
 from motet.errors import (
     ConfigError,
@@ -33,8 +34,9 @@ from motet.experts.wire.failure import failure_of, retry_after
 from motet.experts.wire.request import body_of
 from motet.protocol.frames import DONE
 from motet.transport.breaker import Breaker, breaker_of
-from motet.transport.connections import Connect, Connections, Link, Patience, Response, connect
+from motet.transport.connections import Connections, Patience, Response
 from motet.transport.faults import Crowded, Dropped, HostFault, Silent, TooMuch, Unreachable
+from motet.transport.link import Connect, Link, connect
 from motet.transport.retry import Retry
 from motet.types import READY, Capability, Chunk, Health, Request, State
 from motet.weights import Setting
@@ -85,7 +87,7 @@ class OpenAIExpert(Expert):
         headers |= further
         self._host = Connections(
             options.url,
-            {name.encode(): value.encode() for name, value in headers.items()},
+            headers,
             Patience(options.connect_timeout_s, options.read_timeout_s),
             options.connections,
             most_bytes=int(options.max_answer_bytes),
@@ -102,8 +104,12 @@ class OpenAIExpert(Expert):
         self._lost = ""  # why the last request found nobody, until one is answered
 
     def _link(self) -> Link:
-        paths = (getattr(self.options, name) for name in FILES)
-        return Link(*(None if path is None else self.setting.folder / path for path in paths))
+        options, folder = self.options, self.setting.folder
+        ca, certificate, key = (
+            None if path is None else folder / path
+            for path in (options.ca_file, options.client_certificate, options.client_key)
+        )
+        return Link(ca, certificate, key)
 
     def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
         """Refuse certificates that cannot be read."""
@@ -145,7 +151,7 @@ class OpenAIExpert(Expert):
             if self._lost:
                 return Health(State.DOWN, self._lost)
             return Health(State.READY, f"{self._host.shown}/models does not answer ({fault})")
-        await reply.close()
+        reply.close()
         self._found()
         if reply.status >= 400:
             return Health(State.READY, f"{self._host.shown}/models answers {reply.status}")
@@ -212,7 +218,7 @@ class OpenAIExpert(Expert):
                     return
                 refusal = await self._body_of_error(reply)
             finally:
-                await reply.close()
+                reply.close()
             other = self._dialect.after(reply.status, refusal, body)
             if other is None:
                 break
@@ -252,7 +258,7 @@ class OpenAIExpert(Expert):
         """Return what a host says of its failure, as far as that comes: it has failed anyhow."""
         body = bytearray()
         try:
-            async with asyncio.timeout(self.options.connect_timeout_s):
+            async with Timeout(self.options.connect_timeout_s):
                 async for piece in reply.pieces():
                     body += piece
                     if len(body) > _MOST_ERROR:
@@ -312,7 +318,7 @@ class OpenAIExpert(Expert):
 async def _drained(pieces: AsyncGenerator[bytes, None]) -> None:
     """Read what follows the end mark for a moment, so that the connection can be kept."""
     try:
-        async with asyncio.timeout(_GRACE_S):
+        async with Timeout(_GRACE_S):
             async for _ in pieces:
                 pass
     except (HostFault, TimeoutError):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import FastAPI, Response
-from fastapi import Request as HttpRequest
+import orjson
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
 
 from motet.api.answer import AnswerResponse, OpenAnswers
+from motet.api.direct import App
 from motet.api.guard import caller_of, read_body
 from motet.composer.explanation import decision_json
 from motet.protocol.body import Body
@@ -19,9 +21,7 @@ from motet.service.motet import Motet
 _BIG = 2**17
 
 
-def add_answers(
-    app: FastAPI, service: Motet, open_answers: OpenAnswers, keep_alive_s: float
-) -> None:
+def add_answers(app: App, service: Motet, open_answers: OpenAnswers, keep_alive_s: float) -> None:
     """Add the endpoints that answer or decide."""
 
     async def answer(kind: type[Body], http: HttpRequest) -> Response:
@@ -31,21 +31,22 @@ def add_answers(
             service, body, requests, open_answers=open_answers, keep_alive_s=keep_alive_s
         )
 
-    @app.post("/v1/chat/completions", **_takes(ChatBody))
+    @app.post_direct("/v1/chat/completions", **_takes(ChatBody))
     async def chat_completions(http: HttpRequest) -> Response:
         """Answer a chat, as a stream of events or as one body."""
         return await answer(ChatBody, http)
 
-    @app.post("/v1/completions", **_takes(CompletionBody))
+    @app.post_direct("/v1/completions", **_takes(CompletionBody))
     async def completions(http: HttpRequest) -> Response:
         """Continue a prompt, as a stream of events or as one body."""
         return await answer(CompletionBody, http)
 
-    @app.post("/v1/route", **_takes(ChatBody))
-    async def route(http: HttpRequest) -> dict[str, Any]:
+    @app.post_direct("/v1/route", **_takes(ChatBody))
+    async def route(http: HttpRequest) -> Response:
         """Decide which experts would answer, and say why, without asking them."""
         request = (await _read(ChatBody, http, service)).request(caller_of(http))
-        return decision_json(request.model, await service.route(request))
+        decision = decision_json(request.model, await service.route(request))
+        return Response(orjson.dumps(decision), media_type="application/json")
 
 
 async def _read(kind: type[Body], http: HttpRequest, service: Motet) -> Body:
