@@ -129,6 +129,8 @@ class _Aiohttp:
         self, method: str, url: str, headers: Mapping[str, str], content: bytes
     ) -> Received:
         session = self._session or self._open()
+        if url.startswith("http:"):  # else only the proxy reads it, and the host gets none
+            headers = {**headers, **self._proxy_headers}
         # aiohttp writes big bytes in one piece, and warns of it.
         body = io.BytesIO(content) if len(content) > _MOST_AT_ONCE else content or None
         answer = await session.request(
