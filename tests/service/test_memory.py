@@ -1,19 +1,16 @@
-"""What has outlived a long collection is left out of those to come, until something is let go of."""
+"""What stays for good is left out of collections, anew whenever parts have come up."""
 
+import asyncio
 import gc
 import weakref
 
 import pytest
 
+from motet.config import parse
 from motet.service import memory
+from motet.service.motet import Motet
 
-
-@pytest.fixture(autouse=True)
-def as_before(monkeypatch):
-    monkeypatch.setattr(memory, "_LONG_S", 0.0)
-    yield
-    gc.callbacks.remove(memory._freeze_after_long)
-    gc.unfreeze()
+CONFIG = "version: 1\nexperts: [{id: echo, engine: fake, token_delay_s: 0.2}]"
 
 
 class Circle:
@@ -21,28 +18,50 @@ class Circle:
         self.itself = self
 
 
-def test_what_lives_is_read_once_and_circles_go_when_it_looks_again():
-    gc.collect()
-    memory.keep_collections_short()
-    memory.keep_collections_short()
-    assert gc.callbacks.count(memory._freeze_after_long) == 1
-    old = Circle()
-    seen = weakref.ref(old)
-    gc.collect()
-    assert gc.get_freeze_count() > 10_000
-    del old
-    gc.collect()
-    assert seen() is not None
-    memory.look_again()
-    gc.collect()
-    assert seen() is None
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch):
+    monkeypatch.setattr(memory, "_LOOK_S", 0.02)
+    yield
+    gc.unfreeze()
 
 
-def test_what_came_later_is_collected_all_the_same():
-    memory.keep_collections_short()
-    gc.collect()
-    new = Circle()
-    seen = weakref.ref(new)
-    del new
-    gc.collect()
-    assert seen() is None
+async def until(true):
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_what_stays_is_left_out_and_what_was_replaced_is_freed():
+    async with Motet(parse(CONFIG)) as motet:
+        await motet.fleet.ready()
+        old = Circle()
+        seen = weakref.ref(old)
+        keeping = asyncio.create_task(memory.keep_collections_short(motet))
+        await until(lambda: gc.get_freeze_count() > 10_000)
+        del old
+        gc.collect()
+        assert seen() is not None  # a circle that was left out stays ...
+        new = Circle()
+        newer = weakref.ref(new)
+        del new
+        gc.collect()
+        assert newer() is None
+        motet.replace(parse(CONFIG))
+        await until(lambda: seen() is None)  # ... until it looks again
+        keeping.cancel()
+
+
+async def test_it_waits_for_a_moment_without_a_request():
+    async with Motet(parse(CONFIG)) as motet:
+        await motet.fleet.ready()
+        keeping = asyncio.create_task(memory.keep_collections_short(motet))
+        await asyncio.sleep(0)
+        frozen = gc.get_freeze_count()
+        asking = asyncio.create_task(motet.chat("echo", "one two three"))
+        await until(lambda: not motet.pipeline.is_idle)
+        kept = [Circle() for _ in range(5000)]
+        await asyncio.sleep(0.2)
+        assert not asking.done() and gc.get_freeze_count() < frozen + len(kept)
+        await asking
+        await until(lambda: gc.get_freeze_count() > frozen + len(kept))
+        keeping.cancel()

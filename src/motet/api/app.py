@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,20 +32,33 @@ from motet.service.motet import Motet
 _BODIES = (ChatBody, CompletionBody, BatchBody)
 
 
-def create_app(service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastAPI:
+Beside = Callable[[Motet], Coroutine[Any, Any, None]]
+"""Work that goes on beside the answers for as long as the service runs."""
+
+
+def create_app(
+    service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S, beside: Sequence[Beside] = ()
+) -> FastAPI:
     """Return the ASGI app that serves `service`, which starts and closes with it.
 
     Parameters
     ----------
     keep_alive_s
         Seconds of silence after which a stream says that it goes on.
+    beside
+        Work for the time in between.
     """
     batches = BatchService(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with service, batches:
-            yield
+            going = [asyncio.create_task(work(service)) for work in beside]
+            try:
+                yield
+            finally:
+                for each in going:
+                    each.cancel()
 
     app = App(
         service.config.service,

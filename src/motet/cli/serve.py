@@ -57,11 +57,10 @@ async def _serve_here(parts: Parts, screen: Screen) -> None:
     from motet.service.memory import keep_collections_short
     from motet.service.motet import Motet
 
-    keep_collections_short()
     service = parts.document.config.service
     check_port(service.host, service.port)
     motet = Motet(parts)
-    server = Server(create_app(motet), service)
+    server = Server(create_app(motet, beside=[keep_collections_short]), service)
     serving = asyncio.create_task(server.serve())
     announced = asyncio.create_task(_announce(motet, screen))
     try:

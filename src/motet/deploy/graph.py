@@ -215,9 +215,9 @@ def _ingress_app(args: GraphArgs) -> Any:
     """Build the ASGI app inside an ingress replica."""
     from motet.api import create_app
 
-    keep_collections_short()
     document, applications = _document(args), Applications()
-    app = create_app(Motet(assemble(document, builder(document, applications))))
+    motet = Motet(assemble(document, builder(document, applications)))
+    app = create_app(motet, beside=[keep_collections_short])
     end_in_words(app, applications)
     return app
 

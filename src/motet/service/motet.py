@@ -21,7 +21,6 @@ from motet.operations.base import Observer
 from motet.operations.observers import Observers
 from motet.residency.expert import swap
 from motet.residency.swapper import Swapper
-from motet.service.memory import look_again
 from motet.service.running import Running
 from motet.types import Decision, Message, Request, Usage
 from motet.whole import collect
@@ -175,7 +174,6 @@ class Motet:
             await old.close()
         finally:
             self._at_work.remove(old)
-            look_again()
 
     async def route(self, request: Request) -> Decision:
         """Decide without answering; see `Pipeline.decide`."""
