@@ -372,10 +372,11 @@ async def test_white_space_around_a_key_is_no_part_of_it():
 async def test_a_busy_host_is_not_down():
     far, host = await expert((200, ANSWER))
     far._reached = -math.inf
-    async with far._asked(ask()):
-        host.answers = [TimeoutError("x")]
-        far._reached = -math.inf
-        assert (await far.health()).ready and len(host.requests) == 1
+    reply = await far._asked(ask())
+    host.answers = [TimeoutError("x")]
+    far._reached = -math.inf
+    assert (await far.health()).ready and len(host.requests) == 1
+    reply.close()
 
 
 async def test_silence_after_a_silent_answer_is_down():

@@ -80,6 +80,35 @@ async def test_only_so_many_requests_are_under_way_and_looking_takes_no_place():
     (await far.send("/b", b"")).close()
 
 
+async def test_calls_begin_in_the_order_in_which_they_came():
+    host = Played((200, b"{}"))
+    far, _ = connections(host, most=2)
+    far.open()
+
+    async def ask(number):
+        reply = await far.send("/a", b"%d" % number)
+        await asyncio.sleep(0.001 * (number % 3))
+        reply.close()
+
+    await asyncio.gather(*(ask(number) for number in range(60)))
+    assert [int(asked.body) for asked in host.requests] == list(range(60))
+    assert far.at_work == 0
+
+
+async def test_who_no_longer_waits_holds_up_nobody():
+    far, _ = connections(most=1)
+    far.open()
+    first = await far.send("/a", b"")
+    waiting = [asyncio.create_task(far.send("/a", b"")) for _ in range(3)]
+    await asyncio.sleep(0)
+    for left in waiting[:2]:
+        left.cancel()
+    first.close()
+    (await waiting[2]).close()
+    assert far.at_work == 0
+    (await far.send("/a", b"")).close()
+
+
 async def test_a_place_is_given_back_whatever_happens():
     far, _ = connections(Played(unreachable()), most=1)
     far.open()

@@ -61,7 +61,10 @@ def _system(request: Request) -> str:
 
 def _has_code(request: Request) -> bool:
     text = _text(request)
-    return any(sign in text for sign in _CODE_SIGNS) and _CODE.search(text) is not None
+    for sign in _CODE_SIGNS:
+        if sign in text:
+            return _CODE.search(text) is not None
+    return False
 
 
 def _fences(request: Request) -> list[str]:

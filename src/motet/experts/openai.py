@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import orjson
@@ -167,11 +166,14 @@ class OpenAIExpert(Expert):
         while True:
             attempt += 1
             try:
-                async with self._asked(request) as reply:
+                reply = await self._asked(request)
+                try:
                     async for chunk in self._read(reply):
                         # At the first word already: others rest until this one has answered.
                         self._breaker.succeeded()
                         yield chunk
+                finally:
+                    reply.close()
                 return
             except _Passing as passing:
                 error = passing.error
@@ -197,9 +199,8 @@ class OpenAIExpert(Expert):
                 retry_after=rest_s,
             )
 
-    @asynccontextmanager
-    async def _asked(self, request: Request) -> AsyncIterator[Response]:
-        """Ask, in other words where the host refuses ours, and let go of the answer at the end.
+    async def _asked(self, request: Request) -> Response:
+        """Return a good answer, whose body is still to be read; asks in other words if need be.
 
         Raises
         ------
@@ -212,10 +213,9 @@ class OpenAIExpert(Expert):
         body = self._dialect.said(body_of(request, self.options.model))
         for _ in range(3):
             reply = await self._send(path, _written(body))
+            if reply.status < 300:
+                return reply
             try:
-                if reply.status < 300:
-                    yield reply
-                    return
                 refusal = await self._body_of_error(reply)
             finally:
                 reply.close()
