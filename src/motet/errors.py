@@ -19,11 +19,14 @@
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
     │   ├── QuotaExceeded            what the caller keeps would be more than it may be
     │   ├── InvalidLine              a line of a batch's input is no request
+    │   ├── ConfigRefused            a config that was sent is wrong; the running one goes on
+    │   ├── Forbidden           403  the key lacks the scope
     │   ├── ForeignSite         403  a page of another site asks, or another name is asked
     │   ├── UnsupportedMedia    415  the body is of another type than JSON
     │   ├── RequestTimeout      408  its body did not arrive in time
     │   └── RequestTooLarge     413
     ├── DeadlineExceeded        504  the composition's time is up
+    ├── ApplyFailed             409  a new config did not come up; the running one goes on
     ├── ServiceStopping         503  the service stops before the answer is whole
     ├── NoExpertAvailable       503  nothing in the fleet can answer now
     └── ExpertError             502  one expert failed; another may do better
@@ -253,6 +256,25 @@ class InvalidLine(RequestError):
     code = "invalid_line"
 
 
+class ConfigRefused(RequestError):
+    """A config that was sent is wrong, and nothing of it is in place."""
+
+    code = "config_refused"
+
+
+class Forbidden(RequestError):
+    """The key is good, and not for this."""
+
+    status = 403
+    type = "permission_error"
+    code = "insufficient_scope"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            f"This needs a key with the scope {scope!r}.", hint="Ask whoever gave you the key."
+        )
+
+
 class ForeignSite(RequestError):
     """A page of another site asks, or the service is asked under a name that is not its own."""
 
@@ -298,6 +320,14 @@ class DeadlineExceeded(MotetError):
     type = "timeout_error"
     code = "deadline_exceeded"
     retryable = True
+
+
+class ApplyFailed(MotetError):
+    """A config is right and did not come up; the one before it goes on."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "apply_failed"
 
 
 class ServiceStopping(MotetError):
