@@ -17,6 +17,8 @@
     │   ├── ContextLengthExceeded
     │   ├── UnsupportedRequest       no expert has the capability it needs
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
+    │   ├── RateLimited         429  its key asks more than its limits allow
+    │   ├── BudgetSpent         429  its key has spent what it may
     │   ├── QuotaExceeded            what the caller keeps would be more than it may be
     │   ├── InvalidLine              a line of a batch's input is no request
     │   ├── ConfigRefused            a config that was sent is wrong; the running one goes on
@@ -41,6 +43,7 @@ says whether the same request may succeed later or elsewhere, `hint` says what t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -242,6 +245,37 @@ class BudgetExceeded(RequestError):
     """The request's token budget, cost budget or fan-out cap is used up."""
 
     code = "budget_exceeded"
+
+
+class RateLimited(RequestError):
+    """A key asks more than its limits allow."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    retryable = True
+
+    def __init__(self, key: str, what: str, limit: int, wait_s: float) -> None:
+        super().__init__(
+            f"The key {key!r} may have {limit} {what}, and has them.",
+            hint=f"Try again in {max(1, math.ceil(wait_s))} s.",
+            retry_after=wait_s,
+        )
+
+
+class BudgetSpent(RequestError):
+    """A key has spent what it may."""
+
+    status = 429
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+
+    def __init__(self, key: str, usd: float, period: str, wait_s: float) -> None:
+        super().__init__(
+            f"The key {key!r} may spend {usd:g} USD a {period}, and has.",
+            hint="Ask whoever gave you the key.",
+            retry_after=wait_s,
+        )
 
 
 class QuotaExceeded(RequestError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -15,10 +15,11 @@ from motet.clock import Alarm, Timeout
 from motet.composer.answer import Answer
 from motet.composer.several import SeveralAnswers
 from motet.errors import DeadlineExceeded, MotetError, ServiceStopping
+from motet.operations.rates import Admission
 from motet.protocol.body import Body
 from motet.protocol.frames import Framer
 from motet.service.motet import Motet
-from motet.types import Chunk, Request
+from motet.types import Chunk, Request, Usage
 from motet.whole import Whole, collect
 
 _JSON = (b"content-type", b"application/json")
@@ -76,6 +77,9 @@ class AnswerResponse(Response):
         What the body asks; the answers to several are choices of one.
     open_answers
         Where it is noted while it is under way.
+    enter
+        Lets so many tokens through under the limits of a key, or raises why not; absent where it
+        has none.
     keep_alive_s
         Seconds of silence after which a stream says that it goes on.
     """
@@ -87,6 +91,7 @@ class AnswerResponse(Response):
         requests: Sequence[Request],
         *,
         open_answers: OpenAnswers,
+        enter: Callable[[int], Admission] | None = None,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._motet = motet
@@ -95,7 +100,9 @@ class AnswerResponse(Response):
         self._explain = body.explain
         self._keep_alive_s = keep_alive_s
         self._open = open_answers
+        self._enter = enter
         self._begun = False
+        self._left: Mapping[str, str] = {}
         self._task: asyncio.Task[Any] | None = None
         self._ending: _Ending | None = None
         self.background = None
@@ -144,12 +151,24 @@ class AnswerResponse(Response):
             await response_to(error)(scope, receive, send)
 
     async def _serve(self, send: Send) -> None:
+        if self._enter is None:
+            await self._answered(send)
+            return
+        turn = self._enter(sum(_tokens(request) for request in self._requests))
+        self._left = turn.headers
+        try:
+            turn.tokens = (await self._answered(send)).total_tokens
+        finally:
+            turn.close()
+
+    async def _answered(self, send: Send) -> Usage:
         async with self._answer() as answer:
             first = await anext(answer)  # until then a failure has its own status
             if self._requests[0].stream:
                 await self._stream(first, answer, send)
             else:
                 await self._whole(first, answer, send)
+            return answer.usage
 
     def _answer(self) -> Answer | SeveralAnswers:
         answers = [self._motet.answer(request) for request in self._requests]
@@ -201,8 +220,14 @@ class AnswerResponse(Response):
             "x-motet-decision-id": answer.decision.id,
             "x-motet-confidence": f"{answer.decision.confidence:g}",
             "x-motet-request-id": self._requests[0].id,
+            **self._left,
         }
         return [(name.encode(), value.encode()) for name, value in values.items()]
+
+
+def _tokens(request: Request) -> int:
+    """Return the tokens that a request is taken to need; what it took is counted at its end."""
+    return request.estimated_tokens + (request.max_tokens or 0) * request.n
 
 
 class _Stream:

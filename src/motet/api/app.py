@@ -16,6 +16,7 @@ import motet
 from motet.api.answer import KEEP_ALIVE_S, OpenAnswers
 from motet.api.direct import App
 from motet.api.errors import on_error
+from motet.api.routes.admin import add_admin
 from motet.api.routes.answers import add_answers
 from motet.api.routes.batches import add_batches
 from motet.api.routes.files import add_files
@@ -28,6 +29,7 @@ from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.service.motet import Motet
+from motet.service.register import Register
 
 _BODIES = (ChatBody, CompletionBody, BatchBody)
 
@@ -37,7 +39,12 @@ Beside = Callable[[Motet], Coroutine[Any, Any, None]]
 
 
 def create_app(
-    service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S, beside: Sequence[Beside] = ()
+    service: Motet,
+    *,
+    keep_alive_s: float = KEEP_ALIVE_S,
+    beside: Sequence[Beside] = (),
+    register: Register | None = None,
+    admin_hash: str | None = None,
 ) -> FastAPI:
     """Return the ASGI app that serves `service`, which starts and closes with it.
 
@@ -47,6 +54,10 @@ def create_app(
         Seconds of silence after which a stream says that it goes on.
     beside
         Work for the time in between.
+    register
+        How a new config comes in; by default into this process alone.
+    admin_hash
+        `hash_of` a key that may do everything, if there is one: see `motet.operations.callers`.
     """
     batches = BatchService(service)
 
@@ -61,7 +72,8 @@ def create_app(
                     each.cancel()
 
     app = App(
-        service.config.service,
+        lambda: service.config,
+        admin_hash,
         title="Motet",
         version=motet.__version__,
         summary="Many expert language models behind one endpoint.",
@@ -81,6 +93,7 @@ def create_app(
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)
     add_health(app, service, metrics)
+    add_admin(app, register or Register(service))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from motet.api.errors import response_to
 from motet.api.guard import Doorkeeper
-from motet.config import Service
+from motet.config import Config
 
 Endpoint = Callable[[HttpRequest], Awaitable[Response]]
 
@@ -26,15 +26,19 @@ class App(FastAPI):
 
     Parameters
     ----------
-    service
-        Who may come in.
+    config
+        Returns the config that holds now, which says who may come in.
+    admin_hash
+        See `Doorkeeper`.
     options
         Those of `FastAPI`.
     """
 
-    def __init__(self, service: Service, **options: Any) -> None:
+    def __init__(
+        self, config: Callable[[], Config], admin_hash: str | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
-        self._door = Doorkeeper(self._inside, service)
+        self._door = Doorkeeper(self._inside, config, admin_hash)
         self._direct: dict[tuple[str, str], Endpoint] = {}
 
     def post_direct(self, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:

@@ -16,6 +16,7 @@ from motet.encoders.live import Encoders
 from motet.errors import ConfigError
 from motet.experts import ENGINES, Expert
 from motet.experts.build import build, engine_of
+from motet.experts.disabled import DisabledExpert
 from motet.registry import Registry
 from motet.residency.swapper import Swapper
 from motet.routers import ROUTERS, Router
@@ -96,6 +97,9 @@ class _Assembly:
                 engine.check(options, entries)
                 if entry.id in self._kept:
                     experts[entry.id] = self._kept[entry.id]
+                    continue
+                if not (entry.enabled and entries.get(entry.host, entry).enabled):
+                    experts[entry.id] = DisabledExpert(build(entry, setting, options))
                     continue
                 if self._make is not None:
                     experts[entry.id] = self._make(entry, options, setting)

@@ -1,6 +1,8 @@
 """`experts.yaml`: its schema and how it is read."""
 
+from motet.config.keys import KeyEntry, Rates
 from motet.config.load import Document, load, load_as, parse
+from motet.config.options import Options
 from motet.config.schema import (
     Batches,
     Component,
@@ -8,7 +10,6 @@ from motet.config.schema import (
     Config,
     ExpertEntry,
     Limits,
-    Options,
     Residency,
     Service,
     Url,
@@ -23,8 +24,10 @@ __all__ = [
     "Config",
     "Document",
     "ExpertEntry",
+    "KeyEntry",
     "Limits",
     "Options",
+    "Rates",
     "Residency",
     "Service",
     "Setting",

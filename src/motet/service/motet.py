@@ -22,6 +22,7 @@ from motet.operations.base import Observer
 from motet.operations.observers import Observers
 from motet.residency.expert import swap
 from motet.residency.swapper import Swapper
+from motet.service.patience import PATIENCE_S
 from motet.service.proving import prove
 from motet.service.running import Running
 from motet.types import Decision, Message, Request, Usage
@@ -29,8 +30,6 @@ from motet.whole import collect
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 300.0
-"""Seconds that the experts of a new config have to come up, when nobody says."""
 _DRAIN_S = 600.0
 """Seconds that answers on parts which were replaced have to end before their experts close."""
 
@@ -210,6 +209,11 @@ class Motet:
                 raise
             self._put(new)
             return changes
+
+    async def drained(self) -> None:
+        """Wait until no answer runs on parts that were replaced."""
+        while self._ends:
+            await asyncio.wait(self._ends)
 
     def _put(self, new: Running) -> None:
         """Let new requests run on `new`, and end what ran before once nothing runs on it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import orjson
@@ -11,8 +12,9 @@ from starlette.responses import Response
 
 from motet.api.answer import AnswerResponse, OpenAnswers
 from motet.api.direct import App
-from motet.api.guard import caller_of, read_body
+from motet.api.guard import caller_of, holder_of, read_body
 from motet.composer.explanation import decision_json
+from motet.operations.rates import RateLimits
 from motet.protocol.body import Body
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
@@ -23,12 +25,19 @@ _BIG = 2**17
 
 def add_answers(app: App, service: Motet, open_answers: OpenAnswers, keep_alive_s: float) -> None:
     """Add the endpoints that answer or decide."""
+    limits = RateLimits()
 
     async def answer(kind: type[Body], http: HttpRequest) -> Response:
         body = await _read(kind, http, service)
-        requests = body.requests(caller_of(http))
+        holder = holder_of(http)
+        requests = body.requests(holder.caller)
         return AnswerResponse(
-            service, body, requests, open_answers=open_answers, keep_alive_s=keep_alive_s
+            service,
+            body,
+            requests,
+            open_answers=open_answers,
+            enter=None if holder.is_free else partial(limits.enter, holder),
+            keep_alive_s=keep_alive_s,
         )
 
     @app.post_direct("/v1/chat/completions", **_takes(ChatBody))
