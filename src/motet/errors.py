@@ -17,13 +17,18 @@
     │   ├── ContextLengthExceeded
     │   ├── UnsupportedRequest       no expert has the capability it needs
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
+    │   ├── RateLimited         429  its key asks more than its limits allow
+    │   ├── BudgetSpent         429  its key has spent what it may
     │   ├── QuotaExceeded            what the caller keeps would be more than it may be
     │   ├── InvalidLine              a line of a batch's input is no request
+    │   ├── ConfigRefused            a config that was sent is wrong; the running one goes on
+    │   ├── Forbidden           403  the key lacks the scope
     │   ├── ForeignSite         403  a page of another site asks, or another name is asked
     │   ├── UnsupportedMedia    415  the body is of another type than JSON
     │   ├── RequestTimeout      408  its body did not arrive in time
     │   └── RequestTooLarge     413
     ├── DeadlineExceeded        504  the composition's time is up
+    ├── ApplyFailed             409  a new config did not come up; the running one goes on
     ├── ServiceStopping         503  the service stops before the answer is whole
     ├── NoExpertAvailable       503  nothing in the fleet can answer now
     └── ExpertError             502  one expert failed; another may do better
@@ -38,6 +43,7 @@ says whether the same request may succeed later or elsewhere, `hint` says what t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -244,6 +250,37 @@ class BudgetExceeded(RequestError):
     code = "budget_exceeded"
 
 
+class RateLimited(RequestError):
+    """A key asks more than its limits allow."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    retryable = True
+
+    def __init__(self, key: str, what: str, limit: int, wait_s: float) -> None:
+        super().__init__(
+            f"The key {key!r} may have {limit} {what}, and has them.",
+            hint=f"Try again in {max(1, math.ceil(wait_s))} s.",
+            retry_after=wait_s,
+        )
+
+
+class BudgetSpent(RequestError):
+    """A key has spent what it may."""
+
+    status = 429
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+
+    def __init__(self, key: str, usd: float, period: str, wait_s: float) -> None:
+        super().__init__(
+            f"The key {key!r} may spend {usd:g} USD a {period}, and has.",
+            hint="Ask whoever gave you the key.",
+            retry_after=wait_s,
+        )
+
+
 class QuotaExceeded(RequestError):
     """What the caller keeps here would be more than it may be."""
 
@@ -254,6 +291,25 @@ class InvalidLine(RequestError):
     """A line of a batch's input is no request that a batch can hold."""
 
     code = "invalid_line"
+
+
+class ConfigRefused(RequestError):
+    """A config that was sent is wrong, and nothing of it is in place."""
+
+    code = "config_refused"
+
+
+class Forbidden(RequestError):
+    """The key is good, and not for this."""
+
+    status = 403
+    type = "permission_error"
+    code = "insufficient_scope"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            f"This needs a key with the scope {scope!r}.", hint="Ask whoever gave you the key."
+        )
 
 
 class ForeignSite(RequestError):
@@ -301,6 +357,14 @@ class DeadlineExceeded(MotetError):
     type = "timeout_error"
     code = "deadline_exceeded"
     retryable = True
+
+
+class ApplyFailed(MotetError):
+    """A config is right and did not come up; the one before it goes on."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "apply_failed"
 
 
 class ServiceStopping(MotetError):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from motet.api.errors import on_motet_error, on_unexpected_error
+from motet.api.errors import response_to
 from motet.errors import ExpertOverloaded, ExpertRejected, NoExpertAvailable
 
 
@@ -22,14 +22,14 @@ def test_unknown_path_and_method(service):
         (ExpertRejected("a", "no."), None),
     ],
 )
-async def test_only_what_time_may_heal_says_when_to_come_back(error, wait):
-    answer = await on_motet_error(None, error)
+def test_only_what_time_may_heal_says_when_to_come_back(error, wait):
+    answer = response_to(error)
     assert answer.status_code == error.status
     assert answer.headers.get("retry-after") == wait
 
 
-async def test_a_fault_of_our_own_tells_the_client_nothing_and_the_log_all(caplog):
-    answer = await on_unexpected_error(None, ZeroDivisionError("secret detail"))
+def test_a_fault_of_our_own_tells_the_client_nothing_and_the_log_all(caplog):
+    answer = response_to(ZeroDivisionError("secret detail"))
     assert answer.status_code == 500 and b"secret" not in answer.body
     assert json.loads(answer.body)["error"]["type"] == "server_error"
     assert "secret detail" in caplog.text

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.conditions.asks import ask
 
 from motet.conditions.condition import Condition
-from motet.conditions.features import FEATURES
+from motet.conditions.features import _CODE, FEATURES, _words, mentions
 from motet.types import Caller, Request
 
 
@@ -67,3 +67,18 @@ def test_lists_and_maps_of_clients_are_cut():
     assert len(tools) == len(metadata) == 64
     assert all(len(text) <= 513 for text in (*tools, *metadata, *metadata.values()))
     assert len(FEATURES["user"][0](request)) <= 513
+
+
+_PIECES = st.lists(
+    st.sampled_from(
+        ["def ", "import ", "from x import ", ";", "\n", " ", "```", "}", "SELECT ", "sql", "SQL",
+         "\u017fql", "join", "a", "é", "#include", "fn "]
+    )
+).map("".join)  # fmt: skip
+
+
+@given(text=_PIECES, words=st.lists(st.sampled_from(["sql", "Join", "\u017fql", "é"]), min_size=1))
+def test_looking_for_signs_first_changes_no_answer(text, words):
+    request = ask(text)
+    assert FEATURES["has_code"][0](request) is bool(_CODE.search(text))
+    assert mentions(request, words) is bool(_words(tuple(words)).search(text))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import Enum, auto
 from typing import Any
 
-from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from motet.api.errors import on_motet_error
+from motet.api.errors import response_to
+from motet.clock import Alarm, Timeout
 from motet.composer.answer import Answer
 from motet.composer.several import SeveralAnswers
 from motet.errors import DeadlineExceeded, MotetError, ServiceStopping
+from motet.operations.rates import Admission
 from motet.protocol.body import Body
 from motet.protocol.frames import Framer
 from motet.service.motet import Motet
-from motet.types import Chunk, Request
+from motet.types import Chunk, Request, Usage
 from motet.whole import Whole, collect
 
 _JSON = (b"content-type", b"application/json")
@@ -27,9 +29,19 @@ KEEP_ALIVE_S = 2.0
 ABORT = "motet.abort"
 """Name of the ASGI extension whose `call` ends a connection at once, unsent bytes and all."""
 _LAST_WORD_S = 1.0
+_UNWATCHED_S = 0.05
+"""Seconds until somebody looks whether the client is still there: most that is quick is over by
+then, and looking takes a task of its own."""
 _IN_A_ROW = 4
 """Pieces after which others have their turn: sending waits for nothing while the client takes it,
 so an expert that says much at once would hold up everybody else."""
+
+
+class _Ending(Enum):
+    """Why an answer was stopped before its end."""
+
+    GONE = auto()
+    STOPPED = auto()
 
 
 class OpenAnswers:
@@ -65,6 +77,9 @@ class AnswerResponse(Response):
         What the body asks; the answers to several are choices of one.
     open_answers
         Where it is noted while it is under way.
+    enter
+        Lets so many tokens through under the limits of a key, or raises why not; absent where it
+        has none.
     keep_alive_s
         Seconds of silence after which a stream says that it goes on.
     """
@@ -76,6 +91,7 @@ class AnswerResponse(Response):
         requests: Sequence[Request],
         *,
         open_answers: OpenAnswers,
+        enter: Callable[[int], Admission] | None = None,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._motet = motet
@@ -84,49 +100,75 @@ class AnswerResponse(Response):
         self._explain = body.explain
         self._keep_alive_s = keep_alive_s
         self._open = open_answers
+        self._enter = enter
         self._begun = False
-        self._stopped = False
-        self._work: asyncio.Task[None] | None = None
+        self._left: Mapping[str, str] = {}
+        self._task: asyncio.Task[Any] | None = None
+        self._ending: _Ending | None = None
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or stop as soon as the client is gone, does not read, or the service stops."""
-        self._work = asyncio.ensure_future(self._serve(send))
+        self._task = task = asyncio.current_task()
+        assert task is not None, "a request runs in a task"
+        watch = _Lookout(receive, lambda: self._end(_Ending.GONE))
         self._open.add(self)
+        failure: Exception | None = None
         try:
-            await _until_gone(self._work, receive)
+            await self._serve(send)
         except asyncio.CancelledError:
-            if not self._stopped:
+            if self._ending is None:
                 raise
-            await _in_time(self._tell(ServiceStopping(), scope, receive, send), scope)
-        except DeadlineExceeded as error:
-            if not self._begun:
-                raise
-            await _in_time(self._tell(error, scope, receive, send), scope)
+            failure = ServiceStopping()
+        except Exception as error:
+            if self._begun and not isinstance(error, MotetError):
+                raise  # half an answer is out: all that is left is to end the connection
+            failure = error
         finally:
+            self._task = None
             self._open.remove(self)
+            watch.close()
+            if self._ending is not None:
+                task.uncancel()
+        if failure is not None and self._ending is not _Ending.GONE:
+            await _in_time(self._tell(failure, scope, receive, send), scope)
 
     def stop(self) -> None:
         """End the answer, and tell its client that the service stops."""
-        self._stopped = True
-        if self._work is not None:
-            self._work.cancel()
+        self._end(_Ending.STOPPED)
 
-    async def _tell(self, error: MotetError, scope: Scope, receive: Receive, send: Send) -> None:
+    def _end(self, why: _Ending) -> None:
+        if self._task is not None and self._ending is None:
+            self._ending = why
+            self._task.cancel()
+
+    async def _tell(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         """Say why the answer ends here, where its client is reading."""
-        if self._begun:
+        if self._begun and isinstance(error, MotetError):
             last = {"type": "http.response.body", "body": self._framer.error(error)}
             await send(last)
         else:
-            await (await on_motet_error(HttpRequest(scope), error))(scope, receive, send)
+            await response_to(error)(scope, receive, send)
 
     async def _serve(self, send: Send) -> None:
+        if self._enter is None:
+            await self._answered(send)
+            return
+        turn = self._enter(sum(_tokens(request) for request in self._requests))
+        self._left = turn.headers
+        try:
+            turn.tokens = (await self._answered(send)).total_tokens
+        finally:
+            turn.close()
+
+    async def _answered(self, send: Send) -> Usage:
         async with self._answer() as answer:
             first = await anext(answer)  # until then a failure has its own status
             if self._requests[0].stream:
                 await self._stream(first, answer, send)
             else:
                 await self._whole(first, answer, send)
+            return answer.usage
 
     def _answer(self) -> Answer | SeveralAnswers:
         answers = [self._motet.answer(request) for request in self._requests]
@@ -178,8 +220,14 @@ class AnswerResponse(Response):
             "x-motet-decision-id": answer.decision.id,
             "x-motet-confidence": f"{answer.decision.confidence:g}",
             "x-motet-request-id": self._requests[0].id,
+            **self._left,
         }
         return [(name.encode(), value.encode()) for name, value in values.items()]
+
+
+def _tokens(request: Request) -> int:
+    """Return the tokens that a request is taken to need; what it took is counted at its end."""
+    return request.estimated_tokens + (request.max_tokens or 0) * request.n
 
 
 class _Stream:
@@ -195,13 +243,14 @@ class _Stream:
         self._seconds = keep_alive_s
         self._said = True
         self._count = 0
+        self._going_on: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> _Stream:
-        self._beat = asyncio.create_task(self._go_on())
+        self._alarm = Alarm(self._seconds, self._look)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._beat.cancel()
+        self._quiet()
 
     async def say(self, frames: bytes) -> None:
         """Send frames; empty ones are nothing."""
@@ -214,43 +263,52 @@ class _Stream:
 
     async def end(self, frames: bytes) -> None:
         """Send the last frames, and end the response."""
-        self._beat.cancel()
+        self._quiet()
         await self._send({"type": "http.response.body", "body": frames, "more_body": False})
 
-    async def _go_on(self) -> None:
-        while True:
-            self._said = False
-            await asyncio.sleep(self._seconds)
-            if not self._said:
-                await self.say(self._keep_alive)
+    def _look(self) -> None:
+        """Say that it goes on, if nothing was said since the last look."""
+        still = self._going_on is not None and not self._going_on.done()  # the client reads nothing
+        if not self._said and not still:
+            self._going_on = asyncio.ensure_future(self.say(self._keep_alive))
+        self._said = False
+        self._alarm = Alarm(self._seconds, self._look)
+
+    def _quiet(self) -> None:
+        self._alarm.cancel()
+        if self._going_on is not None:
+            self._going_on.cancel()
+
+
+class _Lookout:
+    """Looks whether a client is still there, from a moment on."""
+
+    def __init__(self, receive: Receive, gone: Callable[[], None]) -> None:
+        self._receive = receive
+        self._gone = gone
+        self._looking: asyncio.Future[None] | None = None
+        self._alarm = Alarm(_UNWATCHED_S, self._begin)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._alarm.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def _begin(self) -> None:
+        self._looking = asyncio.ensure_future(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone()
 
 
 async def _in_time(last_words: Awaitable[None], scope: Scope) -> None:
     """Say the last words, and end the connection where nobody takes them."""
     try:
-        async with asyncio.timeout(_LAST_WORD_S):
+        async with Timeout(_LAST_WORD_S):
             await last_words
     except TimeoutError:
         if ABORT in (scope.get("extensions") or {}):
             scope["extensions"][ABORT]["call"]()
-
-
-async def _until_gone(task: asyncio.Task[None], receive: Receive) -> None:
-    """Wait for `task` to end, or cancel it when the client disconnects."""
-    watch = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-    finally:
-        # Also on the way out of our own cancellation: no expert call outlives its request.
-        for pending in (task, watch):
-            pending.cancel()
-        await asyncio.gather(task, watch, return_exceptions=True)
-
-
-async def _disconnected(receive: Callable[[], Awaitable[object]]) -> None:
-    while True:
-        message = await receive()
-        if isinstance(message, dict) and message["type"] == "http.disconnect":
-            return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,13 +14,9 @@ from starlette.exceptions import HTTPException
 
 import motet
 from motet.api.answer import KEEP_ALIVE_S, OpenAnswers
-from motet.api.errors import (
-    on_bad_parameter,
-    on_http_error,
-    on_motet_error,
-    on_unexpected_error,
-)
-from motet.api.guard import Doorkeeper
+from motet.api.direct import App
+from motet.api.errors import on_error
+from motet.api.routes.admin import add_admin
 from motet.api.routes.answers import add_answers
 from motet.api.routes.batches import add_batches
 from motet.api.routes.files import add_files
@@ -34,17 +31,35 @@ from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.service.keeping import Keeper
 from motet.service.motet import Motet
+from motet.service.register import Register
 
 _BODIES = (ChatBody, CompletionBody, BatchBody)
 
 
-def create_app(service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastAPI:
+Beside = Callable[[Motet], Coroutine[Any, Any, None]]
+"""Work that goes on beside the answers for as long as the service runs."""
+
+
+def create_app(
+    service: Motet,
+    *,
+    keep_alive_s: float = KEEP_ALIVE_S,
+    beside: Sequence[Beside] = (),
+    register: Register | None = None,
+    admin_hash: str | None = None,
+) -> FastAPI:
     """Return the ASGI app that serves `service`, which starts and closes with it.
 
     Parameters
     ----------
     keep_alive_s
         Seconds of silence after which a stream says that it goes on.
+    beside
+        Work for the time in between.
+    register
+        How a new config comes in; by default into this process alone.
+    admin_hash
+        `hash_of` a key that may do everything, if there is one: see `motet.operations.callers`.
     """
     keeper = Keeper(service)
     batches = BatchService(service, keeper.database)
@@ -52,22 +67,26 @@ def create_app(service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastAPI
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with keeper, service, batches:
-            yield
+            going = [asyncio.create_task(work(service)) for work in beside]
+            try:
+                yield
+            finally:
+                for each in going:
+                    each.cancel()
 
-    app = FastAPI(
+    app = App(
+        lambda: service.config,
+        admin_hash,
         title="Motet",
         version=motet.__version__,
         summary="Many expert language models behind one endpoint.",
         lifespan=lifespan,
         exception_handlers={
-            MotetError: on_motet_error,
-            HTTPException: on_http_error,
-            RequestValidationError: on_bad_parameter,
-            Exception: on_unexpected_error,
+            kind: on_error
+            for kind in (MotetError, HTTPException, RequestValidationError, Exception)
         },
     )
     open_answers = app.state.open_answers = OpenAnswers()
-    app.add_middleware(Doorkeeper, service=service.config.service)
     metrics = Metrics()
     service.observers.add(metrics)
     keeper.writer.heard = StoreMetrics(metrics.registry).heard
@@ -78,6 +97,7 @@ def create_app(service: Motet, *, keep_alive_s: float = KEEP_ALIVE_S) -> FastAPI
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)
     add_health(app, service, metrics, keeper)
+    add_admin(app, register or Register(service))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 
 import orjson
 from fastapi.exceptions import RequestValidationError
@@ -27,37 +28,29 @@ def error_headers(error: MotetError) -> dict[str, str]:
     return {} if wait is None else {"retry-after": str(max(1, math.ceil(wait)))}
 
 
-async def on_motet_error(_: Request, error: Exception) -> Response:
-    """Answer for an error that Motet raised on purpose."""
-    if not isinstance(error, MotetError):  # Starlette types handlers by the base class
-        raise error
-    return Response(
-        error_body(error), error.status, error_headers(error), media_type="application/json"
-    )
-
-
-async def on_bad_parameter(_: Request, error: Exception) -> Response:
-    """Answer for a query parameter that is not of its form."""
-    if not isinstance(error, RequestValidationError):
-        raise error
-    fault = error.errors()[0]
-    name = str(fault["loc"][-1])
-    message = f"{name}: {fault['msg']}. Got {fault['input']!r}."
-    content = orjson.dumps(error_fields(message, "invalid_request_error", None, name))
-    return Response(content, 400, media_type="application/json")
-
-
-async def on_http_error(_: Request, error: Exception) -> Response:
-    """Answer for a path or method that does not exist."""
-    if not isinstance(error, HTTPException):
-        raise error
-    kind = _TYPES.get(error.status_code, "api_error")
-    content = orjson.dumps(error_fields(str(error.detail), kind))
-    return Response(content, error.status_code, error.headers, media_type="application/json")
-
-
-async def on_unexpected_error(_: Request, error: Exception) -> Response:
-    """Answer for a fault of Motet's own: the client learns no internals, the log all of them."""
+def response_to(error: Exception) -> Response:
+    """Return what a client is answered instead, whatever has failed."""
+    if isinstance(error, MotetError):
+        return _json(error_body(error), error.status, error_headers(error))
+    if isinstance(error, RequestValidationError):  # a query parameter that is not of its form
+        fault = error.errors()[0]
+        name = str(fault["loc"][-1])
+        message = f"{name}: {fault['msg']}. Got {fault['input']!r}."
+        return _json(orjson.dumps(error_fields(message, "invalid_request_error", None, name)), 400)
+    if isinstance(error, HTTPException):  # a path or method that does not exist
+        kind = _TYPES.get(error.status_code, "api_error")
+        content = orjson.dumps(error_fields(str(error.detail), kind))
+        return _json(content, error.status_code, error.headers)
+    # A fault of Motet's own: the client learns no internals, the log all of them.
     log.error("unexpected error", exc_info=error)
     fields = error_fields("An internal error; the service's log has its cause.", "server_error")
-    return Response(orjson.dumps(fields), 500, media_type="application/json")
+    return _json(orjson.dumps(fields), 500)
+
+
+async def on_error(_: Request, error: Exception) -> Response:
+    """Answer for an error, as FastAPI asks for it."""
+    return response_to(error)
+
+
+def _json(content: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(content, status, headers, media_type="application/json")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from motet.api.errors import on_motet_error
-from motet.config import Service, is_loopback
+from motet.api.errors import response_to
+from motet.clock import Timeout
+from motet.config import Config, Service, is_loopback
 from motet.errors import (
+    Forbidden,
     ForeignSite,
     MotetError,
     RequestTimeout,
@@ -22,10 +21,22 @@ from motet.errors import (
     Unauthorized,
     UnsupportedMedia,
 )
-from motet.types import ANYBODY, Caller
+from motet.operations.callers import OPEN, Callers, Holder
+from motet.types import Caller
 
-_OPEN = ("/health", "/ready", "/metrics")
-_CALLER = "motet.caller"
+_OPEN = ("/health", "/ready")
+_SCOPES = (
+    ("/admin", "admin"),
+    ("/metrics", "metrics"),
+    ("/v1/files", "batch"),
+    ("/v1/batches", "batch"),
+    ("/v1/feedback", "feedback"),
+    ("/v1/models", None),
+    ("/v1/", "chat"),
+)
+"""What a path needs, by how it begins; the first that fits counts."""
+_UNKNOWN = Holder(Caller(scopes=frozenset()))
+_HOLDER = "motet.holder"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = b"GET, HEAD, POST, DELETE, OPTIONS"
 _FOR_PAGES = [
@@ -47,20 +58,38 @@ class Doorkeeper:
     there only loopback's own names are answered to (else a name of the stranger's could be pointed
     here), pages of other sites are refused unless the config names them, and so are the bodies that
     a page may send without asking first.
+
+    Parameters
+    ----------
+    app
+        What is behind the door.
+    config
+        Returns the config that holds now: keys and origins may change while the service runs.
+    admin_hash
+        See `Callers`.
     """
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(
+        self, app: ASGIApp, config: Callable[[], Config], admin_hash: str | None = None
+    ) -> None:
         self._app = app
-        self._is_near = is_loopback(service.host)
-        self._origins = frozenset(service.cors_origins)
-        keys = [key.get_secret_value().encode() for key in service.api_keys]
-        self._callers = [(key, _caller(key)) for key in keys]
+        self._config = config
+        self._admin_hash = admin_hash
+        self._is_near = is_loopback(config().service.host)  # an address is bound once
+        self._take(config())
+
+    def _take(self, config: Config) -> None:
+        self._taken = config
+        self._origins = frozenset(config.service.cors_origins)
+        self._callers = Callers(config, self._admin_hash)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer for it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._config() is not self._taken:
+            self._take(self._config())
         headers: Headers = dict(scope["headers"])
         origin = headers.get(b"origin")
         if origin is not None and self._is_welcome(origin, headers):
@@ -72,16 +101,16 @@ class Doorkeeper:
             scope, send = {**scope, "method": "GET"}, _without_body(send)
         try:
             self._check_site(scope, headers)
-            scope[_CALLER] = self._check_key(scope, headers)
+            scope[_HOLDER] = self._check_key(scope, headers)
         except MotetError as error:
-            await (await on_motet_error(HttpRequest(scope), error))(scope, receive, send)
+            await response_to(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
     def _check_site(self, scope: Scope, headers: Headers) -> None:
         """Refuse what a page of another site has sent, or sent to another name."""
         host = headers.get(b"host", b"")
-        if self._is_near and host and not is_loopback(_name_of(f"//{host.decode('latin-1')}")):
+        if self._is_near and host and not _is_loopback_at(f"//{host.decode('latin-1')}"):
             raise ForeignSite(
                 f"This service answers to loopback's names, not to {host.decode('latin-1')!r}.",
                 hint="Ask localhost, or bind another address with service.host.",
@@ -102,16 +131,22 @@ class Doorkeeper:
                 hint="Send the header 'Content-Type: application/json'.",
             )
 
-    def _check_key(self, scope: Scope, headers: Headers) -> Caller:
-        """Return who asks."""
-        if not self._callers or scope["path"] in _OPEN:
-            return ANYBODY
+    def _check_key(self, scope: Scope, headers: Headers) -> Holder:
+        """Return who asks, and that he may."""
+        wanted = _scope_of(scope["path"])
         given = _key_in(headers)
-        # Every key is compared in constant time, so the time does not tell which came close.
-        same = [caller for key, caller in self._callers if hmac.compare_digest(given, key)]
-        if not given or not same:
+        holder = self._callers.find(given) if given else None
+        if holder is None:
+            if not self._callers.are_asked:
+                if wanted == "admin" and not self._is_near:
+                    raise Forbidden("admin")
+                return OPEN
+            if scope["path"] in _OPEN:
+                return _UNKNOWN
             raise Unauthorized(given=bool(given))
-        return same[0]
+        if wanted is not None and not holder.caller.may(wanted):
+            raise Forbidden(wanted)
+        return holder
 
     def _is_welcome(self, origin: bytes, headers: Headers) -> bool:
         """Return whether a page of `origin` may ask, and read what is answered."""
@@ -120,7 +155,7 @@ class Doorkeeper:
             return True
         if text.partition("://")[2] == headers.get(b"host", b"").decode("latin-1"):
             return True  # a page of our own
-        return self._is_near and is_loopback(_name_of(text))
+        return self._is_near and _is_loopback_at(text)
 
 
 def _key_in(headers: Headers) -> bytes:
@@ -134,11 +169,13 @@ def _key_in(headers: Headers) -> bytes:
     return headers.get(b"x-api-key", b"").strip()
 
 
-def _name_of(url: str) -> str:
+@lru_cache(maxsize=256)
+def _is_loopback_at(url: str) -> bool:
+    """Return whether the host of a URL is this machine; many requests name the same few."""
     try:
-        return urlsplit(url).hostname or ""
+        return is_loopback(urlsplit(url).hostname or "")
     except ValueError:
-        return ""
+        return False
 
 
 def _readable(send: Send, origin: bytes) -> Send:
@@ -180,16 +217,23 @@ async def _answer_options(headers: Headers, origin: bytes | None, send: Send) ->
     await send({"type": "http.response.body", "body": b""})
 
 
-def _caller(key: bytes) -> Caller:
-    """Return who a key of `service.api_keys` is: a name that tells nothing of the key itself."""
-    name = f"key-{hashlib.sha256(key).hexdigest()[:8]}"
-    return Caller(key=name, tenant=name)
-
-
 def caller_of(http: HttpRequest) -> Caller:
     """Return who asks: what the key says, whatever the body claims."""
-    caller: Caller = http.scope.get(_CALLER, ANYBODY)
-    return caller
+    return holder_of(http).caller
+
+
+def holder_of(http: HttpRequest) -> Holder:
+    """Return who asks, and what bounds him."""
+    holder: Holder = http.scope.get(_HOLDER, OPEN)
+    return holder
+
+
+def _scope_of(path: str) -> str | None:
+    """Return the scope that a path needs; None where any key does."""
+    for start, scope in _SCOPES:
+        if path.startswith(start):
+            return scope
+    return None
 
 
 async def read_body(http: HttpRequest, service: Service) -> bytes:
@@ -206,18 +250,20 @@ async def read_body(http: HttpRequest, service: Service) -> bytes:
     announced = http.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > limit:
         raise RequestTooLarge(limit=limit, size=int(announced))
-    parts, size = [], 0
+    parts, size, more = [], 0, True
     try:
-        async with asyncio.timeout(service.body_timeout_s):
-            async for part in http.stream():
-                size += len(part)
+        async with Timeout(service.body_timeout_s):
+            while more:
+                message = await http.receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestTimeout("The client left before its body was complete.")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
                 if size > limit:
                     raise RequestTooLarge(limit=limit)
-                parts.append(part)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise RequestTimeout(
             f"The body did not arrive within {service.body_timeout_s:g} s."
         ) from None
-    except ClientDisconnect:
-        raise RequestTimeout("The client left before its body was complete.") from None
     return b"".join(parts)

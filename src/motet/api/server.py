@@ -17,6 +17,7 @@ from motet.config import Service
 _MOST_HEAD = 64 * 1024
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n"
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n"
+_MOST_HELD = 2**14
 _GRACE_S = 10.0
 _LAST_WORDS_S = 5.0
 _IDLE_S = 5
@@ -34,7 +35,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
-        super().connection_made(transport)
+        together = _Together(transport, self.loop)
+        super().connection_made(together)  # type: ignore[arg-type]
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -75,6 +77,42 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
+class _Together:
+    """A transport whose small writes of one turn of the event loop go out as one.
+
+    The head of an answer and its body, and pieces of a stream that came together: each would be a
+    system call of its own, and one for whoever reads.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._bytes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send it at the end of this turn, or at once where that is much to hold."""
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+        self._bytes += len(data)
+        if self._bytes > _MOST_HELD:
+            self._flush()
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        held, self._held, self._bytes = self._held, [], 0
+        if held and not self._transport.is_closing():
+            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+
+
 class Server(uvicorn.Server):
     """A server that lets answers end when it stops, and tells those that take too long.
 
@@ -95,6 +133,7 @@ class Server(uvicorn.Server):
                 port=service.port if port is None else port,
                 http=protocol,
                 log_level="error",
+                proxy_headers=False,  # who asks is told by a key, and by nothing else
                 timeout_keep_alive=_IDLE_S,
                 limit_concurrency=service.ongoing_requests + service.queued_requests,
                 timeout_graceful_shutdown=int(grace_s + _LAST_WORDS_S),

@@ -1,14 +1,20 @@
-"""`motet experts`: who is in the fleet."""
+"""`motet experts`: who is in the fleet, and who is to be."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from motet.cli.apply import Dry, Url, ask, show_changes
 from motet.cli.console import ConfigOption, Json, Key, ServiceUrl, command, print_json
 
 app = typer.Typer(no_args_is_help=True)
+ServiceConfig = Annotated[
+    Path | None, typer.Option("--config", help="The service's file, where several run here.")
+]
+ExpertId = Annotated[str, typer.Argument(help="The expert's id.")]
 
 
 @app.command("list")
@@ -33,6 +39,79 @@ def list_experts(
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     Console().print(table)
+
+
+@app.command("add")
+@command
+def add(
+    entry: Annotated[
+        str, typer.Argument(help="Its entry in YAML, such as '{id: far, engine: openai, ...}'.")
+    ],
+    config: ServiceConfig = None,
+    url: Url = None,
+    key: Key = None,
+    dry: Dry = False,
+) -> None:
+    """Add an expert to the config of a running service, and to the service."""
+    _edit("add", entry, config, url, key, dry)
+
+
+@app.command("remove")
+@command
+def remove(
+    expert: ExpertId,
+    config: ServiceConfig = None,
+    url: Url = None,
+    key: Key = None,
+    dry: Dry = False,
+) -> None:
+    """Remove an expert; answers that it has begun end as they should."""
+    _edit("remove", expert, config, url, key, dry)
+
+
+@app.command("disable")
+@command
+def disable(
+    expert: ExpertId,
+    config: ServiceConfig = None,
+    url: Url = None,
+    key: Key = None,
+    dry: Dry = False,
+) -> None:
+    """Ask an expert no more, and keep its entry; what it has begun it ends."""
+    _edit("disable", expert, config, url, key, dry)
+
+
+@app.command("enable")
+@command
+def enable(
+    expert: ExpertId,
+    config: ServiceConfig = None,
+    url: Url = None,
+    key: Key = None,
+    dry: Dry = False,
+) -> None:
+    """Ask a disabled expert again, once it has come up."""
+    _edit("enable", expert, config, url, key, dry)
+
+
+@app.command("drain")
+@command
+def drain(
+    expert: ExpertId,
+    config: ServiceConfig = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Disable an expert, and wait until what it has begun is over."""
+    _edit("drain", expert, config, url, key, dry=False)
+
+
+def _edit(
+    action: str, expert: str, config: Path | None, url: str | None, key: str | None, dry: bool
+) -> None:
+    body = {"action": action, "expert": expert, "dry_run": dry}
+    show_changes(ask("/admin/experts", body, config, url, key), dry)
 
 
 def _configured(config: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from motet.cli import (
+    apply,
     batch,
     chat,
     check,
@@ -36,6 +37,8 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("deploy")(deploy.deploy)
+app.command("apply")(apply.apply)
+app.command("rollback")(apply.rollback)
 app.command("check")(check.check)
 app.command("plan")(plan.plan)
 app.command("simulate")(simulate.simulate)

@@ -19,12 +19,15 @@ from motet.config import (
     CompositionEntry,
     Config,
     ExpertEntry,
+    KeyEntry,
     Limits,
     Options,
+    Rates,
     Retention,
     Service,
     Store,
 )
+from motet.config.keys import Budget
 from motet.config.schema import PriceEntry, Replicas, Residency, Resources
 from motet.experts import ENGINES
 from motet.registry import Registry
@@ -52,6 +55,9 @@ _SECTIONS: tuple[tuple[str, type[Options], str], ...] = (
     ("service", Service, ""),
     ("service.limits and compositions.*.limits", Limits, ""),
     ("service.batches", Batches, ""),
+    ("keys", KeyEntry, "One entry a key."),
+    ("keys[].limits", Rates, ""),
+    ("keys[].budget", Budget, ""),
     ("store", Store, ""),
     ("store.retention", Retention, ""),
 )
@@ -153,7 +159,9 @@ def _bounded(schema: dict[str, Any]) -> str:
 
 
 def _default(value: Any) -> str:
-    if value is None or value in ((), "", {}, frozenset()) or isinstance(value, Options):
+    if isinstance(value, frozenset):
+        value = sorted(value)
+    if value is None or value in ((), "", {}, []) or isinstance(value, Options):
         return ""
     return f"`{value}`"
 

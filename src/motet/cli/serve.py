@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from motet.cli.console import ConfigPath, command, run, setup_logs
-from motet.errors import SourceError
+from motet.errors import MotetError, SourceError
 
 if TYPE_CHECKING:
     from motet.cli.progress import Screen
     from motet.composer.parts import Parts
     from motet.config import Document
+    from motet.service.register import Register
+
+_WATCH_S = 0.5
 
 
 @command
@@ -29,6 +33,9 @@ def serve(
     local: Annotated[
         bool, typer.Option("--local", help="One process, no Ray: transformers, openai and fake.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Apply the file whenever it changes.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show logs.")] = False,
 ) -> None:
     """Serve a config until Ctrl-C; answers as soon as the first expert is up."""
@@ -38,34 +45,72 @@ def serve(
 
     setup_logs(verbose)
     began = time.monotonic()
-    document = load(config).with_service(host=host, port=port)
+    place = {"host": host, "port": port}
+    document = load(config).with_service(**place)
     parts = assemble(document)  # every problem is told before anything starts
     screen = Screen(document, began)
     if local:
         from uvicorn.loops.auto import auto_loop_factory  # uvloop's where it is installed
 
-        run(_serve_here(parts, screen), auto_loop_factory())
+        run(_serve_here(parts, screen, place, watch), auto_loop_factory())
     else:
         _serve_on_ray(document, screen, address)
 
 
-async def _serve_here(parts: Parts, screen: Screen) -> None:
+async def _serve_here(parts: Parts, screen: Screen, place: Mapping[str, Any], watch: bool) -> None:
     """Run the app in this process."""
     from motet.api import create_app
     from motet.api.address import check_port
     from motet.api.server import Server
+    from motet.cli.services import noted
+    from motet.operations.callers import hash_of
+    from motet.service.memory import keep_collections_short
     from motet.service.motet import Motet
+    from motet.service.register import Register
 
     service = parts.document.config.service
     check_port(service.host, service.port)
     motet = Motet(parts)
-    server = Server(create_app(motet), service)
-    serving = asyncio.create_task(server.serve())
-    announced = asyncio.create_task(_announce(motet, screen))
-    try:
-        await serving
-    finally:
-        announced.cancel()
+    register = Register(motet, place)
+    register.begin()
+    with noted(parts.document) as key:
+        app = create_app(
+            motet,
+            beside=[keep_collections_short],
+            register=register,
+            admin_hash=hash_of(key.encode()),
+        )
+        server = Server(app, service)
+        beside = [_announce(motet, screen)] + ([_watch(register, screen)] if watch else [])
+        tasks = [asyncio.create_task(work) for work in beside]
+        try:
+            await server.serve()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _watch(register: Register, screen: Screen) -> None:
+    """Apply the config's file whenever it has changed."""
+    path = register.document.path
+    assert path is not None, "the command line reads a file"
+    seen = path.stat().st_mtime_ns
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        try:
+            now = path.stat().st_mtime_ns
+        except OSError:  # an editor is putting the new one in its place
+            continue
+        if now == seen:
+            continue
+        seen = now
+        try:
+            applied = await register.apply()
+        except MotetError as error:
+            screen.note(f"{path.name} has changed, and is not in place: {error}")
+        else:
+            changed = ", ".join(f"{each.name} {each.how}" for each in applied.changes)
+            screen.note(f"{path.name} is in place: {changed or 'nothing is new'}.")
 
 
 async def _announce(motet: Any, screen: Screen) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from motet.composer.parts import Composition, Parts
 from motet.composer.strategies import STRATEGIES, Strategy
-from motet.config import Component, Document, ExpertEntry, Options, Setting
+from motet.config import Component, Config, Document, ExpertEntry, Options, Setting
+from motet.config.difference import kept
 from motet.config.lines import Field
 from motet.encoders.live import Encoders
 from motet.errors import ConfigError
 from motet.experts import ENGINES, Expert
-from motet.experts.build import build
+from motet.experts.build import build, engine_of
+from motet.experts.disabled import DisabledExpert
 from motet.registry import Registry
+from motet.residency.swapper import Swapper
 from motet.routers import ROUTERS, Router
 from motet.wording import did_you_mean
 
@@ -26,7 +29,7 @@ Build = Callable[[ExpertEntry, Options, Setting], Expert]
 """Makes an expert of a config entry and its engine's options."""
 
 
-def assemble(document: Document, make: Build | None = None) -> Parts:
+def assemble(document: Document, make: Build | None = None, before: Parts | None = None) -> Parts:
     """Return the parts of a document, each built once.
 
     Parameters
@@ -35,27 +38,34 @@ def assemble(document: Document, make: Build | None = None) -> Parts:
         A document whose structure is valid.
     make
         How an expert is made; by default as an object of its engine's class, in this process.
+    before
+        Parts at work. Experts that the document leaves as they are are taken from them, with all
+        that they have loaded, and so is what reads texts for routers.
 
     Raises
     ------
     ConfigError
         Parts do not fit; every problem is listed, with its line.
     """
-    return _Assembly(document, make).parts()
+    return _Assembly(document, make, before).parts()
 
 
 class _Assembly:
     """Builds part after part, and collects every problem on the way."""
 
-    def __init__(self, document: Document, make: Build | None) -> None:
+    def __init__(self, document: Document, make: Build | None, before: Parts | None) -> None:
         self._document = document
         self._make = make
+        self._kept = {} if before is None else _kept(before, document)
+        self._swapper = None if before is None else _swapper(before, document, self._kept)
         self._problems: list[str] = []
         self._routers: dict[str, Router] = {}
         self._under_way: list[str] = []
         entries = {entry.id: entry for entry in document.config.experts}
         place = Setting(document.folder, entries=entries)
-        self._setting = replace(place, router=self._router, encoders=Encoders(place))
+        at_home = before is not None and before.document.folder == document.folder
+        encoders = before.encoders if before is not None and at_home else Encoders(place)
+        self._setting = replace(place, router=self._router, encoders=encoders)
 
     def parts(self) -> Parts:
         """Return all of them."""
@@ -71,6 +81,7 @@ class _Assembly:
             compositions=compositions,
             encoders=self._setting.encoders,
             expert_fields=frozenset().union(*fields),
+            swapper=self._swapper,
         )
 
     def _make_experts(self) -> dict[str, Expert]:
@@ -84,6 +95,12 @@ class _Assembly:
                 engine = self._load(ENGINES, entry.engine, (*at, "engine"))
                 options = self._options(engine.Config, entry.options, at, ExpertEntry)
                 engine.check(options, entries)
+                if entry.id in self._kept:
+                    experts[entry.id] = self._kept[entry.id]
+                    continue
+                if not (entry.enabled and entries.get(entry.host, entry).enabled):
+                    experts[entry.id] = DisabledExpert(build(entry, setting, options))
+                    continue
                 if self._make is not None:
                     experts[entry.id] = self._make(entry, options, setting)
                     continue
@@ -178,3 +195,31 @@ class _Assembly:
                 text = problem if located else self._document.problem((*at, *error.at), problem)
                 if text not in self._problems:
                     self._problems.append(f"{text} {error.hint}".rstrip())
+
+
+def _kept(before: Parts, document: Document) -> dict[str, Expert]:
+    """Return the experts of `before` that a new document leaves as they are."""
+    old, new = before.document.config, document.config
+    if before.document.folder != document.folder:
+        return {}
+    names = kept(old, new)
+    if not _swaps_alike(old, new):
+        # One ledger counts who is loaded: engines of two of them would not know of each other.
+        names -= {entry.id for entry in new.experts if engine_of(entry).home == "pool"}
+    return {name: before.experts[name] for name in names if name in before.experts}
+
+
+def _swapper(before: Parts, document: Document, same: Collection[str]) -> Swapper | None:
+    held = {e.id for e in document.config.experts if engine_of(e).home == "pool"}
+    return before.swapper if held and held <= set(same) else None
+
+
+def _swaps_alike(old: Config, new: Config) -> bool:
+    """Return whether the engines that come and go are the same in both, under the same bounds."""
+    if old.residency is None and new.residency is None:
+        return True
+    held = [
+        [entry for entry in config.experts if engine_of(entry).home == "pool"]
+        for config in (old, new)
+    ]
+    return old.residency == new.residency and held[0] == held[1]

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
+from motet.clock import Alarm
+
 T = TypeVar("T")
 
 
@@ -16,19 +18,18 @@ class OverError(Exception):
 class Deadline:
     """Stops what waits under it when the time is over, and soon what waits after that.
 
-    As `asyncio.timeout_at` around each wait, and cheaper: an answer waits once for each of its
-    chunks, and to make a timer and take it back each time was a quarter of a request's way.
+    As a time-out around each wait, and cheaper: an answer waits once for each of its chunks.
 
     Parameters
     ----------
     seconds
-        From now on. The timer begins with the first wait, and ends with `close`.
+        From now on. The alarm is set with the first wait, and ends with `close`.
     """
 
     def __init__(self, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._at = self._loop.time() + seconds
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
         self._waiting: asyncio.Task[Any] | None = None
         self._stopped = False
 
@@ -42,8 +43,8 @@ class Deadline:
         """
         task = self._waiting = asyncio.current_task()
         assert task is not None, "a request runs in a task"
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._at, self._expire)
+        if self._alarm is None:
+            self._alarm = Alarm(self._at - self._loop.time(), self._expire)
         before = task.cancelling()
         try:
             return await work
@@ -59,13 +60,13 @@ class Deadline:
                 task.uncancel()
 
     def close(self) -> None:
-        """Take back the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Take back the alarm."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     def _expire(self) -> None:
-        self._timer = None  # whoever waits after this makes one that is due at once
+        self._alarm = None  # whoever waits after this sets one that is due at once
         if self._waiting is not None:
             self._stopped = True
             self._waiting.cancel()

@@ -142,6 +142,11 @@ class Pipeline:
         finally:
             self._leave()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no answer is under way."""
+        return not self._open
+
     async def idle(self) -> None:
         """Wait until no answer is under way."""
         await self._idle.wait()

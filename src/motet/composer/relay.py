@@ -6,10 +6,10 @@ fused or not, the same failures lead to the same fallback.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
+from motet.clock import Timeout
 from motet.composer.calls import Calls
 from motet.errors import (
     ContextLengthExceeded,
@@ -66,12 +66,12 @@ async def relay(
 async def _first(expert: str, answer: AsyncGenerator[Chunk, None], seconds: float) -> Chunk:
     """Return the first chunk that brings something of the answer itself."""
     try:
-        async with asyncio.timeout(seconds) as bound:
+        async with Timeout(seconds) as bound:
             async for chunk in answer:
                 if not chunk.says_nothing:
                     return chunk
     except TimeoutError:
-        if not bound.expired():
+        if not bound.expired:
             raise
         raise ExpertTimeout(expert, f"did not begin within {seconds:g} s.") from None
     raise ExpertError(expert, "ended without an answer.")

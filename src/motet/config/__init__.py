@@ -1,6 +1,8 @@
 """`experts.yaml`: its schema and how it is read."""
 
+from motet.config.keys import KeyEntry, Rates
 from motet.config.load import Document, load, load_as, parse
+from motet.config.options import Options
 from motet.config.schema import (
     Batches,
     Component,
@@ -8,15 +10,13 @@ from motet.config.schema import (
     Config,
     ExpertEntry,
     Limits,
-    Options,
     Residency,
-    Retention,
     Service,
-    Store,
     Url,
     is_loopback,
 )
 from motet.config.setting import Setting, default_cache, default_state
+from motet.config.store import Retention, Store
 
 __all__ = [
     "Batches",
@@ -25,8 +25,10 @@ __all__ = [
     "Config",
     "Document",
     "ExpertEntry",
+    "KeyEntry",
     "Limits",
     "Options",
+    "Rates",
     "Residency",
     "Retention",
     "Service",

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from motet.config.lines import Field, located, read_yaml
 from motet.config.redactors import REDACTORS
-from motet.config.schema import Config, Service
+from motet.config.schema import Config, Service, guarded
 from motet.errors import ConfigError
 from motet.files import read_text
 from motet.wording import did_you_mean, nearest, shown
@@ -57,6 +57,8 @@ class Document:
         Folder that relative paths in the file start from.
     expanded
         Values of environment variables in it, and their names: messages show these instead.
+    path
+        The file it was read from; None for a text of a program's.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Document:
     values: Any = None
     lines: dict[Field, int] = field(default_factory=dict)
     expanded: dict[str, str] = field(default_factory=dict)
+    path: Path | None = None
     config: Config = field(init=False)
 
     def with_service(self, **changes: Any) -> Document:
@@ -82,6 +85,10 @@ class Document:
         copy.config = self.config.model_copy(
             update={"service": self.validate(Service, service, ("service",))}
         )
+        try:
+            guarded(copy.config)
+        except ValueError as error:
+            raise ConfigError([self.problem(("service",), f"{error}.")]) from None
         return copy
 
     def with_folder(self, folder: Path) -> Document:
@@ -170,7 +177,9 @@ def load(path: str | Path, env: Mapping[str, str] | None = None) -> Document:
     """
     path = Path(path)
     text = _read(path, "a config file, such as experts.yaml")
-    return parse(text, name=str(path), folder=path.resolve().parent, env=env)
+    document = parse(text, name=str(path), folder=path.resolve().parent, env=env)
+    document.path = path.resolve()
+    return document
 
 
 def load_as(path: Path, model: type[Model], what: str) -> Model:
@@ -260,6 +269,7 @@ def _broken_references(document: Document) -> Iterator[str]:
     if redactor is not None and redactor not in REDACTORS.names():
         hint = did_you_mean(redactor, REDACTORS.names())
         yield document.problem(("store", "redactor"), f"no redactor {redactor!r}. {hint}".rstrip())
+    yield from _repeated_keys(document)
     for name, composition in config.compositions.items():
         if name in seen:
             yield document.problem(
@@ -271,6 +281,21 @@ def _broken_references(document: Document) -> Iterator[str]:
                 f"no router {composition.router!r}. "
                 f"{did_you_mean(composition.router, config.routers)}",
             )
+
+
+def _repeated_keys(document: Document) -> Iterator[str]:
+    """Yield a problem for each key, or name of one, that is another's too."""
+    short = document.config.service.api_keys
+    names: set[str] = set()
+    secrets = {key.get_secret_value() for key in short}
+    for number, key in enumerate(document.config.keys):
+        if key.name in names:
+            at: Field = ("keys", number, "name")
+            yield document.problem(at, f"key name {key.name!r} stands twice; names must differ.")
+        if key.key.get_secret_value() in secrets:
+            yield document.problem(("keys", number, "key"), "another entry has the same key.")
+        names.add(key.name)
+        secrets.add(key.key.get_secret_value())
 
 
 def _strangers(model: type[BaseModel], path: Field, given: Any) -> list[str]:

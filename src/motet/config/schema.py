@@ -7,13 +7,11 @@ its own `Config`, checked in a second phase against the keys this schema leaves 
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ByteSize,
     ConfigDict,
     Field,
@@ -21,19 +19,14 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    SecretStr,
     StringConstraints,
     model_validator,
 )
 
+from motet.config.keys import Keys, Secret
+from motet.config.options import Name, Options
+from motet.config.store import Store
 from motet.types import Capability
-
-Name = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", min_length=1, max_length=128, strict=True
-    ),
-]
 
 
 def _parses(url: str) -> str:
@@ -51,12 +44,6 @@ def _parses(url: str) -> str:
 
 Url = Annotated[str, AfterValidator(_parses)]
 """Where a host answers over HTTP."""
-
-
-class Options(BaseModel):
-    """Base of every piece of configuration: unknown fields are refused, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class PriceEntry(Options):
@@ -126,6 +113,8 @@ class ExpertEntry(Options):
     """Licence of the weights, shown at start."""
     optional: bool = False
     """Whether the service is whole without it."""
+    enabled: bool = True
+    """Whether it is asked at all; `motet experts disable` and `enable` write it."""
     resources: Resources = Resources()
     """What a replica of its pool takes (engines that run here)."""
     pinned: bool = False
@@ -229,14 +218,6 @@ def is_loopback(host: str) -> bool:
     return bool((mapped or address).is_loopback)
 
 
-def _key(key: SecretStr) -> SecretStr:
-    """Return a key less white space around it: files of secrets end in a line break."""
-    value = key.get_secret_value().strip()
-    if not value:
-        raise ValueError("a key is empty, which would let everybody in")
-    return SecretStr(value)
-
-
 class Service(Options):
     """The HTTP service."""
 
@@ -244,9 +225,9 @@ class Service(Options):
     """Address to bind. Loopback unless you say otherwise."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """Port to bind; 0 takes a free one (`motet serve --local` only)."""
-    api_keys: tuple[Annotated[SecretStr, AfterValidator(_key)], ...] = ()
-    """Keys that clients must send, as bearer tokens or in the header `x-api-key`; none leaves the
-    service open. Use `${ENV}`."""
+    api_keys: tuple[Secret, ...] = ()
+    """Keys that clients must send, as bearer tokens or in the header `x-api-key`; the short form of
+    `keys`. None in either leaves the service open. Use `${ENV}`."""
     open_to_all: bool = False
     """Whether a service that others than this machine can reach may start without keys."""
     cors_origins: tuple[str, ...] = ()
@@ -268,15 +249,6 @@ class Service(Options):
     """Bounds of a request where its composition gives none."""
     batches: Batches = Batches()
     """Batches over HTTP."""
-
-    @model_validator(mode="after")
-    def _guarded(self) -> Service:
-        if not (self.api_keys or self.open_to_all or is_loopback(self.host)):
-            raise ValueError(
-                f"{self.host} can be reached by others, and no api_keys are set: give keys, or "
-                "write open_to_all: true to let everybody in"
-            )
-        return self
 
 
 class Residency(Options):
@@ -302,62 +274,6 @@ class Residency(Options):
     """Seconds a busy expert keeps its place while requests wait for one that does not fit."""
 
 
-def _postgresql(url: SecretStr) -> SecretStr:
-    text = url.get_secret_value()
-    if not text.startswith(("postgresql://", "postgres://")) or any(map(str.isspace, text)):
-        raise ValueError("expected a URL such as postgresql://user:${PASSWORD}@host/database")
-    return SecretStr("postgresql://" + text.partition("://")[2])
-
-
-def _pattern(text: str) -> str:
-    import regex
-
-    try:
-        regex.compile(text)
-    except regex.error as error:
-        raise ValueError(f"this is no regular expression: {error}") from None
-    return text
-
-
-class Retention(Options):
-    """How long decision records are kept. Usage by day, files and batches are not removed."""
-
-    days: PositiveFloat = 90.0
-    """Days after which a record is removed."""
-    size: ByteSize = ByteSize(1024 * 1024 * 1024)
-    """What records may hold together; the oldest are removed beyond that."""
-
-
-class Store(Options):
-    """What is kept: a record of every decision, usage by day, files and batches."""
-
-    path: Path | None = None
-    """SQLite file, which the ingress replicas of one machine share; below the folder for state
-    (`$MOTET_STATE`, or `~/.local/state/motet`) when absent. Relative paths start at this file's
-    folder."""
-    url: Annotated[SecretStr, AfterValidator(_postgresql)] | None = None
-    """PostgreSQL instead, for ingress replicas on several machines:
-    `postgresql://user:${PASSWORD}@host/database`."""
-    files: Path | None = None
-    """Folder for the content of files; beside the SQLite file, or below the folder for state, when
-    absent. Ingress replicas on several machines need one that they share."""
-    text: bool = False
-    """Whether records hold prompts and answers."""
-    redact: tuple[Annotated[str, AfterValidator(_pattern)], ...] = ()
-    """Regular expressions whose matches in prompts and answers become `[redacted]` before these
-    are kept. A text that cannot be redacted is not kept."""
-    redactor: str | None = None
-    """A hook that redacts before those do, by its name among the entry points `motet.redactors`."""
-    retention: Retention = Retention()
-    """How long decision records are kept."""
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Store:
-        if self.path is not None and self.url is not None:
-            raise ValueError("path and url exclude each other: a store is in one place")
-        return self
-
-
 class Config(Options):
     """The whole file."""
 
@@ -365,14 +281,37 @@ class Config(Options):
     """Version of this format."""
     experts: list[ExpertEntry] = Field(min_length=1)
     """The fleet, at least one."""
-    routers: dict[Name, Component] = {}
+    routers: dict[Name, Component] = Field(default_factory=dict)
     """Routers by name."""
     residency: Residency | None = None
     """Loading experts on demand within a bound of memory; without it every expert is loaded at
     start."""
-    compositions: dict[Name, CompositionEntry] = {}
+    compositions: dict[Name, CompositionEntry] = Field(default_factory=dict)
     """Compositions by name."""
     service: Service = Service()
     """The HTTP service."""
     store: Store = Store()
     """What is kept, and where."""
+    keys: Keys = ()
+    """Who may ask, what for, and how much."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Config:
+        return guarded(self)
+
+
+def guarded(config: Config) -> Config:
+    """Return a config, unless everybody could ask without its saying so.
+
+    Raises
+    ------
+    ValueError
+        Others than this machine reach the service, and no key is asked for.
+    """
+    service = config.service
+    if not (service.api_keys or config.keys or service.open_to_all or is_loopback(service.host)):
+        raise ValueError(
+            f"{service.host} can be reached by others, and no api_keys are set: give keys, or "
+            "write open_to_all: true to let everybody in"
+        )
+    return config

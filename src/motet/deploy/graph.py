@@ -30,6 +30,7 @@ from motet.experts import Expert
 from motet.experts.build import build, engine_of, holds_model
 from motet.experts.vllm import ADAPTER_SLOTS
 from motet.residency.expert import LeasedExpert
+from motet.service.memory import keep_collections_short
 from motet.service.motet import Motet
 from motet.weights import Setting, default_cache
 
@@ -215,7 +216,8 @@ def _ingress_app(args: GraphArgs) -> Any:
     from motet.api import create_app
 
     document, applications = _document(args), Applications()
-    app = create_app(Motet(assemble(document, builder(document, applications))))
+    motet = Motet(assemble(document, builder(document, applications)))
+    app = create_app(motet, beside=[keep_collections_short])
     end_in_words(app, applications)
     return app
 

@@ -21,9 +21,9 @@ def engine_of(entry: ExpertEntry) -> type[Expert]:
 def holds_model(entry: ExpertEntry) -> bool:
     """Return whether an expert has an engine of its own to be loaded.
 
-    It has none where it only waits on a network, or shares its base's engine.
+    It has none where it only waits on a network, or shares its base's engine, or is disabled.
     """
-    return engine_of(entry).home != "ingress" and entry.base is None
+    return entry.enabled and engine_of(entry).home != "ingress" and entry.base is None
 
 
 def build(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import orjson
 
+from motet.clock import Timeout
 from motet.config import ExpertEntry
 from motet.errors import (
     ConfigError,
@@ -33,8 +33,9 @@ from motet.experts.wire.failure import failure_of, retry_after
 from motet.experts.wire.request import body_of
 from motet.protocol.frames import DONE
 from motet.transport.breaker import Breaker, breaker_of
-from motet.transport.connections import Connect, Connections, Link, Patience, Response, connect
+from motet.transport.connections import Connections, Patience, Response
 from motet.transport.faults import Crowded, Dropped, HostFault, Silent, TooMuch, Unreachable
+from motet.transport.link import Connect, Link, connect
 from motet.transport.retry import Retry
 from motet.types import READY, Capability, Chunk, Health, Request, State
 from motet.weights import Setting
@@ -85,7 +86,7 @@ class OpenAIExpert(Expert):
         headers |= further
         self._host = Connections(
             options.url,
-            {name.encode(): value.encode() for name, value in headers.items()},
+            headers,
             Patience(options.connect_timeout_s, options.read_timeout_s),
             options.connections,
             most_bytes=int(options.max_answer_bytes),
@@ -102,8 +103,12 @@ class OpenAIExpert(Expert):
         self._lost = ""  # why the last request found nobody, until one is answered
 
     def _link(self) -> Link:
-        paths = (getattr(self.options, name) for name in FILES)
-        return Link(*(None if path is None else self.setting.folder / path for path in paths))
+        options, folder = self.options, self.setting.folder
+        ca, certificate, key = (
+            None if path is None else folder / path
+            for path in (options.ca_file, options.client_certificate, options.client_key)
+        )
+        return Link(ca, certificate, key)
 
     def verify(self, experts: Mapping[str, ExpertEntry]) -> None:
         """Refuse certificates that cannot be read."""
@@ -145,7 +150,7 @@ class OpenAIExpert(Expert):
             if self._lost:
                 return Health(State.DOWN, self._lost)
             return Health(State.READY, f"{self._host.shown}/models does not answer ({fault})")
-        await reply.close()
+        reply.close()
         self._found()
         if reply.status >= 400:
             return Health(State.READY, f"{self._host.shown}/models answers {reply.status}")
@@ -161,11 +166,14 @@ class OpenAIExpert(Expert):
         while True:
             attempt += 1
             try:
-                async with self._asked(request) as reply:
+                reply = await self._asked(request)
+                try:
                     async for chunk in self._read(reply):
                         # At the first word already: others rest until this one has answered.
                         self._breaker.succeeded()
                         yield chunk
+                finally:
+                    reply.close()
                 return
             except _Passing as passing:
                 error = passing.error
@@ -191,9 +199,8 @@ class OpenAIExpert(Expert):
                 retry_after=rest_s,
             )
 
-    @asynccontextmanager
-    async def _asked(self, request: Request) -> AsyncIterator[Response]:
-        """Ask, in other words where the host refuses ours, and let go of the answer at the end.
+    async def _asked(self, request: Request) -> Response:
+        """Return a good answer, whose body is still to be read; asks in other words if need be.
 
         Raises
         ------
@@ -206,13 +213,12 @@ class OpenAIExpert(Expert):
         body = self._dialect.said(body_of(request, self.options.model))
         for _ in range(3):
             reply = await self._send(path, _written(body))
+            if reply.status < 300:
+                return reply
             try:
-                if reply.status < 300:
-                    yield reply
-                    return
                 refusal = await self._body_of_error(reply)
             finally:
-                await reply.close()
+                reply.close()
             other = self._dialect.after(reply.status, refusal, body)
             if other is None:
                 break
@@ -252,7 +258,7 @@ class OpenAIExpert(Expert):
         """Return what a host says of its failure, as far as that comes: it has failed anyhow."""
         body = bytearray()
         try:
-            async with asyncio.timeout(self.options.connect_timeout_s):
+            async with Timeout(self.options.connect_timeout_s):
                 async for piece in reply.pieces():
                     body += piece
                     if len(body) > _MOST_ERROR:
@@ -312,7 +318,7 @@ class OpenAIExpert(Expert):
 async def _drained(pieces: AsyncGenerator[bytes, None]) -> None:
     """Read what follows the end mark for a moment, so that the connection can be kept."""
     try:
-        async with asyncio.timeout(_GRACE_S):
+        async with Timeout(_GRACE_S):
             async for _ in pieces:
                 pass
     except (HostFault, TimeoutError):

@@ -20,7 +20,7 @@ from motet.config import Options, Url
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS = frozenset({"host", "content-length", "content-type", "accept-encoding", "connection"})
 FILES = ("ca_file", "client_certificate", "client_key")
-"""Options that name files, in the order of `Link`."""
+"""Options that name files."""
 
 
 def _trimmed(secret: SecretStr) -> SecretStr:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from motet.composer.answer import Answer
-from motet.composer.assembly import assemble
+from motet.composer.assembly import Build, assemble
 from motet.composer.parts import Parts
 from motet.composer.pipeline import Pipeline
 from motet.config import Config, Document, load
+from motet.config.difference import Change, difference
 from motet.errors import NoExpertAvailable
 from motet.experts.fleet import LiveFleet
 from motet.operations.base import Observer
 from motet.operations.observers import Observers
 from motet.residency.expert import swap
 from motet.residency.swapper import Swapper
+from motet.service.patience import PATIENCE_S
+from motet.service.proving import prove
 from motet.service.running import Running
 from motet.types import Decision, Message, Request, Usage
 from motet.whole import collect
@@ -64,10 +67,20 @@ class Motet:
         A checked document, or the parts that were made of one already.
     observers
         Told of every request; see `motet.operations.base.Observer`.
+    make
+        Returns how experts of a document are made; by default in this process.
     """
 
-    def __init__(self, source: Document | Parts, *, observers: Iterable[Observer] = ()) -> None:
+    def __init__(
+        self,
+        source: Document | Parts,
+        *,
+        observers: Iterable[Observer] = (),
+        make: Callable[[Document], Build] | None = None,
+    ) -> None:
         self.observers = Observers(observers)
+        self._make = make
+        self._applying = asyncio.Lock()
         self._at_work: list[Running] = []
         self._running = self._run(source)
         self._ends: dict[asyncio.Task[None], Running] = {}
@@ -85,10 +98,13 @@ class Motet:
         return cls(load(path))
 
     def _run(self, source: Document | Parts) -> Running:
-        parts = source if isinstance(source, Parts) else assemble(source)
+        parts = source if isinstance(source, Parts) else self._assembled(source)
         running = Running(_swapped(parts), self.observers, self._at_work)
         self._at_work.append(running)
         return running
+
+    def _assembled(self, document: Document, before: Parts | None = None) -> Parts:
+        return assemble(document, None if self._make is None else self._make(document), before)
 
     @property
     def parts(self) -> Parts:
@@ -149,10 +165,61 @@ class Motet:
         ConfigError
             The new document is wrong; the old parts go on.
         """
-        # Nothing awaits between here and the end: a request sees the old parts or the new ones.
-        old, new = self._running, self._run(source)
+        new = self._run(source)
         if self._is_open:
             new.start()
+        self._put(new)
+
+    async def apply(
+        self, document: Document, *, patience_s: float = PATIENCE_S, dry: bool = False
+    ) -> list[Change]:
+        """Put a new config in place of the running one once it is proved; return what changes.
+
+        Experts that are the same in both go on with all they have loaded. New and changed ones
+        start beside the old, and answer a first prompt of their own before a request reaches them.
+        A request sees the old config or the new one, whole.
+
+        Parameters
+        ----------
+        patience_s
+            Seconds that what is new has to come up.
+        dry
+            Whether to check it and say what would change, and no more.
+
+        Raises
+        ------
+        ConfigError
+            The new config is wrong; the old one goes on.
+        ApplyFailed
+            It is right, and something in it did not come up; the old one goes on.
+        """
+        async with self._applying:
+            changes = difference(self.config, document.config)
+            # Beside the event loop: artifacts are read from disk.
+            parts = await asyncio.to_thread(self._assembled, document, self.parts)
+            if dry:
+                return changes
+            new = self._run(parts)
+            try:
+                if self._is_open:
+                    new.start()
+                    await prove(new, _new(self.parts, new.parts), patience_s)
+            except BaseException:
+                await self._end(new)
+                raise
+            self._put(new)
+            return changes
+
+    async def drained(self) -> None:
+        """Wait until no answer runs on parts that were replaced."""
+        while self._ends:
+            await asyncio.wait(self._ends)
+
+    def _put(self, new: Running) -> None:
+        """Let new requests run on `new`, and end what ran before once nothing runs on it."""
+        # Nothing awaits in here: a request sees the old parts or the new ones.
+        old = self._running
+        if self._is_open:
             task = asyncio.create_task(self._end_idle(old), name="end of replaced parts")
             self._ends[task] = old
             task.add_done_callback(self._ends.pop)
@@ -213,6 +280,11 @@ class Motet:
         async with running.pipeline.answer(request, first=ready) as answer:
             whole = await collect(answer)
             return Reply(whole.text, answer.author, answer.calls.usage, answer.explain())
+
+
+def _new(old: Parts, new: Parts) -> list[str]:
+    """Return the experts of new parts that are no part of the old."""
+    return [name for name, expert in new.experts.items() if old.experts.get(name) is not expert]
 
 
 async def _somebody_ready(running: Running, request: Request) -> None:

@@ -41,7 +41,7 @@ class Running:
             beside=[each.fleet for each in beside],
         )
         self.pipeline = Pipeline(parts, self.fleet, observer)
-        self._starting: list[asyncio.Task[None]] = []
+        self._starting: list[asyncio.Task[MotetError | None]] = []
 
     def start(self) -> None:
         """Start experts and routers in the background.
@@ -54,6 +54,18 @@ class Running:
             asyncio.create_task(_start(router), name=f"start {router.name}")
             for router in _once(self.parts.routers.values())
         ]
+
+    async def started(self) -> None:
+        """Wait until every router can decide.
+
+        Raises
+        ------
+        MotetError
+            From one that cannot.
+        """
+        for failure in await asyncio.gather(*self._starting):
+            if failure is not None:
+                raise failure
 
     async def close(self) -> None:
         """Give back everything but what others go on with."""
@@ -77,8 +89,10 @@ def _once(routers: Iterable[Router]) -> Iterable[Router]:
     return dict.fromkeys(routers)
 
 
-async def _start(router: Router) -> None:
+async def _start(router: Router) -> MotetError | None:
     try:
         await router.start()
     except MotetError as error:
         log.error("router %s cannot decide: %s", router.name, error)
+        return error
+    return None

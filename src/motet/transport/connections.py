@@ -1,93 +1,22 @@
-"""A pool of connections to one host.
-
-The transport is called directly: what `httpx.AsyncClient` adds (cookies, redirects, authentication
-flows) is not wanted here and would cost more than the rest of the way.
-"""
+"""A pool of connections to one host: bounds, patience, and what is read of its answers."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import ssl
-import urllib.request
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import httpx
 
+from motet.clock import Timeout
 from motet.transport.faults import Crowded, HostFault, TooMuch, fault_of
+from motet.transport.link import Connect, Link, Received, Transport, connect, login, proxy_of
 
-_MOST_HEADER_BYTES = 65_536
 _MOST_UNPACKED = 2**18
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """How a host is reached.
-
-    Attributes
-    ----------
-    ca, certificate, key
-        Files in PEM: who vouches for the host, where it is not the system's list, and who we are.
-    proxy
-        URL of the proxy between, if there is one.
-    """
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    proxy: str | None = None
-
-    def tls(self) -> ssl.SSLContext | bool:
-        """Return the settings of TLS; True for the system's."""
-        if self.ca is None and self.certificate is None:
-            return True
-        context = ssl.create_default_context(cafile=self.ca)
-        if self.certificate is not None:
-            context.load_cert_chain(self.certificate, self.key)
-        return context
-
-
-Connect = Callable[[Link], httpx.AsyncBaseTransport]
-"""Opens a transport over a link."""
-
-
-def connect(link: Link) -> httpx.AsyncBaseTransport:
-    """Return a transport over `link`, which keeps as many connections as are used at once."""
-    # aiohttp's parser and pool under httpx's interface: about a third of the time per request of
-    # httpx's own transport at one connection, a seventh at sixteen (benchmarks/overhead.py).
-    import aiohttp
-    from httpx_aiohttp import AiohttpTransport
-
-    tls = link.tls()
-    transport: httpx.AsyncBaseTransport = AiohttpTransport(
-        proxy=None if link.proxy is None else httpx.Proxy(link.proxy),
-        client=lambda: aiohttp.ClientSession(
-            # Who waits for a place is counted above, where waiting is told from not connecting.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ssl=tls),
-            # What one answer sets must not go out with everybody's next request.
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            max_line_size=_MOST_HEADER_BYTES,
-            max_field_size=_MOST_HEADER_BYTES,
-        ),
-    )
-    return transport
-
-
-def proxy_of(url: httpx.URL) -> str | None:
-    """Return the proxy that the environment names for a URL (`HTTPS_PROXY`, `NO_PROXY`, ...)."""
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if proxy is None or proxy.startswith(("http://", "https://")):
-        return proxy
-    return None if "://" in proxy else f"http://{proxy}"
+_PACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +39,10 @@ class Response:
     """
 
     def __init__(
-        self, answer: httpx.Response, most_bytes: int, read_s: float, leave: Callable[[], None]
+        self, answer: Received, most_bytes: int, read_s: float, leave: Callable[[], None]
     ) -> None:
-        self.status = answer.status_code
-        self.headers: Mapping[str, str] = answer.headers
+        self.status = answer.status
+        self.headers = answer.headers
         self._answer = answer
         self._most_bytes = most_bytes
         self._read_s = read_s
@@ -127,15 +56,15 @@ class Response:
         HostFault
             It breaks off, is silent for too long, or is longer than allowed.
         """
-        count, body = 0, _unpacked(self._answer)
+        packed = self.headers.get("content-encoding", "").lower() in _PACKED
+        body = _Inflated(self._answer) if packed else self._answer
+        count = 0
         try:
             while True:
-                # A clock of our own: after a bad chunk size aiohttp waits for ever.
-                async with asyncio.timeout(self._read_s):
-                    try:
-                        piece = await anext(body)
-                    except StopAsyncIteration:
-                        return
+                async with Timeout(self._read_s):
+                    piece = await body.read()
+                if not piece:
+                    return
                 count += len(piece)
                 if count > self._most_bytes:
                     raise TooMuch(f"more than {self._most_bytes} bytes")
@@ -149,36 +78,41 @@ class Response:
         """Return the whole body; see `pieces`."""
         return b"".join([piece async for piece in self.pieces()])
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give the connection back, or end it where there is more to come."""
         self._leave()
         with suppress(Exception):  # what breaks while it is thrown away is nobody's loss
-            await self._answer.aclose()
+            self._answer.close()
 
 
-def _unpacked(answer: httpx.Response) -> AsyncIterator[bytes]:
-    if answer.headers.get("content-encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
-        return _inflated(answer.aiter_raw())
-    return answer.aiter_bytes()
-
-
-async def _inflated(packed: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Yield what gzip or zlib has packed, a bounded piece at a time.
+class _Inflated:
+    """A body that gzip or zlib has packed, a bounded piece at a time.
 
     A few kilobytes may hold megabytes: unpacked at once, they would hold up everybody else.
     """
-    unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)
-    async for piece in packed:
-        more = True
-        while more:
-            if unpacking.eof:
-                unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)  # a further member
-            if unpacked := unpacking.decompress(piece, _MOST_UNPACKED):
-                yield unpacked
-            piece = unpacking.unconsumed_tail or unpacking.unused_data
+
+    def __init__(self, packed: Received) -> None:
+        self._packed = packed
+        self._piece = b""
+        self._unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)
+        self._full = False
+
+    async def read(self) -> bytes:
+        """Return what comes next; empty at the end."""
+        while True:
             # What fills the bound may have more behind it, although all was taken in.
-            more = bool(piece) or (len(unpacked) == _MOST_UNPACKED and not unpacking.eof)
+            if not self._piece and not self._full:
+                self._piece = await self._packed.read()
+                if not self._piece:
+                    return b""
+            if self._unpacking.eof:
+                self._unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)  # a further member
+            unpacked = self._unpacking.decompress(self._piece, _MOST_UNPACKED)
+            self._piece = self._unpacking.unconsumed_tail or self._unpacking.unused_data
+            self._full = len(unpacked) == _MOST_UNPACKED and not self._unpacking.eof
             await asyncio.sleep(0)
+            if unpacked:
+                return unpacked
 
 
 class Connections:
@@ -209,7 +143,7 @@ class Connections:
     def __init__(
         self,
         base: str,
-        headers: Mapping[bytes, bytes],
+        headers: Mapping[str, str],
         patience: Patience,
         most: int,
         *,
@@ -221,22 +155,24 @@ class Connections:
         self._base = url.copy_with(username=None, password=None, fragment=None)
         self.shown = str(self._base.copy_with(query=None))
         self.origin = str(self._base.copy_with(path="/", query=None))
-        login = {}
-        if url.userinfo:
-            pair = f"{url.username}:{url.password}".encode()
-            login[b"authorization"] = b"Basic " + base64.b64encode(pair)
-        self._headers = [
-            (b"host", url.netloc),
-            (b"accept-encoding", b"identity"),  # what comes packed all the same is unpacked
-            *{**login, **headers}.items(),
-        ]
+        self._headers = {
+            "host": url.netloc.decode(),
+            "accept-encoding": "identity",  # what comes packed all the same is unpacked
+            **login(url, "authorization"),
+            **headers,
+        }
         self._patience = patience
         self._most_bytes = most_bytes
         self._places = asyncio.Semaphore(most)
-        self._link = replace(link or Link(), proxy=proxy_of(self._base))
+        self._link = replace(
+            link or Link(),
+            origin=self.origin,
+            proxy=proxy_of(self._base),
+            connect_s=patience.connect_s,
+        )
         self._connect = connect
-        self._urls: dict[str, httpx.URL] = {}
-        self._transport: httpx.AsyncBaseTransport | None = None
+        self._urls: dict[str, str] = {}
+        self._transport: Transport | None = None
         self.at_work = 0
 
     @property
@@ -258,7 +194,7 @@ class Connections:
         """Close every connection."""
         transport, self._transport = self._transport, None
         if transport is not None:
-            await transport.aclose()
+            await transport.close()
 
     async def send(self, path: str, content: bytes) -> Response:
         """Send a request, once there is a place for it, and return its answer.
@@ -270,7 +206,7 @@ class Connections:
         """
         if self._places.locked():
             try:
-                async with asyncio.timeout(self._patience.read_s):
+                async with Timeout(self._patience.read_s):
                     await self._places.acquire()
             except TimeoutError:
                 raise Crowded(f"no connection was free in {self._patience.read_s:g} s") from None
@@ -311,28 +247,14 @@ class Connections:
         self, method: str, path: str, content: bytes, read_s: float, leave: Callable[[], None]
     ) -> Response:
         assert self._transport is not None, "open first"
-        if path not in self._urls:  # parsing one takes as long as a small request
-            self._urls[path] = self._base.copy_with(path=self._base.path.rstrip("/") + path)
-        wait = self._patience
-        request = httpx.Request(
-            method,
-            self._urls[path],
-            headers=[*self._headers, (b"content-length", b"%d" % len(content))],
-            content=content,
-            extensions={
-                "timeout": {
-                    "connect": wait.connect_s,
-                    "pool": wait.connect_s,
-                    "read": read_s,
-                    "write": wait.read_s,
-                }
-            },
-        )
+        url = self._urls.get(path)
+        if url is None:  # making one takes as long as a small request
+            whole = self._base.copy_with(path=self._base.path.rstrip("/") + path)
+            url = self._urls[path] = str(whole)
         try:
-            async with asyncio.timeout(wait.connect_s + read_s):
-                answer = await self._transport.handle_async_request(request)
+            async with Timeout(self._patience.connect_s + read_s):
+                answer = await self._transport.send(method, url, self._headers, content)
         except Exception as error:
-            # The edge to the libraries: whatever they raise is a fault of this call.
+            # The edge to the library: whatever it raises is a fault of this call.
             raise fault_of(error, begun=False) from error
-        answer.request = request
         return Response(answer, self._most_bytes, read_s, leave)

@@ -1,7 +1,7 @@
-"""What can go wrong between us and a host: every exception of an HTTP library becomes one of these.
+"""What can go wrong between us and a host: every exception of the HTTP client becomes one of these.
 
-The libraries raise dozens of kinds, some of them wrapped in one another and some in none of their
-own base classes. Which matter is what had happened by then: whether anything was sent, whether
+It raises dozens of kinds, some of them wrapped in one another and some in none of its own base
+classes. Which matter is what had happened by then: whether anything was sent, whether
 anything came back, and whether the host itself was at fault.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
-import httpx
 
 
 class HostFault(Exception):
@@ -48,13 +47,15 @@ class TooMuch(HostFault):
 
 
 def fault_of(error: Exception, *, begun: bool) -> HostFault:
-    """Return what an exception of httpx or aiohttp means.
+    """Return what an exception of aiohttp, or of what it stands on, means.
 
     Parameters
     ----------
     begun
         Whether the answer's head had come.
     """
+    if isinstance(error, HostFault):
+        return error  # it was told by whoever saw it
     causes = [error]
     while (cause := causes[-1].__cause__) is not None and isinstance(cause, Exception):
         causes.append(cause)
@@ -63,21 +64,14 @@ def fault_of(error: Exception, *, begun: bool) -> HostFault:
     def any_of(*kinds: type[Exception]) -> bool:
         return any(isinstance(each, kinds) for each in causes)
 
-    # The innermost tells most: the adapter between the two libraries maps broadly.
-    if any_of(aiohttp.SocketTimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
-        return Silent(told)
     if any_of(aiohttp.ConnectionTimeoutError):
         return Unreachable(told, waited=True)
     if any_of(aiohttp.ServerDisconnectedError):
         return HostFault(told) if begun else Dropped(told)
-    if any_of(aiohttp.ClientConnectorError, httpx.ConnectError, httpx.ProxyError):
+    if any_of(aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.InvalidURL):
         return Unreachable(told)
-    if any_of(httpx.UnsupportedProtocol, httpx.InvalidURL):
-        return Unreachable(told)
-    if any_of(aiohttp.ClientOSError, ConnectionResetError, httpx.RemoteProtocolError):
+    if any_of(aiohttp.ClientOSError, ConnectionResetError):
         return HostFault(told) if begun else Dropped(told)
-    if any_of(httpx.ConnectTimeout):
-        return Unreachable(told, waited=True)
-    if any_of(httpx.TimeoutException, asyncio.TimeoutError):
+    if any_of(asyncio.TimeoutError):
         return Silent(told)
     return HostFault(told)

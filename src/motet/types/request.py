@@ -35,14 +35,20 @@ class Caller:
         The id of the key, which tells nothing of the key itself; empty where none is asked for.
     tenant
         Whom the key belongs to; rules see it.
+    scopes
+        What it may do, of `chat`, `batch`, `feedback`, `metrics`, `admin`; None for everything.
     models
         The experts and compositions that it may ask; None for all.
     """
 
     key: str = ""
     tenant: str = ""
-    scopes: frozenset[str] = frozenset()
+    scopes: frozenset[str] | None = None
     models: frozenset[str] | None = None
+
+    def may(self, scope: str) -> bool:
+        """Return whether it has a scope."""
+        return self.scopes is None or scope in self.scopes
 
 
 ANYBODY = Caller()

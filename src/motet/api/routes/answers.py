@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
-from fastapi import FastAPI, Response
-from fastapi import Request as HttpRequest
+import orjson
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
 
 from motet.api.answer import AnswerResponse, OpenAnswers
-from motet.api.guard import caller_of, read_body
+from motet.api.direct import App
+from motet.api.guard import caller_of, holder_of, read_body
 from motet.composer.explanation import decision_json
+from motet.operations.rates import RateLimits
 from motet.protocol.body import Body
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
@@ -19,33 +23,39 @@ from motet.service.motet import Motet
 _BIG = 2**17
 
 
-def add_answers(
-    app: FastAPI, service: Motet, open_answers: OpenAnswers, keep_alive_s: float
-) -> None:
+def add_answers(app: App, service: Motet, open_answers: OpenAnswers, keep_alive_s: float) -> None:
     """Add the endpoints that answer or decide."""
+    limits = RateLimits()
 
     async def answer(kind: type[Body], http: HttpRequest) -> Response:
         body = await _read(kind, http, service)
-        requests = body.requests(caller_of(http))
+        holder = holder_of(http)
+        requests = body.requests(holder.caller)
         return AnswerResponse(
-            service, body, requests, open_answers=open_answers, keep_alive_s=keep_alive_s
+            service,
+            body,
+            requests,
+            open_answers=open_answers,
+            enter=None if holder.is_free else partial(limits.enter, holder),
+            keep_alive_s=keep_alive_s,
         )
 
-    @app.post("/v1/chat/completions", **_takes(ChatBody))
+    @app.post_direct("/v1/chat/completions", **_takes(ChatBody))
     async def chat_completions(http: HttpRequest) -> Response:
         """Answer a chat, as a stream of events or as one body."""
         return await answer(ChatBody, http)
 
-    @app.post("/v1/completions", **_takes(CompletionBody))
+    @app.post_direct("/v1/completions", **_takes(CompletionBody))
     async def completions(http: HttpRequest) -> Response:
         """Continue a prompt, as a stream of events or as one body."""
         return await answer(CompletionBody, http)
 
-    @app.post("/v1/route", **_takes(ChatBody))
-    async def route(http: HttpRequest) -> dict[str, Any]:
+    @app.post_direct("/v1/route", **_takes(ChatBody))
+    async def route(http: HttpRequest) -> Response:
         """Decide which experts would answer, and say why, without asking them."""
         request = (await _read(ChatBody, http, service)).request(caller_of(http))
-        return decision_json(request.model, await service.route(request))
+        decision = decision_json(request.model, await service.route(request))
+        return Response(orjson.dumps(decision), media_type="application/json")
 
 
 async def _read(kind: type[Body], http: HttpRequest, service: Motet) -> Body:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
+from motet.api.guard import caller_of
 from motet.errors import UnknownModel
 from motet.service.motet import Motet
 
@@ -39,17 +40,20 @@ def add_models(app: FastAPI, service: Motet) -> None:
             "motet": about,
         }
 
+    def names(http: Request) -> list[str]:
+        allowed = caller_of(http).models
+        every = service.pipeline.compositions
+        return [name for name in every if allowed is None or name in allowed]
+
     @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
-        """List experts and compositions."""
-        return {
-            "object": "list",
-            "data": [describe(name) for name in service.pipeline.compositions],
-        }
+    async def models(http: Request) -> dict[str, Any]:
+        """List the experts and compositions that the caller may ask."""
+        return {"object": "list", "data": [describe(name) for name in names(http)]}
 
     @app.get("/v1/models/{name:path}")
-    async def model(name: str) -> dict[str, Any]:
+    async def model(http: Request, name: str) -> dict[str, Any]:
         """Describe one expert or composition."""
-        if name not in service.pipeline.compositions:
-            raise UnknownModel(name, service.pipeline.compositions)
+        known = names(http)
+        if name not in known:
+            raise UnknownModel(name, known)
         return describe(name)

@@ -34,19 +34,17 @@ class Events:
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """Yield the data of every event that `piece` completes."""
+        if self._begun and not self.pending and piece.endswith(b"\n\n") and b"\r" not in piece:
+            # What nearly every piece is: whole events.
+            for line in piece.split(b"\n")[:-1]:
+                if line or self._data:
+                    yield from self._line(line)
+            return
         self._buffer += piece
         if not self._begun and len(self._buffer) >= len(_BOM):
             self._begun = True
             if self._buffer.startswith(_BOM):
                 del self._buffer[: len(_BOM)]
-        if piece.endswith(b"\n\n") and b"\r" not in self._buffer:
-            # What nearly every piece is: whole events.
-            lines = bytes(self._buffer).split(b"\n")
-            self._buffer.clear()
-            for line in lines[:-1]:
-                if line or self._data:
-                    yield from self._line(line)
-            return
         if b"\n" not in piece and b"\r" not in piece:
             return
         # A CR at the very end may be the first half of CR LF: its line waits for the next byte.

@@ -1,0 +1,117 @@
+"""`motet apply`, `motet rollback`: a new config for a service that runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from motet.cli.console import Json, Key, command, print_json
+from motet.service.patience import PATIENCE_S
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", help="A service elsewhere; without it the one of this machine."),
+]
+Dry = Annotated[bool, typer.Option("--dry-run", help="Check it, and say what would change.")]
+Wait = Annotated[float, typer.Option("--wait", help="Seconds that new experts have to come up.")]
+
+
+@command
+def apply(
+    config: Annotated[Path, typer.Argument(help="The config file.")] = Path("experts.yaml"),
+    url: Url = None,
+    key: Key = None,
+    dry: Dry = False,
+    wait: Wait = PATIENCE_S,
+    json: Json = False,
+) -> None:
+    """Put a config in place of the running one, once what is new in it answers."""
+    from motet.config import load
+
+    document = load(config)  # what is wrong is told here, before anybody is asked
+    body = {"config": document.text, "dry_run": dry, "wait_s": wait}
+    _show(ask("/admin/config", body, config, url, key), dry, json)
+
+
+@command
+def rollback(
+    number: Annotated[
+        int | None, typer.Argument(help="The snapshot; the one before this config when absent.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="The service's file.")] = None,
+    url: Url = None,
+    key: Key = None,
+    dry: Dry = False,
+    listing: Annotated[bool, typer.Option("--list", help="List what was in place.")] = False,
+    json: Json = False,
+) -> None:
+    """Put a config of before in place again."""
+    if listing:
+        _list(ask("/admin/snapshots", None, config, url, key), json)
+        return
+    body = {"to": number, "dry_run": dry}
+    _show(ask("/admin/rollback", body, config, url, key), dry, json)
+
+
+def ask(
+    path: str, body: dict[str, Any] | None, config: Path | None, url: str | None, key: str | None
+) -> dict[str, Any]:
+    """Return what a service says: the one at `url`, or that of this machine with its own key."""
+    from rich.console import Console
+
+    from motet.cli import client
+    from motet.cli.services import service_of
+
+    if url is None:
+        note = service_of(config)
+        url, key = note.url, note.key
+    with Console(stderr=True).status(f"Asking {url}"):
+        return client.get(url, path, key) if body is None else client.post(url, path, body, key)
+
+
+def show_changes(applied: dict[str, Any], dry: bool) -> None:
+    """Print what changes, or has changed."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not applied["changes"]:
+        console.print("Nothing changes." if dry else "In place; nothing in it is new.")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("", "name", "", "fields", "so"):
+        table.add_column(title)
+    for each in applied["changes"]:
+        fields = ", ".join(each["fields"])
+        table.add_row(each["what"], each["name"], each["how"], fields, each["effect"])
+    console.print(table)
+    if dry:
+        console.print("\nNothing was changed. Run it without --dry-run to put this in place.")
+    else:
+        said = f"\nIn place after {applied['seconds']:.1f} s, as {applied['hash']}"
+        number = applied["snapshot"]
+        console.print(f"{said}." if number is None else f"{said} (snapshot {number}).")
+
+
+def _show(applied: dict[str, Any], dry: bool, json: bool) -> None:
+    if json:
+        print_json(applied)
+    else:
+        show_changes(applied, dry)
+
+
+def _list(said: dict[str, Any], json: bool) -> None:
+    if json:
+        print_json(said["data"])
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("snapshot", "config", "in place since"):
+        table.add_column(title)
+    for each in said["data"]:
+        table.add_row(str(each["number"]), each["hash"], each["at"])
+    Console().print(table)
