@@ -68,3 +68,8 @@ def test_a_secret_that_changes_is_named_and_not_shown():
     )
     (change,) = difference(*(parse(text.format(key)).config for key in keys))
     assert change.fields == ("api_key",) and "sk-" not in str(change.json())
+
+
+def test_a_store_is_opened_at_the_start():
+    (change,) = difference(parse(OLD), parse(OLD + "store: {path: other.db}\n"))
+    assert (change.what, change.effect) == ("store", "at the next start")
