@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from motet.errors import NoExpertAvailable, UnsupportedRequest
 from motet.types import Capability, Choice, Decision, Fleet, Health, Member, Request
+from motet.wording import listed
 
 _RETRY_AFTER_S = 5.0
 
@@ -75,7 +76,7 @@ def why_not(members: Iterable[Member]) -> str:
     for member in members:
         alike.setdefault(member.health, []).append(member.card.id)
     return "; ".join(
-        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {health.state}"
+        f"{listed(names)} {'is' if len(names) == 1 else 'are'} {health.state}"
         + (f" ({health.reason})" if health.reason else "")
         for health, names in alike.items()
     )
