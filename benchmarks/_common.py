@@ -155,7 +155,9 @@ class Processes:
         for _, process in reversed(self._running):
             _end(process)
 
-    def start(self, name: str, command: Sequence[str | Path], **env: str) -> None:
+    def start(
+        self, name: str, command: Sequence[str | Path], **env: str
+    ) -> subprocess.Popen[bytes]:
         """Start a command; what it says goes to a log that `wait_for` shows if it fails."""
         with (self._logs / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -167,6 +169,7 @@ class Processes:
                 start_new_session=True,
             )
         self._running.append((name, process))
+        return process
 
     def wait_for(self, name: str, url: str, seconds: float = 180) -> None:
         """Wait until `url` answers 200; a process that ends before fails the run with its log."""
