@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
@@ -33,8 +34,10 @@ _HERE = Path(__file__).parent
 _ROOT = _HERE.parent
 SIZES = (500, 2000)
 HOSTS = 5
+ASKED = 20
+"""Decisions that the replicas take between them before they are left alone."""
 WARM_S = 20.0
-"""Seconds between the last expert's start and the idle time that counts."""
+"""Seconds from then until the time that counts."""
 Measured = dict[str, list[float]]
 
 
@@ -131,6 +134,8 @@ def idle(source: Path, folder: Path, seconds: float) -> dict[str, float]:
         command = motet(config.name)
         service = processes.start("ray", command, PYTHONPATH=str(source / "src"))
         processes.wait_for("ray", f"http://127.0.0.1:{port}/ready", 300)
+        for number in range(ASKED):  # what a decision loads is there once it has decided
+            _decide(f"http://127.0.0.1:{port}/v1/route", f"How many days has week {number}?")
         time.sleep(WARM_S)
         replicas = [
             process
@@ -146,6 +151,14 @@ def idle(source: Path, folder: Path, seconds: float) -> dict[str, float]:
         ]
         memory = [process.memory_info().rss / 2**20 for process in replicas]
         return {"idle_core_share": median(shares), "ingress_rss_mib": median(memory)}
+
+
+def _decide(url: str, text: str) -> None:
+    body = {"model": "auto", "messages": [{"role": "user", "content": text}]}
+    head = {"content-type": "application/json"}
+    asked = urllib.request.Request(url, json.dumps(body).encode(), head)
+    with urllib.request.urlopen(asked, timeout=120) as answer:
+        answer.read()
 
 
 def measure(sources: dict[str, Path], rounds: int, idle_s: float) -> dict[str, Measured]:
@@ -214,7 +227,7 @@ def main() -> None:
             "idle_s": idle_s,
             "experts": "engine openai, five hosts that answer at once",
             "route_ms_p50_2000_experts": "the slowest of the ways below",
-            "idle": "two ingress replicas, one pool, the shipped routers with their encoder",
+            "idle": f"{ASKED} decisions, then nothing; two ingress replicas, one pool, the shipped routers with their encoder",
         },
         "machine": machine(),
         "versions": versions("motet", "ray", "aiohttp", "torch", "sentence-transformers"),
