@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ import psutil
 from rich.console import Console
 
 RESULTS = Path(__file__).parent / "results"
+_PEERS = Path.home() / ".cache" / "motet" / "peers"
 console = Console(highlight=False)
 
 
@@ -61,6 +63,10 @@ def versions(*packages: str) -> dict[str, str]:
     return {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}}
 
 
+class NoPeer(SystemExit):
+    """A peer cannot be had on this machine; ends the run with the reason unless it is caught."""
+
+
 def peer(name: str, version: str, requirement: str, *beside: str) -> Path:
     """Return the `bin` folder of an environment that holds a peer, made on first use.
 
@@ -70,23 +76,57 @@ def peer(name: str, version: str, requirement: str, *beside: str) -> Path:
         What pip installs, without the version; the environment is kept under `~/.cache/motet`.
     beside
         Further requirements, such as the version of a library that both sides shall use.
+
+    Raises
+    ------
+    NoPeer
+        It cannot be installed.
     """
-    folder = Path.home() / ".cache" / "motet" / "peers" / f"{name}-{version}"
-    done = folder / ".installed"
-    if not done.exists():
-        with console.status(f"Installing {name} {version} in an environment of its own ..."):
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-            pip = [folder / "bin" / "python", "-m", "pip", "install", "-q"]
-            made = subprocess.run(
-                [*pip, f"{requirement}=={version}", *beside],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if made.returncode:
-                raise SystemExit(f"{name} {version} cannot be installed:\n{made.stderr[-2000:]}")
-        done.touch()
+    folder = _PEERS / f"{name}-{version}"
+    pip = [folder / "bin" / "python", "-m", "pip", "install", "-q"]
+    making = [
+        [sys.executable, "-m", "venv", "--clear", folder],
+        [*pip, f"{requirement}=={version}", *beside],
+    ]
+    _install(f"{name} {version}", folder, making)
     return folder / "bin"
+
+
+def node_peer(name: str, version: str, package: str, **beside: str) -> Path:
+    """Return the folder of a peer's npm package, installed on first use; like `peer`.
+
+    Parameters
+    ----------
+    beside
+        Versions of packages that it needs, where its own range admits ones that break it.
+
+    Raises
+    ------
+    NoPeer
+        There is no Node here, or it cannot be installed.
+    """
+    if not (shutil.which("node") and shutil.which("npm")):
+        raise NoPeer(f"{name} {version} needs Node and npm, which are not installed here.")
+    folder = _PEERS / f"{name}-{version}"
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {"dependencies": {package: version}, "overrides": beside}
+    (folder / "package.json").write_text(json.dumps(wanted))
+    npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", folder]
+    _install(f"{name} {version}", folder, [npm])
+    return folder / "node_modules" / package
+
+
+def _install(what: str, folder: Path, making: Sequence[Sequence[str | Path]]) -> None:
+    """Run the commands that fill `folder`, unless they have done so before."""
+    done = folder / ".installed"
+    if done.exists():
+        return
+    with console.status(f"Installing {what} in a folder of its own ..."):
+        for command in making:
+            made = subprocess.run(command, capture_output=True, text=True, check=False)
+            if made.returncode:
+                raise NoPeer(f"{what} cannot be installed:\n{made.stderr[-2000:]}")
+    done.touch()
 
 
 def free_port() -> int:
@@ -115,7 +155,9 @@ class Processes:
         for _, process in reversed(self._running):
             _end(process)
 
-    def start(self, name: str, command: Sequence[str | Path], **env: str) -> None:
+    def start(
+        self, name: str, command: Sequence[str | Path], **env: str
+    ) -> subprocess.Popen[bytes]:
         """Start a command; what it says goes to a log that `wait_for` shows if it fails."""
         with (self._logs / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -127,6 +169,7 @@ class Processes:
                 start_new_session=True,
             )
         self._running.append((name, process))
+        return process
 
     def wait_for(self, name: str, url: str, seconds: float = 180) -> None:
         """Wait until `url` answers 200; a process that ends before fails the run with its log."""

@@ -1,6 +1,7 @@
 """A closed-loop load generator: each connection asks again as soon as it has its whole answer.
 
-Run as `python _load.py URL MODEL KEY CONNECTIONS SECONDS whole|stream`; prints one JSON object.
+Run as `python _load.py URL MODEL KEY CONNECTIONS SECONDS whole|stream [NAME=VALUE ...]`, the last
+of them headers; prints one JSON object.
 Written on httptools and uvloop, so that it costs less than what it measures, and checks every
 answer's words.
 """
@@ -141,13 +142,14 @@ def _words_of_stream(content: bytes) -> str:
     return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
-def _request(url: str, model: str, key: str, stream: bool) -> bytes:
+def _request(url: str, model: str, key: str, stream: bool, headers: list[str]) -> bytes:
     body = orjson.dumps({"model": model, "messages": _MESSAGES, "stream": stream})
     to = urlsplit(url)
+    more = "".join(f"{header.replace('=', ': ', 1)}\r\n" for header in headers)
     head = (
         f"POST {to.path}/chat/completions HTTP/1.1\r\nhost: {to.netloc}\r\n"
         f"authorization: Bearer {key}\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n\r\n"
+        f"{more}content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -167,7 +169,7 @@ async def main(url: str, request: bytes, connections: int, seconds: float, strea
 
 
 if __name__ == "__main__":
-    url, model, key, connections, seconds, form = sys.argv[1:]
+    url, model, key, connections, seconds, form, *headers = sys.argv[1:]
     stream = form == "stream"
-    request = _request(url, model, key, stream)
+    request = _request(url, model, key, stream, headers)
     uvloop.run(main(url, request, int(connections), float(seconds), stream))

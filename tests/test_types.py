@@ -1,8 +1,8 @@
-"""What a request says of itself."""
+"""What a request says of itself, and a fleet of its members."""
 
 import dataclasses
 
-from motet.types import Capability, Request
+from motet.types import Capability, ExpertCard, Fleet, Member, Request
 
 
 def test_what_a_request_needs_of_an_expert():
@@ -24,3 +24,22 @@ def test_request_needs():
     assert ask().needs == {Capability.CHAT}
     assert Capability.JSON_SCHEMA in ask(response_format={"type": "json_schema"}).needs
     assert dataclasses.replace(ask(), n=2).needs == {Capability.CHAT}
+
+
+def test_what_follows_from_a_fleet_is_found_once_for_each_key():
+    fleet, calls = Fleet(Member(ExpertCard(id=name, engine="fake")) for name in "ab"), []
+
+    def names(seen):
+        calls.append(seen)
+        return list(seen)
+
+    assert fleet.derived("names", names) is fleet.derived("names", names)
+    assert calls == [fleet]
+    assert fleet.only({"b": 1.0, "gone": 1.0}).derived("names", names) == ["b"]
+
+
+def test_a_fleet_narrowed_has_the_order_and_the_weights_it_is_given():
+    fleet = Fleet(Member(ExpertCard(id=name, engine="fake")) for name in "abc")
+    some = fleet.only({"c": 0.5, "a": 1.0})
+    assert [(name, member.weight) for name, member in some.items()] == [("c", 0.5), ("a", 1.0)]
+    assert "b" not in some and len(some) == 2

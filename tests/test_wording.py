@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from motet.wording import did_you_mean, nearest, shown
+from motet.wording import did_you_mean, listed, nearest, shown
 
 
 def test_nearest():
@@ -39,3 +39,10 @@ def test_what_is_known_is_listed():
     assert (
         did_you_mean("gema", ["smollm", "gemma"]) == "Did you mean 'gemma'? Known: gemma, smollm."
     )
+
+
+def test_of_many_names_the_first_are_listed():
+    names = [f"e{number}" for number in range(2000)]
+    assert listed(names[:3]) == "e0, e1, e2"
+    assert listed(names).endswith("e49 and 1,950 more")
+    assert len(did_you_mean("e5x", names)) < 500

@@ -6,12 +6,13 @@ Names and values may be a client's, of any length.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 
 _LONGEST_NAME = 128
 _MOST_NAMES = 1000
 _MOST_CHARACTERS = 200
+_MOST_LISTED = 50
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
@@ -38,9 +39,16 @@ def shown(value: object) -> str:
     return repr(value)
 
 
+def listed(names: Collection[str]) -> str:
+    """Return names for a message: the first of many, and how many more there are."""
+    more = len(names) - _MOST_LISTED
+    first = ", ".join(islice(names, _MOST_LISTED))
+    return f"{first} and {more:,} more" if more > 0 else first
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return a hint that lists the known names and, where one is close, the nearest."""
+    """Return a hint that lists known names and, where one is close, the nearest."""
     known = sorted(known)
     match = nearest(name, known)
-    hint = f"Known: {', '.join(known)}." if known else "None is configured."
+    hint = f"Known: {listed(known)}." if known else "None is configured."
     return f"Did you mean {match!r}? {hint}" if match else hint

@@ -42,6 +42,14 @@ def test_eligible_by_health():
     assert caught.value.retry_after
 
 
+def test_who_is_eligible_is_found_once_for_a_fleet_and_what_is_needed():
+    fleet = Fleet([member("a"), member("b", capabilities=("chat", "completions"))])
+    assert eligible(ask("one"), fleet) is eligible(ask("two"), fleet)
+    assert list(eligible(Request(model="auto", prompt="x"), fleet)) == ["b"]
+    later = Fleet([member("a", State.DOWN), member("b")])
+    assert list(eligible(ask("one"), later)) == ["b"]
+
+
 def test_context_is_a_preference_not_a_refusal():
     small, large = member("s", context=10), member("l", context=1000)
     request = ask("word " * 40)

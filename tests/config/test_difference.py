@@ -71,5 +71,5 @@ def test_a_secret_that_changes_is_named_and_not_shown():
 
 
 def test_a_store_is_opened_at_the_start():
-    (change,) = difference(parse(OLD), parse(OLD + "store: {path: other.db}\n"))
-    assert (change.what, change.effect) == ("store", "at the next start")
+    changes = told(OLD, OLD + "store: {path: other.db}\n")
+    assert changes == {("store", "store"): ("changed", (), "at the next start")}

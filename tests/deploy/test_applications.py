@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 from ray.exceptions import ActorDiedError
+from ray.serve.schema import ApplicationStatus, ReplicaState
 
-from motet.deploy.applications import Applications
+from motet.deploy.applications import Applications, overview
 from motet.errors import DeployError, ExpertUnavailable
 
 
@@ -45,3 +46,20 @@ async def test_who_is_not_there_or_dies_is_named():
         await Applications(serve(None)).call("other", "say")
     with pytest.raises(DeployError, match="known does not answer"):
         await Applications(serve(ActorDiedError())).call("known", "say", 1)
+
+
+def test_what_the_controller_says_in_plain_words_is_read():
+    replicas = [{"state": "RUNNING"}, {"state": "STARTING"}, {"state": "RUNNING"}]
+    deployment = {
+        "status": "UPDATING",
+        "status_trigger": "CONFIG_UPDATE_STARTED",
+        "message": "one more",
+        "replicas": replicas,
+        "deployment_config": {"num_replicas": 3},
+    }
+    app = {"status": "DEPLOYING", "message": "", "last_deployed_time_s": 1.0}
+    said = overview({**app, "deployments": {"pool": deployment}})
+    assert said.status is ApplicationStatus.DEPLOYING
+    pool = said.deployments["pool"]
+    assert pool.replica_states == {ReplicaState.RUNNING: 2, ReplicaState.STARTING: 1}
+    assert pool.message == "one more"

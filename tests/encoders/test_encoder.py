@@ -40,7 +40,7 @@ def test_the_default_encoder(tmp_path):
 def test_what_openvino_cannot_do_is_torchs_or_refused(tmp_path, caplog):
     folder = Path(fetch(DEFAULT_ENCODER, Setting(tmp_path, default_cache())))
 
-    def refuse(model, inputs):
+    def refuse(folder, digest):
         raise RuntimeError("no such operation")
 
     def made(backend, compile):

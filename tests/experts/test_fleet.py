@@ -49,6 +49,17 @@ async def test_one_that_fails_to_start(error, caplog):
     await live.close()
 
 
+async def test_a_view_is_made_once_for_all_changes_before_it_is_read():
+    live, _ = fleet(*(f"id: e{number}" for number in range(5)))
+    before = live.view
+    live.start()
+    await live.ready("e4")
+    assert all(member.health.ready for member in live.view.values())
+    assert not any(member.health.ready for member in before.values())  # a view stays as it was
+    assert live.view is live.view
+    await live.close()
+
+
 async def test_view_is_replaced_only_on_change():
     live, _ = fleet("id: a")
     live.start()

@@ -18,6 +18,10 @@ Dry = Annotated[bool, typer.Option("--dry-run", help="Check it, and say what wou
 Wait = Annotated[float, typer.Option("--wait", help="Seconds that new experts have to come up.")]
 
 
+_BESIDE_S = 60.0
+"""Seconds that everything but waiting for experts may take."""
+
+
 @command
 def apply(
     config: Annotated[Path, typer.Argument(help="The config file.")] = Path("experts.yaml"),
@@ -68,7 +72,10 @@ def ask(
         note = service_of(config)
         url, key = note.url, note.key
     with Console(stderr=True).status(f"Asking {url}"):
-        return client.get(url, path, key) if body is None else client.post(url, path, body, key)
+        if body is None:
+            return client.get(url, path, key)
+        patience_s = body.get("wait_s", PATIENCE_S) + _BESIDE_S
+        return client.post(url, path, body, key, patience_s=patience_s)
 
 
 def show_changes(applied: dict[str, Any], dry: bool) -> None:

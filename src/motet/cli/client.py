@@ -26,9 +26,11 @@ def get(url: str, path: str, key: str | None = None) -> dict[str, Any]:
     return _read(url, "GET", path, None, key)
 
 
-def post(url: str, path: str, body: dict[str, Any], key: str | None = None) -> dict[str, Any]:
-    """Return the JSON that answers `body`; see `get`."""
-    return _read(url, "POST", path, body, key)
+def post(
+    url: str, path: str, body: dict[str, Any], key: str | None = None, *, patience_s: float = 60.0
+) -> dict[str, Any]:
+    """Return the JSON that answers `body` within so many seconds; see `get`."""
+    return _read(url, "POST", path, body, key, patience_s)
 
 
 def states(url: str, key: str | None = None) -> dict[str, dict[str, Any]]:
@@ -57,11 +59,16 @@ def unreachable(url: str, error: Exception) -> DeployError:
 
 
 def _read(
-    url: str, method: str, path: str, body: dict[str, Any] | None, key: str | None
+    url: str,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None,
+    key: str | None,
+    patience_s: float = 60.0,
 ) -> dict[str, Any]:
     try:
         response = httpx.request(
-            method, f"{url.rstrip('/')}{path}", json=body, headers=headers(key), timeout=60
+            method, f"{url.rstrip('/')}{path}", json=body, headers=headers(key), timeout=patience_s
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise unreachable(url, error) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from motet.cli.progress import Screen
     from motet.composer.parts import Parts
     from motet.config import Document
-    from motet.service.register import Register
 
+Apply = Callable[[], Awaitable[dict[str, Any]]]
+"""Puts the config's file in place; returns what has changed."""
 _WATCH_S = 0.5
 
 
@@ -54,7 +55,7 @@ def serve(
 
         run(_serve_here(parts, screen, place, watch), auto_loop_factory())
     else:
-        _serve_on_ray(document, screen, address)
+        _serve_on_ray(document, screen, address, watch)
 
 
 async def _serve_here(parts: Parts, screen: Screen, place: Mapping[str, Any], watch: bool) -> None:
@@ -81,7 +82,13 @@ async def _serve_here(parts: Parts, screen: Screen, place: Mapping[str, Any], wa
             admin_hash=hash_of(key.encode()),
         )
         server = Server(app, service)
-        beside = [_announce(motet, screen)] + ([_watch(register, screen)] if watch else [])
+
+        async def applied() -> dict[str, Any]:
+            return (await register.apply()).json()
+
+        beside = [_announce(motet, screen)] + (
+            [_watch(parts.document, applied, screen)] if watch else []
+        )
         tasks = [asyncio.create_task(work) for work in beside]
         try:
             await server.serve()
@@ -90,9 +97,9 @@ async def _serve_here(parts: Parts, screen: Screen, place: Mapping[str, Any], wa
                 task.cancel()
 
 
-async def _watch(register: Register, screen: Screen) -> None:
+async def _watch(document: Document, apply: Apply, screen: Screen) -> None:
     """Apply the config's file whenever it has changed."""
-    path = register.document.path
+    path = document.path
     assert path is not None, "the command line reads a file"
     seen = path.stat().st_mtime_ns
     while True:
@@ -105,12 +112,25 @@ async def _watch(register: Register, screen: Screen) -> None:
             continue
         seen = now
         try:
-            applied = await register.apply()
+            applied = await apply()
         except MotetError as error:
             screen.note(f"{path.name} has changed, and is not in place: {error}")
         else:
-            changed = ", ".join(f"{each.name} {each.how}" for each in applied.changes)
+            changed = ", ".join(f"{each['name']} {each['how']}" for each in applied["changes"])
             screen.note(f"{path.name} is in place: {changed or 'nothing is new'}.")
+
+
+def _asked(document: Document, key: str) -> Apply:
+    """Return what has a service on Ray apply its file, over HTTP as anybody else would."""
+    from motet.cli.client import post
+
+    service = document.config.service
+    url = f"http://{service.host}:{service.port}"
+
+    async def apply() -> dict[str, Any]:
+        return await asyncio.to_thread(post, url, "/admin/config", {}, key, patience_s=900.0)
+
+    return apply
 
 
 async def _announce(motet: Any, screen: Screen) -> None:
@@ -118,9 +138,10 @@ async def _announce(motet: Any, screen: Screen) -> None:
     screen.ready({name: m.health.state.value for name, m in motet.fleet.view.items()})
 
 
-def _serve_on_ray(document: Document, screen: Screen, address: str | None) -> None:
+def _serve_on_ray(document: Document, screen: Screen, address: str | None, watch: bool) -> None:
     """Start or join Ray, run the graph on it, and wait."""
     from motet.api.address import check_port
+    from motet.cli.services import noted
     from motet.deploy import cluster
 
     service = document.config.service
@@ -132,10 +153,13 @@ def _serve_on_ray(document: Document, screen: Screen, address: str | None) -> No
         with screen.step("Starting Ray" if address is None else f"Joining Ray at {address}"):
             cluster.start(document, address)
         _stop_on_signals()
-        _deploy(document, screen, fetch_here=address is None)
-        screen.note("Press Ctrl-C to stop.")
-        while True:
-            time.sleep(3600)
+        with noted(document) as key:
+            _deploy(document, screen, fetch_here=address is None, key=key)
+            screen.note("Press Ctrl-C to stop.")
+            if watch:
+                asyncio.run(_watch(document, _asked(document, key), screen))
+            while True:
+                time.sleep(3600)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     finally:
@@ -153,21 +177,29 @@ def _stop_on_signals() -> None:
     signal.signal(signal.SIGTERM, interrupt)
 
 
-def _deploy(document: Document, screen: Screen, *, fetch_here: bool) -> None:
+def _deploy(document: Document, screen: Screen, *, fetch_here: bool, key: str) -> None:
     """Run the ingress and the pools, and show the fleet as it grows."""
     from motet.deploy import graph
+    from motet.deploy.arguments import (
+        adapters,
+        ingress_arguments,
+        pool_arguments,
+        pools_of,
+        swapper_arguments,
+    )
+    from motet.operations.callers import hash_of
 
-    pools = list(graph.pools_of(document))
+    pools = list(pools_of(document))
     with screen.step("Starting the ingress"):
-        graph.run_ingress(graph.arguments(document))
+        graph.run_ingress(ingress_arguments(document, hash_of(key.encode())))
     swapped = document.config.residency is not None
     if swapped:
         with screen.step("Starting the swapper"):
-            graph.run_swapper(graph.swapper_arguments(document))
+            graph.run_swapper(swapper_arguments(document))
     _show(document, screen)
     # One after another, so that the first expert has the machine to itself.
     for name, entry in pools:
-        title = f"Starting {', '.join([name, *graph.adapters(document, name)])}"
+        title = f"Starting {', '.join([name, *adapters(document, name)])}"
         try:
             if fetch_here:
                 screen.fetch(entry)
@@ -175,7 +207,7 @@ def _deploy(document: Document, screen: Screen, *, fetch_here: bool) -> None:
             screen.failed(title, str(error))  # the others are not to suffer for it
             continue
         with screen.step(title) as step:
-            arguments = graph.pool_arguments(document, name, swapped=swapped)
+            arguments = pool_arguments(document, name, swapped=swapped)
             step.failure = graph.run_pool(arguments) or ""
         _show(document, screen, name)
 

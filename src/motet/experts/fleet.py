@@ -38,11 +38,6 @@ class LiveFleet:
     beside
         Fleets that are at work or about to end. An expert that is the same object in one of them is
         not started again, and closed with the last fleet that has it.
-
-    Attributes
-    ----------
-    view
-        What routers read: an immutable `Fleet`, replaced when a health changes.
     """
 
     def __init__(
@@ -58,7 +53,15 @@ class LiveFleet:
             for expert in experts
         }
         self._changed = asyncio.Event()
-        self.view = self._look()
+        self._view: Fleet | None = None
+
+    @property
+    def view(self) -> Fleet:
+        """What routers read: an immutable `Fleet`, another one once a health has changed."""
+        # Made when it is read: while a large fleet starts, many healths change between two reads.
+        if self._view is None:
+            self._view = Fleet(watch.member for watch in self._watches.values())
+        return self._view
 
     def __getitem__(self, expert: str) -> Expert:
         return self._watches[expert].expert
@@ -97,12 +100,9 @@ class LiveFleet:
 
     def look(self) -> None:
         """Take note that a health has changed."""
-        self.view = self._look()
+        self._view = None
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-    def _look(self) -> Fleet:
-        return Fleet(Member(watch.expert.card, watch.health) for watch in self._watches.values())
 
 
 class _Watch:
@@ -110,11 +110,16 @@ class _Watch:
 
     def __init__(self, expert: Expert, interval_s: float) -> None:
         self.expert = expert
-        self.health = _NEW
+        self.member = Member(expert.card, _NEW)
         self._interval_s = interval_s
         self._fleets: list[LiveFleet] = []
         self._ending = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def health(self) -> Health:
+        """How the expert was when it was last asked."""
+        return self.member.health
 
     def join(self, fleet: LiveFleet) -> None:
         """Tell `fleet` of changes, and start the expert if this is its first fleet."""
@@ -129,7 +134,8 @@ class _Watch:
         if self._fleets:
             return
         task, self._task = self._task, None
-        self.health = _NEW  # a fleet that comes meanwhile must not ask it
+        # A fleet that comes meanwhile must not ask it.
+        self.member = Member(self.expert.card, _NEW)
         async with self._ending:
             if task is not None:
                 task.cancel()
@@ -180,6 +186,6 @@ class _Watch:
         if health != self.health:
             if health.state != self.health.state:
                 log.info("expert %s is %s %s", self.expert.card.id, health.state, health.reason)
-            self.health = health
+            self.member = Member(self.expert.card, health)
             for fleet in self._fleets:
                 fleet.look()

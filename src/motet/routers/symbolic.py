@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -48,15 +47,17 @@ class Rule(Options):
         """Which of the actions this rule takes."""
         return next(action for action in _ACTIONS if getattr(self, action))
 
-    def weights(self, fleet: Fleet) -> Mapping[str, float]:
+    def choices(self, fleet: Fleet) -> tuple[Choice, ...]:
         """Return the experts left by this rule with their weights, best first."""
-        named = getattr(self, self.action)
         if self.action in ("use", "allow"):
-            return {expert: fleet[expert].weight for expert in named if expert in fleet}
+            named = dict.fromkeys(self.use or self.allow or ())
+            return tuple(Choice(e, fleet[e].weight) for e in named if e in fleet)
         if self.action == "deny":
-            return {e: member.weight for e, member in fleet.items() if e not in named}
-        weighed = {e: member.weight * named.get(e, 1.0) for e, member in fleet.items()}
-        return dict(sorted(weighed.items(), key=lambda item: -item[1]))
+            denied = frozenset(self.deny or ())
+            return tuple(Choice(e, m.weight) for e, m in fleet.items() if e not in denied)
+        factors = self.weigh or {}
+        weighed = (Choice(e, m.weight * factors.get(e, 1.0)) for e, m in fleet.items())
+        return tuple(sorted(weighed, key=lambda choice: -choice.weight))
 
 
 class SymbolicConfig(Options):
@@ -95,11 +96,12 @@ class SymbolicRouter(Router):
         for rule, condition in self._rules:
             if not condition.holds(request):
                 continue
-            weights = rule.weights(fleet)
-            if not weights:
+            # What a rule leaves of a fleet is the same for every request it matches.
+            choices = fleet.derived(condition, rule.choices)
+            if not choices:
                 continue  # all its experts are absent: the next rule may do better
             return Decision(
-                choices=tuple(Choice(expert, weight) for expert, weight in weights.items()),
+                choices=choices,
                 router=self.name,
                 reason=f"rule {rule.name!r}: {rule.when}",
                 settled=rule.action == "use",

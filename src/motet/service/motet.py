@@ -171,7 +171,12 @@ class Motet:
         self._put(new)
 
     async def apply(
-        self, document: Document, *, patience_s: float = PATIENCE_S, dry: bool = False
+        self,
+        document: Document,
+        *,
+        patience_s: float = PATIENCE_S,
+        dry: bool = False,
+        proved: bool = False,
     ) -> list[Change]:
         """Put a new config in place of the running one once it is proved; return what changes.
 
@@ -185,6 +190,8 @@ class Motet:
             Seconds that what is new has to come up.
         dry
             Whether to check it and say what would change, and no more.
+        proved
+            Whether somebody else has seen it come up: what is new is waited for, and not tried.
 
         Raises
         ------
@@ -203,7 +210,8 @@ class Motet:
             try:
                 if self._is_open:
                     new.start()
-                    await prove(new, _new(self.parts, new.parts), patience_s)
+                    fresh = _new(self.parts, new.parts)
+                    await prove(new, fresh, patience_s, only_wait=proved)
             except BaseException:
                 await self._end(new)
                 raise

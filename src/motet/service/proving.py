@@ -15,7 +15,9 @@ _TOKENS = 16
 _PROVER = Caller(key="motet-apply", tenant="motet")
 
 
-async def prove(running: Running, experts: Collection[str], patience_s: float) -> None:
+async def prove(
+    running: Running, experts: Collection[str], patience_s: float, *, only_wait: bool = False
+) -> None:
     """Wait until routers can decide, and each of `experts` has answered a first prompt.
 
     An expert that the config calls optional may fail.
@@ -24,6 +26,8 @@ async def prove(running: Running, experts: Collection[str], patience_s: float) -
     ----------
     patience_s
         Seconds in all.
+    only_wait
+        Whether experts are waited for, and not tried.
 
     Raises
     ------
@@ -34,7 +38,9 @@ async def prove(running: Running, experts: Collection[str], patience_s: float) -
         async with asyncio.timeout(patience_s), asyncio.TaskGroup() as tasks:
             tasks.create_task(_routers(running))
             for name in experts:
-                tasks.create_task(_expert(running, name))
+                tasks.create_task(
+                    running.fleet.settled(name) if only_wait else _expert(running, name)
+                )
     except* ApplyFailed as failures:
         raise ApplyFailed(" ".join(str(each) for each in failures.exceptions)) from None
     except* TimeoutError:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from motet.config import parse
 from motet.deploy import graph
 from motet.deploy.applications import Applications
+from motet.deploy.arguments import swapper_arguments
 from motet.deploy.names import SWAPPER, pool_of
 from motet.deploy.pools.in_process import ExpertPool
 from motet.deploy.residency import server
@@ -68,7 +69,7 @@ class Cluster(Applications):
 
     async def start_swapper(self):
         found = server.ClusterSwapper.__new__(server.ClusterSwapper)
-        args = graph.swapper_arguments(self.document)
+        args = swapper_arguments(self.document)
         await found.__init__(graph._document(args), self, self._pulse)
         self.apps[SWAPPER] = found
         return found

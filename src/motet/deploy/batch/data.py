@@ -130,7 +130,7 @@ class Group(Asked):
     def _rows(self, requests: list[Request]) -> Iterator[tuple[int, Said]]:
         import ray.data
 
-        from motet.deploy.graph import pool_arguments
+        from motet.deploy.arguments import pool_arguments
 
         ray.data.DataContext.get_current().enable_progress_bars = False
         rows = [{"number": n, "request": codec.dump(request)} for n, request in enumerate(requests)]

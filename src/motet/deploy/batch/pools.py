@@ -82,6 +82,7 @@ class PoolLoader:
         from ray import serve
 
         from motet.deploy import graph
+        from motet.deploy.arguments import pool_arguments
 
         running = (await asyncio.to_thread(serve.status)).applications
         if pool_of(engine) in running:  # a service's, and not ours to delete
@@ -89,7 +90,7 @@ class PoolLoader:
                 self._swapped.add(engine)
             return
         self._own.add(engine)
-        arguments = graph.pool_arguments(self._document, engine)
+        arguments = pool_arguments(self._document, engine)
         reason = await asyncio.to_thread(graph.run_pool, arguments)
         if reason is not None:
             raise DeployError(f"The pool of {engine!r} does not start: {reason}")

@@ -9,7 +9,8 @@ import yaml
 
 from motet import files
 from motet.config import Document
-from motet.deploy import cluster, graph
+from motet.deploy import cluster
+from motet.deploy.arguments import ingress_arguments, pool_arguments, pools_of, swapper_arguments
 from motet.deploy.names import INGRESS, SWAPPER, pool_of
 from motet.errors import DeployError
 
@@ -34,13 +35,13 @@ def of(document: Document) -> dict[str, Any]:
     reads secrets from its own environment.
     """
     service = document.config.service
-    apps = [_application(INGRESS, "/", "ingress", dict(graph.arguments(document)))]
+    apps = [_application(INGRESS, "/", "ingress", dict(ingress_arguments(document)))]
     swapped = document.config.residency is not None
     if swapped:
-        arguments = dict(graph.swapper_arguments(document))
+        arguments = dict(swapper_arguments(document))
         apps.append(_application(SWAPPER, None, "swapper", arguments))
-    for expert, _ in graph.pools_of(document):
-        arguments = dict(graph.pool_arguments(document, expert, swapped=swapped))
+    for expert, _ in pools_of(document):
+        arguments = dict(pool_arguments(document, expert, swapped=swapped))
         apps.append(_application(pool_of(expert), None, "pool", arguments))
     return {
         "http_options": {"host": service.host, "port": service.port},

@@ -18,7 +18,7 @@ from motet.routers.base import Router
 from motet.routers.learned.store import Manifest, read_manifest
 from motet.routers.loading import Loading, fall_back
 from motet.types import Asks, Choice, Decision, Fleet, Request
-from motet.wording import did_you_mean
+from motet.wording import did_you_mean, listed
 
 if TYPE_CHECKING:
     from motet.encoders.live import Batcher, Encoders
@@ -76,7 +76,7 @@ class LearnedRouter(Router):
             raise ConfigError(str(error), at=("artifact",)) from error
         self._check(manifest, setting.kind)
         self.artifact = manifest.digest
-        self._unknown = tuple(e for e in setting.experts if e not in manifest.names)
+        self._unknown = [repr(e) for e in setting.experts if e not in manifest.names]
         absent = [e for e in manifest.names if e not in setting.experts]
         if absent:
             log.info("router %s: %s are not in the config", name, ", ".join(absent))
@@ -91,8 +91,8 @@ class LearnedRouter(Router):
             )
         if not set(manifest.names) & set(known):
             raise ConfigError(
-                f"the artifact knows none of this config's experts ({', '.join(known)}), only "
-                f"{', '.join(manifest.names)}. {did_you_mean(manifest.names[0], known)}",
+                f"the artifact knows none of this config's experts ({listed(known)}), only "
+                f"{listed(manifest.names)}. {did_you_mean(manifest.names[0], known)}",
                 at=("artifact",),
             )
 
@@ -179,7 +179,9 @@ class LearnedRouter(Router):
             parts[0] += f", runner-up {choices[1].expert!r} {_worth(choices[1])}"
         if because := artifact.explain(queries).get("reason"):
             parts.append(str(because))
-        parts += [f"{expert!r} is not known to this router" for expert in self._unknown]
+        if self._unknown:
+            are = "is" if len(self._unknown) == 1 else "are"
+            parts.append(f"{listed(self._unknown)} {are} not known to this router")
         return "; ".join(parts)
 
     def _fall_back(self, fleet: Fleet, why: str, others: tuple[Choice, ...]) -> Decision | None:
