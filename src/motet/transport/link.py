@@ -191,10 +191,10 @@ def login(url: httpx.URL, header: str) -> dict[str, str]:
 
 def proxy_of(url: httpx.URL) -> str | None:
     """Return the proxy that the environment names for a URL (`HTTPS_PROXY`, `NO_PROXY`, ...)."""
-    if urllib.request.proxy_bypass(url.host):
-        return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    if proxy is None or proxy.startswith(("http://", "https://")):
+    if proxy is None or urllib.request.proxy_bypass(url.host):
+        return None
+    if proxy.startswith(("http://", "https://")):
         return proxy
     return None if "://" in proxy else f"http://{proxy}"
