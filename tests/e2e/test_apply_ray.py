@@ -33,7 +33,7 @@ class Fleet:
 
     def __init__(self, folder):
         self.file, self.folder, self.port = folder / "experts.yaml", folder, free_port()
-        self.env = {**os.environ, "MOTET_CACHE": str(folder / "cache"), "NO_COLOR": "1"}
+        self.env = {**os.environ, "MOTET_STATE": str(folder / "state"), "NO_COLOR": "1"}
 
     def write(self, v, more=""):
         self.file.write_text(CONFIG.format(v=v, more=more, port=self.port))
@@ -68,7 +68,7 @@ def fleet(tmp_path_factory):
     found = Fleet(tmp_path_factory.mktemp("apply"))
     found.write(0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOTET_CACHE", found.env["MOTET_CACHE"])
+        patch.setenv("MOTET_STATE", found.env["MOTET_STATE"])
         with served(found.file, found.folder / "log", "Press Ctrl-C", 180) as service:
             found.url = service.url
             wait_for(lambda: found.ask("pooled").status_code == 200, 60)

@@ -24,12 +24,14 @@ from motet.api.routes.health import add_health
 from motet.api.routes.models import add_models
 from motet.batch.service import BatchService
 from motet.errors import MotetError
+from motet.operations.admission import Admissions
 from motet.operations.metrics import Metrics, SwapMetrics
 from motet.operations.store_metrics import StoreMetrics
 from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.service.keeping import Keeper
+from motet.service.ledger import follow_ledger
 from motet.service.motet import Motet
 from motet.service.register import Register
 
@@ -63,11 +65,14 @@ def create_app(
     """
     keeper = Keeper(service)
     batches = BatchService(service, keeper.database)
+    admissions = Admissions()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with keeper, service, batches:
-            going = [asyncio.create_task(work(service)) for work in beside]
+            ledger = follow_ledger(service, admissions.budgets, keeper.database)
+            works = [ledger, *(work(service) for work in beside)]
+            going = [asyncio.create_task(work) for work in works]
             try:
                 yield
             finally:
@@ -92,7 +97,7 @@ def create_app(
     keeper.writer.heard = StoreMetrics(metrics.registry).heard
     if service.swapper is not None:
         service.swapper.watcher = SwapMetrics(metrics.registry)
-    add_answers(app, service, open_answers, keep_alive_s)
+    add_answers(app, service, open_answers, admissions, keep_alive_s)
     add_models(app, service)
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)
