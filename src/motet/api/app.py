@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -71,13 +71,8 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with keeper, service, batches:
             ledger = follow_ledger(service, admissions.budgets, keeper.database)
-            works = [ledger, *(work(service) for work in beside)]
-            going = [asyncio.create_task(work) for work in works]
-            try:
+            async with _beside([ledger, *(work(service) for work in beside)]):
                 yield
-            finally:
-                for each in going:
-                    each.cancel()
 
     app = App(
         lambda: service.config,
@@ -105,6 +100,17 @@ def create_app(
     add_admin(app, register or Register(service))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+@asynccontextmanager
+async def _beside(works: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Let work go on for as long as the block runs."""
+    going = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for each in going:
+            each.cancel()
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
