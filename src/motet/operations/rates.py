@@ -15,7 +15,7 @@ _ROUNDING_S = 1e-6
 
 
 @dataclass(slots=True, eq=False)
-class Slice:
+class Moment:
     """What was counted in one of the parts of a minute."""
 
     began: float
@@ -26,19 +26,19 @@ class Window:
     """A sum over the last sixty seconds, exact to a tenth of a second."""
 
     def __init__(self) -> None:
-        self._parts: deque[Slice] = deque()
+        self._parts: deque[Moment] = deque()
         self.total = 0
 
-    def add(self, amount: int, now: float) -> Slice:
+    def add(self, amount: int, now: float) -> Moment:
         """Count `amount`; returns where, for `take_back`."""
         self.forget(now)
         if not self._parts or now - self._parts[-1].began >= _MINUTE_S / _PARTS:
-            self._parts.append(Slice(now))
+            self._parts.append(Moment(now))
         self._parts[-1].amount += amount
         self.total += amount
         return self._parts[-1]
 
-    def take_back(self, amount: int, part: Slice, now: float) -> None:
+    def take_back(self, amount: int, part: Moment, now: float) -> None:
         """Count `amount` no more, where it was counted and still is."""
         self.forget(now)
         if self._parts and part.began >= self._parts[0].began:
