@@ -139,6 +139,7 @@ def test_who_comes_new_is_let_in_while_others_keep_it_busy():
     async def main():
         nonlocal turns
         server = Server(create_app(motet), motet.config.service, port=0)
+        server.config.load()
         server.config.http_protocol_class = Counting
         serving = asyncio.create_task(server.serve())
         while not server.started:
