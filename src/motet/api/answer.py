@@ -91,7 +91,7 @@ class AnswerResponse(Response):
         requests: Sequence[Request],
         *,
         open_answers: OpenAnswers,
-        enter: Callable[[int, float], Admission] | None = None,
+        enter: Callable[[int, float], Awaitable[Admission]] | None = None,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._motet = motet
@@ -155,7 +155,7 @@ class AnswerResponse(Response):
             await self._answered(send)
             return
         tokens = sum(_tokens(request) for request in self._requests)
-        admission = self._enter(tokens, self._cap_usd())
+        admission = await self._enter(tokens, self._cap_usd())
         self._left = admission.headers
         try:
             await self._answered(send, admission)

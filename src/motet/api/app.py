@@ -48,6 +48,7 @@ def create_app(
     keep_alive_s: float = KEEP_ALIVE_S,
     beside: Sequence[Beside] = (),
     register: Register | None = None,
+    admissions: Admissions | None = None,
     admin_hash: str | None = None,
 ) -> FastAPI:
     """Return the ASGI app that serves `service`, which starts and closes with it.
@@ -60,12 +61,14 @@ def create_app(
         Work for the time in between.
     register
         How a new config comes in; by default into this process alone.
+    admissions
+        What lets requests through under the limits of their keys; in this process when absent.
     admin_hash
         `hash_of` a key that may do everything, if there is one: see `motet.operations.callers`.
     """
     keeper = Keeper(service)
     batches = BatchService(service, keeper.database)
-    admissions = Admissions()
+    admissions = admissions or Admissions()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 
+from motet.config import Rates
+from motet.errors import RateLimited
 from motet.operations.budgets import Budgets
 from motet.operations.callers import Holder
-from motet.operations.rates import Counts
+from motet.operations.rates import Allowances, Grant, LocalAllowances
 
 
 class Admissions:
-    """Every key's limits and budget, in this process.
+    """Every key's limits and budget.
 
     Parameters
     ----------
-    now
-        A clock in seconds, for limits.
+    allowances
+        Where requests and tokens are counted; in this process when absent.
+    replicas
+        Processes that divide requests at once evenly among them.
     """
 
     def __init__(
-        self, budgets: Budgets | None = None, now: Callable[[], float] = time.monotonic
+        self,
+        allowances: Allowances | None = None,
+        budgets: Budgets | None = None,
+        replicas: int = 1,
     ) -> None:
+        self.allowances = allowances or LocalAllowances()
         self.budgets = budgets or Budgets()
-        self.now = now
-        self._keys: dict[str, Counts] = {}
+        self.at_once: Counter[str] = Counter()
+        self._replicas = replicas
 
-    def enter(self, holder: Holder, tokens: int, cap_usd: float) -> Admission:
+    async def enter(self, holder: Holder, tokens: int, cap_usd: float) -> Admission:
         """Let a request through; whoever is refused has asked nothing.
 
         Parameters
@@ -41,52 +49,76 @@ class Admissions:
         RateLimited, BudgetSpent
             There is no room for it; says for what, and when there is.
         """
-        key, now = holder.caller.key, self.now()
-        counts = self._keys.setdefault(key, Counts())
-        counts.refuse(key, holder.rates, tokens, now)
+        key, most = holder.caller.key, holder.rates.requests_at_once
+        if most is not None and self.at_once[key] >= -(-most // self._replicas):
+            raise RateLimited(key, "requests at once", most, 1.0)
         if holder.budget is not None:
             self.budgets.refuse(key, holder.budget)
-        return Admission(self, holder, counts, tokens, cap_usd)
+        admission = Admission(self, holder, tokens, cap_usd)
+        try:
+            await admission.take(holder.rates)
+        except BaseException:
+            admission.tokens, admission.requests = 0, 0
+            admission.close()
+            raise
+        return admission
 
 
 class Admission:
-    """One request that was let through; closed when it is over.
+    """One request that is let through; closed when it is over.
 
     Attributes
     ----------
+    requests, tokens, cost_usd
+        What it took; until that is known, what it was taken to need.
     headers
         What its key has left, as clients read it.
-    tokens, cost_usd
-        What it took; until that is known, what it was taken to need.
     """
 
-    def __init__(
-        self, admissions: Admissions, holder: Holder, counts: Counts, tokens: int, cap_usd: float
-    ) -> None:
+    def __init__(self, admissions: Admissions, holder: Holder, tokens: int, cap_usd: float) -> None:
         self._admissions = admissions
         self._holder = holder
-        self._counts = counts
         self._needed, self._held_usd = tokens, cap_usd
-        self.tokens, self.cost_usd = tokens, 0.0
-        now = admissions.now()
-        counts.at_once += 1
-        counts.requests.add(1, now)
-        self._part = counts.tokens.add(tokens, now)
+        self._grants: dict[str, Grant] = {}
+        self.requests, self.tokens, self.cost_usd = 1, tokens, 0.0
+        self.headers: Mapping[str, str] = {}
+        admissions.at_once[holder.caller.key] += 1
         if holder.budget is not None:
             admissions.budgets.hold(holder.caller.key, holder.budget, cap_usd)
-        self.headers: Mapping[str, str] = counts.left(holder.rates)
-        if holder.budget is not None:
-            left = admissions.budgets.left_usd(holder.caller.key, holder.budget)
-            self.headers = {**self.headers, "x-motet-budget-left-usd": f"{left:.6g}"}
+
+    async def take(self, rates: Rates) -> None:
+        """Take what it needs of what its key may have.
+
+        Raises
+        ------
+        RateLimited
+            There is not so much.
+        """
+        said: dict[str, str] = {}
+        for what, amount, limit in (
+            ("requests", 1, rates.requests_per_minute),
+            ("tokens", self._needed, rates.tokens_per_minute),
+        ):
+            if limit is None:
+                continue
+            key = self._holder.caller.key
+            grant = await self._admissions.allowances.take(key, what, amount, limit)
+            if grant.wait_s:
+                raise RateLimited(key, f"{what} per minute", limit, grant.wait_s)
+            self._grants[what] = grant
+            said[f"x-ratelimit-limit-{what}"] = str(limit)
+            said[f"x-ratelimit-remaining-{what}"] = str(grant.left)
+        if (budget := self._holder.budget) is not None:
+            left = self._admissions.budgets.left_usd(self._holder.caller.key, budget)
+            said["x-motet-budget-left-usd"] = f"{left:.6g}"
+        self.headers = said
 
     def close(self) -> None:
         """Note its end, and what it took in place of what it was taken to need."""
-        counts, now = self._counts, self._admissions.now()
-        counts.at_once -= 1
-        if self.tokens != self._needed:
-            counts.tokens.take_back(self._needed, self._part, now)
-            counts.tokens.add(self.tokens, now)
-        budget = self._holder.budget
-        if budget is not None:
-            key = self._holder.caller.key
-            self._admissions.budgets.spend(key, budget, self.cost_usd, self._held_usd)
+        key, admissions = self._holder.caller.key, self._admissions
+        admissions.at_once[key] -= 1
+        used = {"requests": (1, self.requests), "tokens": (self._needed, self.tokens)}
+        for what, grant in self._grants.items():
+            admissions.allowances.settle(key, what, grant, *used[what])
+        if (budget := self._holder.budget) is not None:
+            admissions.budgets.spend(key, budget, self.cost_usd, self._held_usd)

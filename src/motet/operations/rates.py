@@ -1,12 +1,12 @@
-"""How much a key asks: requests and tokens in the last minute, and requests at once."""
+"""How much a key asks: requests and tokens in any sixty seconds."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from dataclasses import dataclass, field
-
-from motet.config import Rates
-from motet.errors import RateLimited
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 _MINUTE_S = 60.0
 _PARTS = 600
@@ -26,29 +26,29 @@ class Window:
     """A sum over the last sixty seconds, exact to a tenth of a second."""
 
     def __init__(self) -> None:
-        self._parts: deque[Moment] = deque()
+        self._moments: deque[Moment] = deque()
         self.total = 0
 
     def add(self, amount: int, now: float) -> Moment:
         """Count `amount`; returns where, for `take_back`."""
         self.forget(now)
-        if not self._parts or now - self._parts[-1].began >= _MINUTE_S / _PARTS:
-            self._parts.append(Moment(now))
-        self._parts[-1].amount += amount
+        if not self._moments or now - self._moments[-1].began >= _MINUTE_S / _PARTS:
+            self._moments.append(Moment(now))
+        self._moments[-1].amount += amount
         self.total += amount
-        return self._parts[-1]
+        return self._moments[-1]
 
-    def take_back(self, amount: int, part: Moment, now: float) -> None:
+    def take_back(self, amount: int, moment: Moment, now: float) -> None:
         """Count `amount` no more, where it was counted and still is."""
         self.forget(now)
-        if self._parts and part.began >= self._parts[0].began:
-            part.amount -= amount
+        if self._moments and moment.began >= self._moments[0].began:
+            moment.amount -= amount
             self.total -= amount
 
     def forget(self, now: float) -> None:
         """Drop what is older than a minute."""
-        while self._parts and self._parts[0].began + _MINUTE_S <= now:
-            self.total -= self._parts.popleft().amount
+        while self._moments and self._moments[0].began + _MINUTE_S <= now:
+            self.total -= self._moments.popleft().amount
 
     def room_in(self, amount: int, limit: int, now: float) -> float:
         """Return the seconds until there is room for `amount` below `limit`; 0 where there is.
@@ -59,41 +59,77 @@ class Window:
         over = self.total + min(amount, limit) - limit
         if over <= 0:
             return 0.0
-        for part in self._parts:
-            over -= part.amount
+        for moment in self._moments:
+            over -= moment.amount
             if over <= 0:
-                return part.began + _MINUTE_S - now + _ROUNDING_S
+                return moment.began + _MINUTE_S - now + _ROUNDING_S
         return _MINUTE_S
 
+    def give_back(self, amount: int, now: float) -> None:
+        """Count `amount` no more, of what was counted last."""
+        self.forget(now)
+        for moment in reversed(self._moments):
+            part = min(amount, moment.amount)
+            moment.amount -= part
+            self.total -= part
+            amount -= part
 
-@dataclass(slots=True)
-class Counts:
-    """What one key has asked of late."""
 
-    requests: Window = field(default_factory=Window)
-    tokens: Window = field(default_factory=Window)
-    at_once: int = 0
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What came of asking for a part of an allowance.
 
-    def refuse(self, key: str, rates: Rates, tokens: int, now: float) -> None:
-        """Raise `RateLimited` where a request of so many tokens is more than `rates` allow."""
-        most = rates.requests_at_once
-        if most is not None and self.at_once >= most:
-            raise RateLimited(key, "requests at once", most, 1.0)
-        for window, wanted, limit, what in (
-            (self.requests, 1, rates.requests_per_minute, "requests per minute"),
-            (self.tokens, tokens, rates.tokens_per_minute, "tokens per minute"),
-        ):
-            if limit is not None and (wait := window.room_in(wanted, limit, now)):
-                raise RateLimited(key, what, limit, wait)
+    Attributes
+    ----------
+    wait_s
+        Seconds until there is room; 0 where it is granted.
+    left
+        What the key has left.
+    moment
+        Where it is counted, in this process.
+    """
 
-    def left(self, rates: Rates) -> dict[str, str]:
-        """Return what a key has left, as OpenAI's headers say it."""
-        said: dict[str, str] = {}
-        for name, window, limit in (
-            ("requests", self.requests, rates.requests_per_minute),
-            ("tokens", self.tokens, rates.tokens_per_minute),
-        ):
-            if limit is not None:
-                said[f"x-ratelimit-limit-{name}"] = str(limit)
-                said[f"x-ratelimit-remaining-{name}"] = str(max(0, limit - window.total))
-        return said
+    wait_s: float
+    left: int
+    moment: Moment | None = None
+
+
+class Allowances(Protocol):
+    """What keys may ask a minute, wherever that is counted."""
+
+    async def take(self, key: str, what: str, amount: int, limit: int) -> Grant:
+        """Take `amount` of what a key may have of something in any sixty seconds."""
+
+    def settle(self, key: str, what: str, grant: Grant, taken: int, used: int) -> None:
+        """Say that of what was taken so much was used, which may be more."""
+
+
+class LocalAllowances:
+    """Counts in this process.
+
+    Parameters
+    ----------
+    now
+        A clock in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._windows: dict[tuple[str, str], Window] = {}
+
+    async def take(self, key: str, what: str, amount: int, limit: int) -> Grant:
+        """Take a part; see `Allowances`."""
+        now, window = self._now(), self._windows.setdefault((key, what), Window())
+        if wait_s := window.room_in(amount, limit, now):
+            return Grant(wait_s, max(0, limit - window.total))
+        moment = window.add(amount, now)
+        return Grant(0.0, max(0, limit - window.total), moment)
+
+    def settle(self, key: str, what: str, grant: Grant, taken: int, used: int) -> None:
+        """Count what was used in place of what was taken; see `Allowances`."""
+        if used == taken or grant.moment is None:
+            return
+        now, window = self._now(), self._windows[key, what]
+        window.take_back(taken, grant.moment, now)
+        if used:
+            window.add(used, now)
