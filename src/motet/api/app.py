@@ -90,11 +90,7 @@ def create_app(
         },
     )
     open_answers = app.state.open_answers = OpenAnswers()
-    metrics = Metrics()
-    service.observers.add(metrics)
-    keeper.writer.heard = StoreMetrics(metrics.registry).heard
-    if service.swapper is not None:
-        service.swapper.watcher = SwapMetrics(metrics.registry)
+    metrics = _metrics(service, keeper)
     add_answers(app, service, open_answers, admissions, keep_alive_s)
     add_models(app, service)
     add_files(app, batches, service.config.service)
@@ -103,6 +99,16 @@ def create_app(
     add_admin(app, register or Register(service))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _metrics(service: Motet, keeper: Keeper) -> Metrics:
+    """Return what counts everything that happens from here on."""
+    metrics = Metrics()
+    service.observers.add(metrics)
+    keeper.writer.heard = StoreMetrics(metrics.registry).heard
+    if service.swapper is not None:
+        service.swapper.watcher = SwapMetrics(metrics.registry)
+    return metrics
 
 
 @asynccontextmanager
