@@ -10,7 +10,7 @@ from motet.config import parse
 from motet.service import memory
 from motet.service.motet import Motet
 
-CONFIG = "version: 1\nexperts: [{id: echo, engine: fake, token_delay_s: 0.2}]"
+CONFIG = "version: 1\nexperts: [{id: echo, engine: fake, token_delay_s: 1}]"
 
 
 class Circle:
