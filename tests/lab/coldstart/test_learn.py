@@ -123,3 +123,21 @@ async def test_without_a_table_it_stays_unknown_where_nothing_is_described(tmp_p
     assert said.text == path.read_text()
     assert "stays unknown" in said.lessons[0].note and "Name the table" in said.lessons[0].note
     assert "stays unknown" in said.lessons[1].note
+
+
+async def test_without_a_table_it_is_judged_by_those_described_alike_until_there_is_one(tmp_path):
+    adder = GREETER.replace("greeter", "adder").replace("greets friends", "adds up numbers")
+    path = await world(tmp_path, adder)
+    text = path.read_text()
+    path.write_text(text.replace("table: t.parquet, ", ""))
+    said = await learned(path)
+    assert said.lessons[0].version == "auto@2" and said.lessons[0].asked == 0
+    assert "described like" in said.lessons[0].note and "seven" in said.lessons[0].note
+    path.write_text(said.text)
+    assert newcomers(load(path)) == ["adder"]  # to the profile, which counts answers alone
+    # With a table its answers take the place of the likeness.
+    path.write_text(text.replace("artifact: auto", "artifact: auto@2"))
+    said = await learned(path, prompts=20)
+    assert said.lessons[0].version == "auto@3" and said.lessons[0].asked == 20
+    (adder,) = (e for e in Artifact.load(tmp_path / "auto@3").manifest.experts if e.name == "adder")
+    assert adder.column == 2 and adder.like == {} and "20 of 48" in adder.added.name
