@@ -11,6 +11,13 @@ from motet.config.schema import Config, ExpertEntry
 _AT_START = ("host", "port", "replicas", "ongoing_requests", "queued_requests")
 """Fields of `service` that are read once."""
 
+_SECTIONS = {
+    "residency": "engines of this process start anew",
+    "store": "at the next start",
+    "telemetry": "at the next start",
+}
+"""What a changed section does, where it is not simply so from now on."""
+
 How = Literal["added", "removed", "changed"]
 
 
@@ -105,6 +112,5 @@ def _sections(old: Config, new: Config) -> Iterator[Change]:
     rest = set(Config.model_fields) - {"version", "experts", "routers", "compositions", "service"}
     for section in sorted(rest):
         if getattr(old, section) != getattr(new, section):
-            is_store = section == "store"
-            effect = "at the next start" if is_store else "engines of this process start anew"
+            effect = _SECTIONS.get(section, "from now on")
             yield Change(section, section, "changed", effect=effect)
