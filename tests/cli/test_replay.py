@@ -49,7 +49,7 @@ def test_another_config_or_artifact_says_from_whom_to_whom(config, how):
     assert "greeter" in shown.stdout and "Expected quality" in shown.stdout, shown
     said = json.loads(motet("replay", "--config", config, "--json", *instead).stdout)
     assert said["decisions"] == 20 and said["changed"] > 5 and said["skipped"] == {}
-    assert said["expected"]["quality"] > said["expected"]["quality_then"]
+    assert said["expected"]["quality"]["now"] > said["expected"]["quality"]["then"]
     one = next(row for row in said["rows"] if not row["same"] and row["now"][0] == "greeter")
     told = motet("replay", one["id"], "--config", config, *instead).stdout
     assert f"then: {one['then'][0]}" in told and "now:  greeter" in told and "because:" in told

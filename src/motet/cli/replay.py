@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 12
 """Changes that are listed, the most frequent first."""
+_WORDS = {"quality": "quality", "cost_usd": "USD an answer"}
 
 
 @command
@@ -108,21 +109,19 @@ def _show(said: Replay) -> None:
         for (then, now), times in led.most_common(_SHOWN):
             table.add_row(plain(then), plain(now), str(times))
         Console(markup=False).print(table)
-    means = said.expected()
-    if means["quality"] is not None:
-        typer.echo(f"Expected quality {means['quality']:.4f}, of those chosen then "
-                   f"{means['quality_then']:.4f}.")  # fmt: skip
-    if means["cost_usd"] is not None:
-        typer.echo(f"Expected cost {means['cost_usd']:.3g} USD an answer, of those chosen then "
-                   f"{means['cost_usd_then']:.3g}.")  # fmt: skip
+    for name, means in said.expected().items():
+        typer.echo(
+            f"Expected {_WORDS[name]} now {means.now:.4g}, of those chosen then {means.then:.4g}; "
+            f"means of the {means.decisions} decisions where both are known."
+        )
 
 
 def _show_one(row: Replayed) -> None:
     typer.echo(f"then: {plain(', '.join(row.then))}")
     typer.echo(f"now:  {plain(', '.join(row.now))}{' (the same)' if row.is_same else ''}")
     for name, now, then in (
-        ("quality", row.quality, row.quality_then),
-        ("USD", row.cost_usd, row.cost_usd_then),
+        (_WORDS["quality"], row.quality, row.quality_then),
+        (_WORDS["cost_usd"], row.cost_usd, row.cost_usd_then),
     ):
         if now is not None:
             before = "" if then is None else f", of {plain(row.then[0])} {then:.3g}"

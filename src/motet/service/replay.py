@@ -68,6 +68,23 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """Means of what routers expect now.
+
+    Attributes
+    ----------
+    now, then
+        Of the choices now, and of those made then.
+    decisions
+        Over how many: those whose router estimates both.
+    """
+
+    now: float
+    then: float
+    decisions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     """What would differ.
 
@@ -87,19 +104,20 @@ class Replay:
         """Those that ask other experts."""
         return tuple(row for row in self.rows if not row.is_same)
 
-    def expected(self) -> dict[str, float | None]:
-        """Return means over the decisions whose both leads are estimated; None where none are."""
-        names = ("quality", "quality_then", "cost_usd", "cost_usd_then")
-        means: dict[str, float | None] = {}
-        for now, then in (names[:2], names[2:]):
+    def expected(self) -> dict[str, Expected]:
+        """Return what is expected of `quality` and of `cost_usd`, where anything is."""
+        said = {}
+        for name in ("quality", "cost_usd"):
             pairs = [
-                (getattr(row, now), getattr(row, then))
+                (now, then)
                 for row in self.rows
-                if None not in (getattr(row, now), getattr(row, then))
+                if (now := getattr(row, name)) is not None
+                and (then := getattr(row, f"{name}_then")) is not None
             ]
-            for name, values in zip((now, then), zip(*pairs, strict=True), strict=False):
-                means[name] = sum(values) / len(values)
-        return {name: means.get(name) for name in names}
+            if pairs:
+                now, then = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
+                said[name] = Expected(now=now, then=then, decisions=len(pairs))
+        return said
 
     def json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -107,7 +125,7 @@ class Replay:
             "decisions": len(self.rows),
             "changed": len(self.changed),
             "skipped": dict(self.skipped),
-            "expected": self.expected(),
+            "expected": {name: asdict(means) for name, means in self.expected().items()},
             "rows": [asdict(row) | {"same": row.is_same} for row in self.rows],
         }
 
