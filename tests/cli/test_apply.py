@@ -201,6 +201,9 @@ def test_one_expert_is_added_and_learned(learning):
     assert learning.said(GREETING) == "hello"
     known = learning.motet("experts", "learn", "greeter")
     assert known.returncode == 0 and "The routers know every expert." in known.stdout
+    assert learning.motet("experts", "disable", "greeter").returncode == 0
+    asleep = learning.motet("experts", "learn", "greeter")
+    assert asleep.returncode == 1 and "motet experts enable greeter" in asleep.stderr
     nobody = learning.motet("experts", "learn", "greter")
     assert nobody.returncode == 1 and "Did you mean 'greeter'" in nobody.stderr
 

@@ -9,7 +9,6 @@ import typer
 
 from motet.cli.console import Json, Key, command, print_json
 from motet.cli.learn import (
-    PROMPTS,
     Allowance,
     Budget,
     Learn,
@@ -42,7 +41,7 @@ def apply(
     wait: Wait = PATIENCE_S,
     learn: Learn = False,
     budget: Budget = None,
-    prompts: Prompts = PROMPTS,
+    prompts: Prompts = None,
     seconds: Seconds = None,
     json: Json = False,
 ) -> None:

@@ -10,7 +10,6 @@ import typer
 from motet.cli.apply import Dry, Url, ask, service_at, show_changes
 from motet.cli.console import ConfigOption, Json, Key, ServiceUrl, command, print_json
 from motet.cli.learn import (
-    PROMPTS,
     Allowance,
     Budget,
     Learn,
@@ -63,7 +62,7 @@ def add(
     dry: Dry = False,
     learn: Learn = False,
     budget: Budget = None,
-    prompts: Prompts = PROMPTS,
+    prompts: Prompts = None,
     seconds: Seconds = None,
 ) -> None:
     """Add an expert to the config of a running service, and to the service."""
@@ -80,7 +79,7 @@ def learn_expert(
     url: Url = None,
     key: Key = None,
     budget: Budget = None,
-    prompts: Prompts = PROMPTS,
+    prompts: Prompts = None,
     seconds: Seconds = None,
 ) -> None:
     """Ask an expert that routers do not know yet, so that they know whom to send what."""

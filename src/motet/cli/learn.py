@@ -29,9 +29,9 @@ Seconds = Annotated[
     float | None, typer.Option("--learn-seconds", min=0, help="How long new experts are asked.")
 ]
 Prompts = Annotated[
-    int, typer.Option("--learn-prompts", min=10, help="How many each new expert is asked.")
+    int | None,
+    typer.Option("--learn-prompts", min=10, help="How many each new expert is asked; 100."),
 ]
-PROMPTS = 100
 _APPLYING_S = 120.0
 """Seconds that the service has to load new versions: no expert starts anew."""
 
@@ -40,7 +40,7 @@ _APPLYING_S = 120.0
 class Allowance:
     """What learning may take; see `motet.lab.coldstart.learn`."""
 
-    prompts: int = PROMPTS
+    prompts: int | None = None
     budget: float | None = None
     seconds: float | None = None
 
@@ -65,7 +65,7 @@ def learn_into(
     Raises
     ------
     ConfigError
-        There is no such expert, or the file was changed by somebody else meanwhile.
+        There is no such expert, it is disabled, or the file was changed by somebody else meanwhile.
     """
     from motet.cli import client
     from motet.cli.served import chosen
@@ -74,6 +74,12 @@ def learn_into(
 
     document = load(config)
     wanted = chosen(document, only)
+    for entry in document.config.experts:
+        if only is not None and entry.id in wanted and not entry.enabled:
+            raise ConfigError(
+                f"expert {entry.id!r} is disabled, so it cannot be asked.",
+                hint=f"motet experts enable {entry.id}",
+            )
     names = [name for name in newcomers(document) if name in wanted]
     if not names:
         return None
@@ -95,7 +101,7 @@ async def _asked(
     document: Document, names: list[str], service: tuple[str, str | None], bounds: Allowance
 ) -> Learned:
     from motet.cli.served import caller
-    from motet.lab.coldstart import learn
+    from motet.lab.coldstart import PROMPTS, learn
     from motet.lab.tabulation import Purse, started
 
     experts = {name: caller(document, name, *service) for name in names}
@@ -106,7 +112,7 @@ async def _asked(
         with progress_bars() as report:
             purse = Purse(usd, seconds)
             return await learn(
-                document, experts, prompts=bounds.prompts, purse=purse, report=report
+                document, experts, prompts=bounds.prompts or PROMPTS, purse=purse, report=report
             )
 
 

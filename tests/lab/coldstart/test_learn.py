@@ -82,6 +82,15 @@ async def test_money_and_time_bound_what_is_asked(tmp_path):
     assert some.lessons[0].version == "auto@2"
 
 
+async def test_one_that_cannot_be_asked_keeps_no_other_from_being_learned(tmp_path):
+    dead = "  - {id: dead, engine: fake, fail_after: 0, error: unavailable, optional: true}\n"
+    path = await world(tmp_path, dead + GREETER)
+    said = await learned(path, prompts=20)
+    told = {(one.expert, one.version) for one in said.lessons}
+    assert told == {("dead", ""), ("greeter", "auto@2"), ("greeter", "skills@2.json")}
+    assert all("dead" in one.note for one in said.lessons if one.expert == "dead")
+
+
 async def test_what_the_table_says_already_is_not_asked(tmp_path):
     path = await world(tmp_path, GREETER.replace("greeter", "dull2"))
     import pyarrow.parquet as parquet

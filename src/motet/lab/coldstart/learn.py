@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from motet.composer.assembly import assemble
 from motet.config import Document, parse
 from motet.config.edit import with_option
-from motet.errors import ArtifactError
+from motet.errors import ArtifactError, ExpertError
 from motet.experts import Expert
 from motet.lab.coldstart.pupils import Pupil, pupils
 from motet.lab.routers.data import Data
@@ -107,7 +107,8 @@ async def learn(
     `motet.routers.learned.newcomer`), and graded as that table was; what is in the table of it is
     not asked. Each artifact then adds it as a new version beside the old one. Where no table is
     named, it is judged by experts that are described alike. Answers are kept beside the table, so
-    that after an interruption, and for `motet table build`, they are there.
+    that after an interruption, and for `motet table build`, they are there. Of an expert that cannot
+    be asked it is told why.
 
     Parameters
     ----------
@@ -126,8 +127,6 @@ async def learn(
     ------
     TableError
         A table that is named is not there, or does not hold what was asked.
-    ExpertError
-        An expert cannot be reached.
     """
     learners = pupils(assemble(document).routers.values(), document.folder)
     asking = _Asking(document, experts, prompts, purse or Purse(), concurrency, report)
@@ -140,7 +139,11 @@ async def learn(
             elif able := lessons.able(expert, unaware):
                 # Embeddings tell more of what is alike than scores alone.
                 data = max(map(lessons.data, able), key=lambda data: data.embeddings is not None)
-                answers, whole = await asking.answers(expert, table, data)
+                try:
+                    answers, whole = await asking.answers(expert, table, data)
+                except ExpertError as error:
+                    lessons.missed(expert, able, str(error))
+                    continue
                 lessons.teach(able, answers, whole)
     return Learned(text=lessons.end(), lessons=lessons.told, cost_usd=asking.purse.spent)
 
@@ -227,7 +230,7 @@ class _Lessons:
             try:
                 like = pupil.liken(expert, self._described, self._report)
             except ArtifactError as error:
-                self._note(pupil, Lesson(expert=expert, note=str(error)))
+                self.missed(expert, [pupil], str(error))
                 continue
             self._note(pupil, Lesson(expert=expert, learned=True, note=f"described like {like}"))
 
@@ -238,10 +241,15 @@ class _Lessons:
             try:
                 pupil.check(expert, self.data(pupil))
             except ArtifactError as error:
-                self._note(pupil, Lesson(expert=expert, note=str(error)))
+                self.missed(expert, [pupil], str(error))
                 continue
             able.append(pupil)
         return able
+
+    def missed(self, expert: str, pupils: Iterable[Pupil], why: str) -> None:
+        """Note that nothing was learned of an expert, and why."""
+        for pupil in pupils:
+            self._note(pupil, Lesson(expert=expert, note=why))
 
     def teach(self, pupils: Iterable[Pupil], answers: Table, whole: Table) -> None:
         """Let pupils that share a table learn an expert from its answers."""
