@@ -107,7 +107,7 @@ async def learn(
     `motet.routers.learned.newcomer`), and graded as that table was; what is in the table of it is
     not asked. Each artifact then adds it as a new version beside the old one. Where no table is
     named, it is judged by experts that are described alike. Answers are kept beside the table, so
-    that after an interruption, and for `motet table build`, they are there. Of an expert that cannot
+    that after an interruption, and for `motet table build`, they are there. Where an expert cannot
     be asked it is told why.
 
     Parameters
