@@ -1,5 +1,6 @@
 """`motet apply`, `rollback`, `experts ...` and `serve --watch` against a service of this machine."""
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,9 @@ import time
 import httpx
 import pytest
 from tests.conftest import free_port, wait_for
+from tests.lab.coldstart.world import GREETER, config, world
+
+GREETING = "greet a friend politely at the bakery"
 
 CONFIG = """\
 version: 1
@@ -28,10 +32,10 @@ service: {{port: {port}, api_keys: [some-key]}}
 class Served:
     """A service in a process of its own, and commands beside it."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, write=None):
         self.port, self.folder = free_port(), folder
         self.file = folder / "experts.yaml"
-        self.write()
+        (write or Served.write)(self)
         self.env = {**os.environ, "MOTET_STATE": str(folder / "state"), "NO_COLOR": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "motet.cli.main", "serve", self.file, "--local", *options],
@@ -55,8 +59,8 @@ class Served:
             command, env=self.env, cwd=self.folder, capture_output=True, text=True, timeout=60
         )
 
-    def said(self):
-        body = {"model": "auto", "messages": [{"role": "user", "content": "x"}]}
+    def said(self, text="x"):
+        body = {"model": "auto", "messages": [{"role": "user", "content": text}]}
         answer = httpx.post(
             f"http://127.0.0.1:{self.port}/v1/chat/completions", json=body,
             headers={"authorization": "Bearer some-key"}, timeout=30,
@@ -155,3 +159,60 @@ def test_a_watched_file_is_applied_when_it_changes(tmp_path):
     wait_for(lambda: service.said() == "one", 20)
     told = service.stop()
     assert "two added" in told and "is not in place" in told and "'nobody'" in told
+
+
+@pytest.fixture(scope="module")
+def learning(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("learning")
+    asyncio.run(world(folder))
+    service = Served(folder, write=learners)
+    yield service
+    service.stop()
+
+
+def learners(service, more=""):
+    text = config(more, table="table: t.parquet, ")
+    service.file.write_text(f"{text}service: {{port: {service.port}, api_keys: [some-key]}}\n")
+
+
+def test_from_a_line_in_the_file_to_being_routed_to_in_one_command(learning):
+    assert learning.said(GREETING) != "hello"
+    learners(learning, GREETER)
+    done = learning.motet("apply", "--learn", "--learn-prompts", 20, "--budget", 1)
+    assert done.returncode == 0, done.stderr
+    assert (
+        "greeter" in done.stdout and "auto@2" in done.stdout and "The answers cost" in done.stdout
+    )
+    assert learning.said(GREETING) == "hello"
+    text = learning.file.read_text()
+    assert "artifact: auto@2," in text and "# Who knows what." in text
+    listing = json.loads(learning.motet("rollback", "--list", "--json").stdout)
+    assert [each["number"] for each in listing] == [3, 2, 1]
+    again = learning.motet("apply", "--learn", "--json")
+    assert json.loads(again.stdout)["learned"] == {"cost_usd": 0.0, "lessons": []}
+
+
+def test_one_expert_is_added_and_learned(learning):
+    learners(learning)
+    assert learning.motet("apply").returncode == 0
+    entry = GREETER.strip().removeprefix("- ")
+    done = learning.motet("experts", "add", entry, "--learn", "--learn-prompts", 20)
+    assert done.returncode == 0 and "auto@3" in done.stdout, done.stderr
+    assert learning.said(GREETING) == "hello"
+    known = learning.motet("experts", "learn", "greeter")
+    assert known.returncode == 0 and "The routers know every expert." in known.stdout
+    assert learning.motet("experts", "disable", "greeter").returncode == 0
+    asleep = learning.motet("experts", "learn", "greeter")
+    assert asleep.returncode == 1 and "motet experts enable greeter" in asleep.stderr
+    nobody = learning.motet("experts", "learn", "greter")
+    assert nobody.returncode == 1 and "Did you mean 'greeter'" in nobody.stderr
+
+
+def test_without_money_nothing_is_learned_and_nothing_changed(learning):
+    learners(learning)
+    assert learning.motet("apply").returncode == 0
+    learners(learning, GREETER.replace("greeter", "dear"))
+    before = learning.file.read_text()
+    done = learning.motet("apply", "--learn", "--budget", 0)
+    assert done.returncode == 0 and "too few to learn from" in done.stdout
+    assert learning.file.read_text() == before

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.config import parse
-from motet.config.edit import with_enabled, with_expert, without_expert
+from motet.config.edit import with_enabled, with_expert, with_option, without_expert
 from motet.errors import ConfigError
 
 TEXT = """\
@@ -95,3 +95,21 @@ def test_any_list_of_experts_can_be_edited(entries, at, indent):
         fewer = yaml.safe_load(without_expert(document, name))
         assert [e["id"] for e in fewer["experts"]] == [n for n in ids(document.text) if n != name]
         assert fewer["service"] == {"port": 1}
+
+
+@pytest.mark.parametrize("value", ["routers/auto@2", "a: b", "{x}", "it's", "- y", "#z"])
+@pytest.mark.parametrize(
+    "router",
+    ["{kind: ridge, artifact: old, table: t}", "\n    kind: ridge\n    artifact: 'old'  # x"],
+)
+def test_an_option_of_a_router_is_exchanged(router, value):
+    text = TEXT.replace("routers:\n", f"routers:\n  learned: {router}\n")
+    edited = with_option(parse(text), "learned", "artifact", value)
+    assert parse(edited).config.routers["learned"].options["artifact"] == value
+    assert len(edited.splitlines()) == len(text.splitlines()) and edited.count("#") >= text.count(
+        "#"
+    )
+    assert with_option(parse(edited), "learned", "artifact", "old").count("old") == 1
+    for nobody, option in (("lerned", "artifact"), ("learned", "lambda"), ("r", "artifact")):
+        with pytest.raises(ConfigError, match="has no"):
+            with_option(parse(text), nobody, option, value)

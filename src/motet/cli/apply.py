@@ -8,6 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from motet.cli.console import Json, Key, command, print_json
+from motet.cli.learn import (
+    Allowance,
+    Budget,
+    Learn,
+    Prompts,
+    Seconds,
+    learn_into,
+    show_learned,
+    told,
+)
 from motet.service.patience import PATIENCE_S
 
 Url = Annotated[
@@ -29,14 +39,32 @@ def apply(
     key: Key = None,
     dry: Dry = False,
     wait: Wait = PATIENCE_S,
+    learn: Learn = False,
+    budget: Budget = None,
+    prompts: Prompts = None,
+    seconds: Seconds = None,
     json: Json = False,
 ) -> None:
-    """Put a config in place of the running one, once what is new in it answers."""
+    """Put a config in place of the running one, once what is new in it answers.
+
+    With --learn, experts that routers do not know are then asked what tells most of them, and
+    routers take what they have learned, as a new version beside the old one.
+    """
     from motet.config import load
 
     document = load(config)  # what is wrong is told here, before anybody is asked
     body = {"config": document.text, "dry_run": dry, "wait_s": wait}
-    _show(ask("/admin/config", body, config, url, key), dry, json)
+    applied = ask("/admin/config", body, config, url, key)
+    if not learn or dry:
+        _show(applied, dry, json)
+        return
+    if not json:
+        show_changes(applied, dry)
+    said = learn_into(config, service_at(config, url, key), Allowance(prompts, budget, seconds))
+    if json:
+        print_json(applied | {"learned": told(said)})
+    else:
+        show_learned(said)
 
 
 @command
@@ -66,16 +94,23 @@ def ask(
     from rich.console import Console
 
     from motet.cli import client
-    from motet.cli.services import service_of
 
-    if url is None:
-        note = service_of(config)
-        url, key = note.url, note.key
+    url, key = service_at(config, url, key)
     with Console(stderr=True).status(f"Asking {url}"):
         if body is None:
             return client.get(url, path, key)
         patience_s = body.get("wait_s", PATIENCE_S) + _BESIDE_S
         return client.post(url, path, body, key, patience_s=patience_s)
+
+
+def service_at(config: Path | None, url: str | None, key: str | None) -> tuple[str, str | None]:
+    """Return URL and key of a service: the one at `url`, or that of this machine."""
+    from motet.cli.services import service_of
+
+    if url is not None:
+        return url, key
+    note = service_of(config)
+    return note.url, note.key
 
 
 def show_changes(applied: dict[str, Any], dry: bool) -> None:

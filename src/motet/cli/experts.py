@@ -7,8 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from motet.cli.apply import Dry, Url, ask, show_changes
+from motet.cli.apply import Dry, Url, ask, service_at, show_changes
 from motet.cli.console import ConfigOption, Json, Key, ServiceUrl, command, print_json
+from motet.cli.learn import (
+    Allowance,
+    Budget,
+    Learn,
+    Prompts,
+    Seconds,
+    learn_into,
+    show_learned,
+)
 
 app = typer.Typer(no_args_is_help=True)
 ServiceConfig = Annotated[
@@ -51,9 +60,30 @@ def add(
     url: Url = None,
     key: Key = None,
     dry: Dry = False,
+    learn: Learn = False,
+    budget: Budget = None,
+    prompts: Prompts = None,
+    seconds: Seconds = None,
 ) -> None:
     """Add an expert to the config of a running service, and to the service."""
     _edit("add", entry, config, url, key, dry)
+    if learn and not dry:
+        _learn(_id(entry), config, url, key, Allowance(prompts, budget, seconds))
+
+
+@app.command("learn")
+@command
+def learn_expert(
+    expert: ExpertId,
+    config: ServiceConfig = None,
+    url: Url = None,
+    key: Key = None,
+    budget: Budget = None,
+    prompts: Prompts = None,
+    seconds: Seconds = None,
+) -> None:
+    """Ask an expert that routers do not know yet, so that they know whom to send what."""
+    _learn(expert, config, url, key, Allowance(prompts, budget, seconds))
 
 
 @app.command("remove")
@@ -112,6 +142,25 @@ def _edit(
 ) -> None:
     body = {"action": action, "expert": expert, "dry_run": dry}
     show_changes(ask("/admin/experts", body, config, url, key), dry)
+
+
+def _learn(
+    expert: str, config: Path | None, url: str | None, key: str | None, bounds: Allowance
+) -> None:
+    from motet.cli.services import service_of
+    from motet.errors import ConfigError
+
+    if config is None and url is not None:
+        raise ConfigError("--config names no file, and what is learned is written into it.")
+    file = config or Path(service_of(None).config)
+    show_learned(learn_into(file, service_at(file, url, key), bounds, only=expert))
+
+
+def _id(entry: str) -> str:
+    """Return the id in an entry that the service has taken, so that it has one."""
+    import yaml
+
+    return str(yaml.safe_load(entry)["id"])
 
 
 def _configured(config: str) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from motet.cli import (
     fuse,
     plan,
     profile,
+    replay,
     route,
     router,
     serve,
@@ -46,6 +47,7 @@ app.command("chat")(chat.chat)
 app.command("batch")(batch.batch)
 app.command("route")(route.route)
 app.add_typer(decisions.app, name="decisions", help="What was decided, for whom, and its end.")
+app.command("replay")(replay.replay)
 app.command("usage")(usage.usage)
 app.add_typer(table.app, name="table", help="Routing tables from real runs.")
 app.add_typer(router.app, name="router", help="Routers that learn from tables: train, judge.")

@@ -74,6 +74,27 @@ def with_enabled(document: Document, expert: str, enabled: bool) -> str:
     return _joined([*lines[:start], *kept, *lines[end:]])
 
 
+def with_option(document: Document, router: str, option: str, value: str) -> str:
+    """Return the text of a config in which an option that a router has is another text.
+
+    Raises
+    ------
+    ConfigError
+        The router is not there, or has no such option.
+    """
+    node: yaml.Node | None = yaml.compose(document.text, Loader=yaml.SafeLoader)
+    for name in ("routers", router, option):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        node = next((value for key, value in pairs if key.value == name), None)
+    if not isinstance(node, yaml.ScalarNode):
+        raise ConfigError(f"{document.name}: router {router!r} has no {option!r} of its own.")
+    # In quotes within braces and beside them alike, and without where that is read the same.
+    written = yaml.safe_dump([value], default_flow_style=True, width=10_000, allow_unicode=True)
+    start, end = node.start_mark.index, node.end_mark.index
+    text = f"{document.text[:start]}{written.strip()[1:-1]}{document.text[end:]}"
+    return _joined(text.splitlines())
+
+
 def _block(document: Document, expert: str) -> tuple[list[str], int, int]:
     """Return the lines of a config, and where the block of an expert begins and ends."""
     known = [entry.id for entry in document.config.experts]

@@ -4,7 +4,7 @@ import pytest
 from tests.lab.tabulation.world import PROMPTS, write
 
 from motet.errors import TableError
-from motet.lab.tabulation import read_prompts
+from motet.lab.tabulation import prompts_of, read_prompts
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,19 @@ def test_what_a_line_does_not_name_is_the_builds(tmp_path):
     assert (named.grader, named.id) == ("numeric", "a")
     (longer, _) = read_prompts(path, grader="regex", max_tokens=10)
     assert longer.id == plain.id and longer.digest != plain.digest
+
+
+def test_a_table_says_what_was_asked_so_that_it_can_be_asked_again(tmp_path):
+    asked = read_prompts(write(tmp_path / "p.jsonl", PROMPTS))
+    rows = [{"query": p.text, "prompt": p.line} for p in asked] + [{"query": "x", "prompt": ""}]
+    table = write(tmp_path / "t.jsonl", rows)
+    assert prompts_of(table) == {prompt.text: prompt for prompt in asked}
+    bare = write(tmp_path / "bare.jsonl", [{"query": "x"}])
+    with pytest.raises(TableError, match="cannot be asked again.*Build it again"):
+        prompts_of(bare)
+
+
+def test_what_a_judge_grades_is_not_asked_again(tmp_path):
+    path = write(tmp_path / "p.jsonl", [{"query": "x", "grader": "judge", "reference": "y"}])
+    (judged,) = read_prompts(path, judge=True)
+    assert prompts_of(write(tmp_path / "t.jsonl", [{"prompt": judged.line}])) == {}

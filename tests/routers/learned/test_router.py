@@ -34,7 +34,7 @@ async def test_decides_and_explains(folder):
     assert decision.choices[0].quality > 0.7 and decision.choices[0].cost > 0
     assert 0.9 < decision.confidence <= 1
     assert "runner-up" in decision.reason and "linear in the embedding" in decision.reason
-    assert "'newcomer' is not known to this router" in decision.reason
+    assert "'newcomer' is not known to this router yet" in decision.reason
 
 
 async def test_neighbours_are_named(folder):

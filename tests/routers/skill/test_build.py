@@ -6,7 +6,7 @@ from tests.routers.skill import world
 
 from motet.errors import TableError
 from motet.routers.skill import lexical
-from motet.routers.skill.build import BuildOptions, build
+from motet.routers.skill.build import BuildOptions, build, joined
 from motet.routers.skill.recruit import standings
 
 
@@ -75,3 +75,21 @@ def test_near_duplicates_are_counted_as_one():
     assert sum(profile.tally("law", "coder")) == 4
     assert profile.encoder.digest == encoder.digest
     assert built(table, words, encoder=encoder, least=1).aliases == {}
+
+
+def test_an_expert_that_came_later_is_counted_where_it_was_asked():
+    table = world.table(60)
+    words = [lexical.keywords(query) for query in table.queries]
+    whole = built(table)
+    known = built(table.of(("solver", "coder")))
+    rows = list(range(0, 60, 2))
+    answers = table.of(("jurist",)).take(rows)
+    both = joined(known, answers, table, words)
+    assert set(both.experts) == set(world.EXPERTS) and set(both.counts) == set(known.counts)
+    assert sum(both.overall["jurist"]) == 30 and both.overall["coder"] == known.overall["coder"]
+    for word in both.counts:
+        asked = sum(word in words[row] for row in rows)
+        assert sum(both.tally(word, "jurist")) == asked
+        assert both.tally(word, "solver") == known.tally(word, "solver")
+    assert both.picks.keys() == whole.picks.keys() and both.picks["jurist"] > 0
+    assert len(both.tables) == 2

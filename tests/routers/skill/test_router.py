@@ -23,7 +23,7 @@ async def test_decides_and_explains(tmp_path):
     assert 0.5 < decision.choices[1].quality < decision.choices[0].quality < 1
     assert 0.5 < decision.confidence < 1
     assert "'solver' has algebra: +18 of 20" in decision.reason
-    assert "'newcomer' is not known to this profile" in decision.reason
+    assert "'newcomer' is not known to this profile yet" in decision.reason
 
 
 async def test_alternatives_follow_without_weight(tmp_path):

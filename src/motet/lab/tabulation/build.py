@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,11 +20,14 @@ from motet.files import replacing
 from motet.grading import GRADERS
 from motet.lab.tabulation.answers import AnswerLog, RecordedAnswer
 from motet.lab.tabulation.prompts import Prompt
+from motet.lab.tabulation.purse import Purse
 from motet.lab.tabulation.state import states_of
 from motet.progress import Progress, silent
 from motet.types import Message, Request, Usage
 
 _VERDICT_TOKENS = 16
+_TEMPLATE_TOKENS = 256
+"""What a chat template may add to a prompt, with room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ class Tabulation:
         Questions under way at once, over all experts.
     judge
         The expert behind graders that ask one.
+    purse
+        What the answers may take; nothing is asked that it has no room for.
     """
 
     def __init__(
@@ -116,7 +122,9 @@ class Tabulation:
         *,
         concurrency: int = 16,
         judge: Expert | None = None,
+        purse: Purse | None = None,
     ) -> None:
+        self._purse = purse or Purse()
         self._prompts = prompts
         self._experts = experts
         self._states = states
@@ -126,7 +134,7 @@ class Tabulation:
         self._graders = {p.grader: GRADERS.load(p.grader)(asked) for p in prompts}
 
     async def run(self, report: Progress) -> None:
-        """Ask what has not been answered yet.
+        """Ask what has not been answered yet, as far as the purse goes.
 
         Prompts stand in the outer loop, so that the work at any moment is spread over the experts
         and adapters of one base are batched together.
@@ -142,18 +150,24 @@ class Tabulation:
         }
         for expert, count in done.items():
             report(expert, count, len(self._prompts))
-        missing = iter(
-            [
-                (expert, prompt)
-                for prompt in self._prompts
-                for expert in self._experts
-                if self._known(expert, prompt) is None
-            ]
+        missing = deque(
+            (expert, prompt)
+            for prompt in self._prompts
+            for expert in self._experts
+            if self._known(expert, prompt) is None
         )
 
         async def work() -> None:
-            for expert, prompt in missing:  # the workers share one iterator
-                self._log.add(await self._answer(expert, prompt))
+            while missing:
+                expert, prompt = missing.popleft()
+                price = self._experts[expert].card.price
+                with self._purse.paying(price.of(_most(prompt))) as pay:
+                    if pay is None:  # whoever still waits for an answer may have room after it
+                        missing.appendleft((expert, prompt))
+                        return
+                    answer = await self._answer(expert, prompt)
+                    pay(price.of(_usage(answer)))
+                self._log.add(answer)
                 done[expert] += 1
                 report(expert, done[expert], len(self._prompts))
 
@@ -163,6 +177,19 @@ class Tabulation:
                     group.create_task(work())
         except* MotetError as errors:
             raise first_of(errors) from None
+
+    def answered(self, expert: str) -> list[Prompt]:
+        """Return the prompts that an expert has answered, in their order."""
+        return [prompt for prompt in self._prompts if self._known(expert, prompt) is not None]
+
+    def costs(self, expert: str) -> list[float]:
+        """Return what each answer of an expert cost in USD, of prompts that are all answered."""
+        price = self._experts[expert].card.price
+        return [price.of(_usage(self._answered(expert, prompt))) for prompt in self._prompts]
+
+    def latencies(self, expert: str) -> list[float]:
+        """Return how many seconds each answer took, as `costs` does."""
+        return [self._answered(expert, prompt).latency_s for prompt in self._prompts]
 
     async def grade(self, report: Progress) -> dict[str, list[float]]:
         """Return expert -> a score for each prompt, in their order."""
@@ -184,14 +211,15 @@ class Tabulation:
             "query": [prompt.text for prompt in self._prompts],
             "task": [prompt.task for prompt in self._prompts],
             "id": [prompt.id for prompt in self._prompts],
+            "prompt": [prompt.line for prompt in self._prompts],
         }
         totals: list[Totals] = []
         for expert in self._experts:
             answers = [self._answered(expert, prompt) for prompt in self._prompts]
-            costs = [self._experts[expert].card.price.of(_usage(answer)) for answer in answers]
+            costs = self.costs(expert)
             columns[f"score:{expert}"] = pa.array(scores[expert], pa.float32())
             columns[f"cost:{expert}"] = pa.array(costs, pa.float32())
-            columns[f"latency:{expert}"] = pa.array([a.latency_s for a in answers], pa.float32())
+            columns[f"latency:{expert}"] = pa.array(self.latencies(expert), pa.float32())
             columns[f"tokens:{expert}"] = pa.array([a.completion_tokens for a in answers])
             columns[f"answer:{expert}"] = [answer.text for answer in answers]
             totals += self._totals(expert, scores[expert], costs, answers)
@@ -293,6 +321,11 @@ async def ask(expert: Expert, messages: Sequence[Message], max_tokens: int) -> t
 
 async def _judged(judge: Expert, question: str) -> str:
     return (await ask(judge, [{"role": "user", "content": question}], _VERDICT_TOKENS))[0]
+
+
+def _most(prompt: Prompt) -> Usage:
+    """Return what a prompt may take at most: a token has no less than a byte."""
+    return Usage(len(prompt.text.encode()) + _TEMPLATE_TOKENS, prompt.max_tokens)
 
 
 def _usage(answer: RecordedAnswer) -> Usage:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_
 from motet.errors import ConfigError, TableError
 from motet.files import read_lines
 from motet.grading import GRADERS
+from motet.tables.columns import read_columns
 from motet.types import Message, Request
 from motet.wording import did_you_mean
 
@@ -48,7 +49,16 @@ class PromptLine(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """A checked prompt; `reference` is as its grader wants it."""
+    """A checked prompt.
+
+    Attributes
+    ----------
+    reference
+        As its grader wants it.
+    line
+        All of it as a line of a file of prompts, which a table keeps: a new expert can be asked
+        the same.
+    """
 
     id: str
     messages: tuple[Message, ...]
@@ -56,6 +66,7 @@ class Prompt:
     grader: str
     reference: Any
     max_tokens: int
+    line: str = ""
 
     @cached_property
     def text(self) -> str:
@@ -113,6 +124,26 @@ def read_prompts(
     return list(prompts.values())
 
 
+def prompts_of(table: str | Path) -> dict[str, Prompt]:
+    """Return the prompts that a table was built from, by the text in its column `query`.
+
+    Those that an expert judges are left out.
+
+    Raises
+    ------
+    TableError
+        The table does not hold what was asked.
+    """
+    lines = read_columns(Path(table), "routing table", texts=("prompt",), numbers=()).get("prompt")
+    if lines is None:
+        raise TableError(
+            f"{table}: it does not say how its prompts are graded, so they cannot be asked again.",
+            hint="Build it again: motet table build. What was answered is not asked again.",
+        )
+    prompts = [_prompt(line, None, 1, judge=True) for line in lines.to_pylist() if line]
+    return {p.text: p for p in prompts if not GRADERS.load(p.grader).asks}
+
+
 def _prompt(line: str, default: str | None, max_tokens: int, judge: bool) -> Prompt:
     try:
         fields = PromptLine.model_validate(orjson.loads(line))
@@ -137,14 +168,16 @@ def _prompt(line: str, default: str | None, max_tokens: int, judge: bool) -> Pro
     messages: tuple[Mapping[str, Any], ...] = fields.messages
     if fields.query is not None:
         messages = ({"role": "user", "content": fields.query},)
-    return Prompt(
-        id=fields.id or _digest(messages)[:16],
-        messages=messages,
-        task=fields.task,
-        grader=name,
-        reference=grader.parse(fields.reference),
-        max_tokens=fields.max_tokens or max_tokens,
-    )
+    whole: dict[str, Any] = {
+        "id": fields.id or _digest(messages)[:16],
+        "messages": messages,
+        "task": fields.task,
+        "grader": name,
+        "reference": fields.reference,
+        "max_tokens": fields.max_tokens or max_tokens,
+    }
+    parsed = whole | {"reference": grader.parse(fields.reference)}
+    return Prompt(**parsed, line=orjson.dumps(whole).decode())
 
 
 def _digest(value: Any) -> str:

@@ -181,7 +181,8 @@ class Estimator(ABC):
         """
         raise ArtifactError(
             "This kind of router cannot learn an expert beside the others.",
-            hint="Kinds that can: clusters, irt, knn, ridge. Or train again with every expert.",
+            hint="Kinds that can: categories, clusters, irt, knn, ridge, stack, tree, words. Or "
+            "train again with every expert.",
         )
 
     def remove(self, column: int) -> None:

@@ -34,6 +34,9 @@ class LearnedConfig(Options):
 
     artifact: str
     """Folder that `motet router train` wrote."""
+    table: str | None = None
+    """The table it was trained on, from `motet table build`: `motet apply --learn` chooses from it
+    what an expert is asked that the artifact does not know."""
     lam: float | None = Field(default=None, alias="lambda")
     """Quality given up to save the mean cost of the dearest expert; the artifact's own when
     absent, 0 unless it was trained with a target."""
@@ -69,9 +72,9 @@ class LearnedRouter(Router):
         if options.fallback is not None:
             setting.check(options.fallback, "fallback")
         self._setting = setting
-        self._folder = Path(setting.folder, options.artifact).expanduser()
+        self.folder = Path(setting.folder, options.artifact).expanduser()
         try:
-            manifest = read_manifest(self._folder)
+            manifest = read_manifest(self.folder)
         except ArtifactError as error:
             raise ConfigError(str(error), at=("artifact",)) from error
         self._check(manifest, setting.kind)
@@ -111,7 +114,7 @@ class LearnedRouter(Router):
     def _load(self) -> tuple[Artifact, Batcher | None]:
         from motet.routers.learned.artifact import Artifact
 
-        artifact = Artifact.load(self._folder)
+        artifact = Artifact.load(self.folder)
         record = artifact.manifest.encoder
         if record is None:
             return artifact, None
@@ -181,7 +184,7 @@ class LearnedRouter(Router):
             parts.append(str(because))
         if self._unknown:
             are = "is" if len(self._unknown) == 1 else "are"
-            parts.append(f"{listed(self._unknown)} {are} not known to this router")
+            parts.append(f"{listed(self._unknown)} {are} not known to this router yet")
         return "; ".join(parts)
 
     def _fall_back(self, fleet: Fleet, why: str, others: tuple[Choice, ...]) -> Decision | None:

@@ -93,6 +93,40 @@ def build(
     return made.model_copy(update={"picks": picks(made, rows, options.experts, options.counts)})
 
 
+def joined(
+    profile: Profile, answers: Table, table: Table, keywords: Sequence[Sequence[str]]
+) -> Profile:
+    """Return a profile that counts one more expert's answers too.
+
+    Skills stay those of the profile; who is picked how often is counted anew.
+
+    Parameters
+    ----------
+    answers
+        A table of that expert alone, with rows of `table`.
+    table
+        What the profile was built from.
+    keywords
+        Of each row of `table`, by the profile's own annotator.
+    """
+    known = [
+        tuple(dict.fromkeys(word for each in row if (word := profile.keyword(each)) is not None))
+        for row in keywords
+    ]
+    of = dict(zip(table.queries or (), known, strict=False))
+    rows = [of[query] for query in answers.queries or ()]
+    alone = Profile(
+        annotator=profile.annotator,
+        encoder=profile.encoder,
+        experts=answers.experts,
+        tables=(TableRecord(name=answers.name, digest=answers.digest, rows=len(answers)),),
+        counts=_counts(answers, rows),
+        overall=_tallies(answers, range(len(answers))),
+    )
+    both = profile.merge(alone)
+    return both.model_copy(update={"picks": picks(both, known, EXPERTS, "beta")})
+
+
 def picks(
     profile: Profile, rows: Sequence[Sequence[str]], experts: int, counts: Counts
 ) -> dict[str, int]:

@@ -46,6 +46,9 @@ class SkillConfig(Options):
 
     profile: str
     """File that `motet profile build` wrote."""
+    table: str | None = None
+    """The table it was built from, by `motet table build`: `motet apply --learn` chooses from it
+    what an expert is asked that the profile does not know."""
     annotator: str | None = None
     """Who names the skills of a question: `lexical`, or an expert's id; as in the profile when
     absent."""
@@ -88,8 +91,9 @@ class SkillRouter(Router):
         if options.fallback is not None:
             setting.check(options.fallback, "fallback")
         self._setting = setting
+        self.path = Path(setting.folder, options.profile).expanduser()
         try:
-            self.profile = Profile.load(Path(setting.folder, options.profile).expanduser())
+            self.profile = Profile.load(self.path)
         except ArtifactError as error:
             raise ConfigError(str(error), at=("profile",)) from error
         self._check_experts()
@@ -255,7 +259,7 @@ class SkillRouter(Router):
             others = [f"{e!r}" + (f" x{n}" if n > 1 else "") for e, n in drawn.items()]
             parts.append(f"recruited {', '.join(others)}")
         parts += filter(None, notes)
-        parts += [f"{expert!r} is not known to this profile" for expert in self._unknown]
+        parts += [f"{expert!r} is not known to this profile yet" for expert in self._unknown]
         return "; ".join(parts)
 
     def _record(self, match: Match, expert: str) -> str:

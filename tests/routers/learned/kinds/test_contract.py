@@ -125,8 +125,10 @@ def test_raising_lambda_never_raises_the_expected_cost(kind, lams):
 
 
 @pytest.mark.parametrize(
-    "kind", ["best-single", "clusters", "irt", "knn", "length", "ridge", "tree", "guard"]
-)
+    "kind",
+    ["best-single", "categories", "clusters", "guard", "irt", "knn", "length", "ridge", "tree",
+     "words"],
+)  # fmt: skip
 def test_an_expert_joins_without_the_others_moving(kind):
     known = ("jurist", "coder", "cheap")
     artifact = world.trained(kind, world.table(experts=known))

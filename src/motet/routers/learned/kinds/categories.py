@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from motet.config import Options
-from motet.errors import TableError
+from motet.errors import ArtifactError, TableError
 from motet.routers.learned.base import Estimate, Estimator, Need, Queries
 from motet.routers.learned.classify import Classifier
-from motet.routers.learned.kinds.category_map import best_map, steadied
+from motet.routers.learned.kinds.category_map import best_map, joined, steadied
 from motet.routers.learned.propagate import propagate
 from motet.tables.routing import Table
 from motet.wording import did_you_mean
@@ -112,6 +112,34 @@ class Categories(Estimator):
         if _CLASSIFIER + "vectors" in state:
             self.needs = frozenset({"embeddings"})
 
+    def add(self, queries: Queries, table: Table, seed: int) -> None:
+        """Take the new expert's means in the categories that are here, steadied as theirs were.
+
+        Raises
+        ------
+        ArtifactError
+            There is a budget: who is within it is decided for all experts at once.
+        """
+        import numpy as np
+
+        if self.options.budget is not None or self.options.active_budget is not None:
+            raise ArtifactError(
+                "An expert cannot join a map that keeps to a budget.",
+                hint="Train again with every expert.",
+            )
+        shares = self._shares(queries, table)
+        scores = table.scores[:, 0].astype(np.float64)
+        level = self.learned["quality"].mean(axis=1)
+        rows, sums, squares = shares.sum(axis=0), scores @ shares, scores**2 @ shares
+        rows[-1], sums[-1], squares[-1] = len(scores), scores.sum(), (scores**2).sum()
+        count = rows.clip(1e-9)
+        families = _families(self._names())
+        prior = self.options.prior_rows
+        quality = joined(sums / count, rows, level, families, prior)
+        variance = (squares / count - (sums / count) ** 2).clip(0)
+        error = np.sqrt((variance + 1 / (rows + 2)) / rows.clip(1))
+        self.append(quality=quality[:, None], error=error[:, None], built=np.array([True]))
+
     def remove(self, column: int) -> None:
         """Drop an expert's means; the map is not solved again."""
         import numpy as np
@@ -190,6 +218,18 @@ class Categories(Estimator):
                     hint=did_you_mean(expert, self.options.sizes) if self.options.sizes else "",
                 )
         return np.array([self.options.sizes[expert] for expert in experts])
+
+    def _shares(self, queries: Queries, table: Table) -> NDArray[np.float64]:
+        """Return `[queries, categories + 1]`: the category of each task, likely ones without."""
+        import numpy as np
+
+        shares = self._chances(queries)
+        of = {name: number for number, name in enumerate(self._names())}
+        for row, task in enumerate(table.tasks):
+            number = of.get(self._category(task))
+            if number is not None:
+                shares[row] = np.arange(len(of)) == number
+        return shares
 
     def _chances(self, queries: Queries) -> NDArray[np.float64]:
         """Return `[queries, categories + 1]`; uncertain ones are `general`."""

@@ -132,3 +132,31 @@ def steadied(sums: Floats, rows: NDArray[Any], families: NDArray[Any], prior_row
     believed = count / (count + prior_rows)
     steady: Floats = level + believed * better + (1 - believed) * expected
     return steady
+
+
+def joined(
+    means: Floats, rows: Floats, level: Floats, families: NDArray[Any], prior_rows: float
+) -> Floats:
+    """Return `[categories]` means of one more expert, steadied beside those that are there.
+
+    Parameters
+    ----------
+    means, rows
+        `[categories]` of its scores, and how many rows they are of: those without rows are
+        expected to be like their family, or like all.
+    level
+        `[categories]` mean of the others, which stays.
+    families, prior_rows
+        As in `steadied`.
+    """
+    import numpy as np
+
+    better = np.where(rows > 0, means - level, 0.0)
+    expected = np.full(len(means), (better * rows).sum() / rows.sum())
+    for family in np.unique(families):
+        own = families == family
+        if rows[own].sum() > 0:
+            expected[own] = (better[own] * rows[own]).sum() / rows[own].sum()
+    believed = rows / (rows + prior_rows) if prior_rows else (rows > 0).astype(np.float64)
+    steady: Floats = level + believed * better + (1 - believed) * expected
+    return steady

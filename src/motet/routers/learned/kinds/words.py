@@ -71,6 +71,18 @@ class Words(Estimator):
         alphas = [float(alpha) for alpha in self.learned["alphas"]]
         return {"alphas": alphas, "reason": f"linear in its words, penalty {alphas[-1]:g}"}
 
+    def add(self, queries: Queries, table: Table, seed: int) -> None:
+        """Fit a regression of the new expert alone, on its own rows, as rare words are here."""
+        import numpy as np
+
+        rows = features.weighted(features.counts(queries), self.learned["rare"])
+        scores = table.scores.astype(np.float32)
+        base = scores.mean(axis=0)
+        weights = features.ridge(rows, scores - base, float(self.learned["alphas"][-1]))
+        left = scores - (rows @ weights + base)
+        error = np.sqrt((left**2).mean(axis=0) / max(len(left), 1) ** 0.5)
+        self.append(weights=weights, base=base, error=error)
+
     def remove(self, column: int) -> None:
         """Drop the regression of an expert."""
         self.drop(column, "weights", "base", "error")
