@@ -11,6 +11,14 @@ from motet.config.schema import Config, ExpertEntry
 _AT_START = ("host", "port", "replicas", "ongoing_requests", "queued_requests")
 """Fields of `service` that are read once."""
 
+_EFFECTS = {
+    "keys": "from now on",
+    "residency": "engines of this process start anew",
+    "store": "at the next start",
+    "telemetry": "at the next start",
+}
+"""What it does to change another section."""
+
 How = Literal["added", "removed", "changed"]
 
 
@@ -105,6 +113,4 @@ def _sections(old: Config, new: Config) -> Iterator[Change]:
     rest = set(Config.model_fields) - {"version", "experts", "routers", "compositions", "service"}
     for section in sorted(rest):
         if getattr(old, section) != getattr(new, section):
-            is_store = section == "store"
-            effect = "at the next start" if is_store else "engines of this process start anew"
-            yield Change(section, section, "changed", effect=effect)
+            yield Change(section, section, "changed", effect=_EFFECTS[section])

@@ -20,6 +20,7 @@ from motet.errors import NoExpertAvailable
 from motet.experts.fleet import LiveFleet
 from motet.operations.base import Observer
 from motet.operations.observers import Observers
+from motet.operations.watchers import tracing_of, watchers
 from motet.residency.expert import swap
 from motet.residency.swapper import Swapper
 from motet.service.patience import PATIENCE_S
@@ -69,6 +70,11 @@ class Motet:
         Told of every request; see `motet.operations.base.Observer`.
     make
         Returns how experts of a document are made; by default in this process.
+
+    Attributes
+    ----------
+    tracing
+        Which span each request is; None where no traces are kept.
     """
 
     def __init__(
@@ -78,7 +84,10 @@ class Motet:
         observers: Iterable[Observer] = (),
         make: Callable[[Document], Build] | None = None,
     ) -> None:
-        self.observers = Observers(observers)
+        document = source if isinstance(source, Document) else source.document
+        telemetry = document.config.telemetry
+        self.tracing = tracing_of(telemetry)
+        self.observers = Observers([*observers, *watchers(telemetry, self.tracing)])
         self._make = make
         self._applying = asyncio.Lock()
         self._at_work: list[Running] = []
@@ -99,7 +108,7 @@ class Motet:
 
     def _run(self, source: Document | Parts) -> Running:
         parts = source if isinstance(source, Parts) else self._assembled(source)
-        running = Running(_swapped(parts), self.observers, self._at_work)
+        running = Running(_swapped(parts), self.observers, self._at_work, self.tracing)
         self._at_work.append(running)
         return running
 
