@@ -24,8 +24,9 @@ from motet.api.routes.health import add_health
 from motet.api.routes.models import add_models
 from motet.batch.service import BatchService
 from motet.errors import MotetError
-from motet.operations.metrics import Metrics, SwapMetrics
+from motet.operations.metrics import Metrics
 from motet.operations.store_metrics import StoreMetrics
+from motet.operations.swap_metrics import SwapMetrics
 from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
@@ -87,11 +88,10 @@ def create_app(
         },
     )
     open_answers = app.state.open_answers = OpenAnswers()
-    metrics = Metrics()
+    metrics = Metrics(service.waiting)
     service.observers.add(metrics)
     keeper.writer.heard = StoreMetrics(metrics.registry).heard
-    if service.swapper is not None:
-        service.swapper.watcher = SwapMetrics(metrics.registry)
+    service.watch_swaps(SwapMetrics(metrics.registry))
     add_answers(app, service, open_answers, keep_alive_s)
     add_models(app, service)
     add_files(app, batches, service.config.service)
