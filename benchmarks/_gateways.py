@@ -20,6 +20,8 @@ VERSIONS = {"litellm": "1.108.6", "vllm_router": "0.1.17", "portkey": "1.15.2"}
 SHOWN = {
     "direct": "direct",
     "inproc": "Motet --local",
+    "bare": "Motet, operations off",
+    "full": "Motet, operations on",
     "before": "Motet before",
     "ray": "Motet on Ray",
     "litellm": "LiteLLM",
@@ -44,6 +46,22 @@ compositions:
   auto: {{router: front}}
 service: {{host: 127.0.0.1, port: {port}, replicas: 1, api_keys: ["{key}"]}}
 """
+_EXPERTS, _, _ = _MOTET.partition("service:")
+_BARE = f"""{_EXPERTS}
+store: {{{{records: false}}}}
+service: {{{{host: 127.0.0.1, port: {{port}}}}}}
+"""
+_FULL = f"""{_EXPERTS}
+store: {{{{text: true, redact: ['[0-9]{{{{13,19}}}}']}}}}
+service: {{{{host: 127.0.0.1, port: {{port}}}}}}
+keys:
+  - name: all
+    key: "{{key}}"
+    limits: {{{{requests_per_minute: 10000000, tokens_per_minute: 10000000000}}}}
+    budget: {{{{usd: 1000000, per: day}}}}
+"""
+_CONFIGS = {"bare": _BARE, "full": _FULL}
+"""Motet with nothing that runs beside an answer, and with all of it."""
 _LITELLM = """
 model_list:
   - model_name: auto
@@ -114,10 +132,12 @@ class Contenders:
         self._up(name, [sys.executable, _HERE / "_upstream.py", str(port)], self._upstream)
 
     def _start_motet(self, name: str, port: int) -> None:
-        command = [sys.executable, "-m", "motet.cli.main", "serve"]
-        command += [self._config(name, _MOTET, port), *([] if name == "ray" else ["--local"])]
+        command: list[str | Path] = [sys.executable, "-m", "motet.cli.main", "serve"]
+        config = self._config(name, _CONFIGS.get(name, _MOTET), port)
+        command += [config, *([] if name == "ray" else ["--local"])]
         source = {"PYTHONPATH": f"{self._before}/src"} if name == "before" else {}
-        self._up(name, command, f"http://127.0.0.1:{port}/ready", **source)
+        state = {"MOTET_STATE": str(self._folder / f"{name}-state")}
+        self._up(name, command, f"http://127.0.0.1:{port}/ready", **state, **source)
 
     def _start_litellm(self, name: str, port: int) -> None:
         binaries = peer(name, VERSIONS[name], "litellm[proxy]")

@@ -129,6 +129,10 @@ def _figures_of_form(found: dict[Cell, dict[str, float]], form: str) -> Iterator
             yield f"{name}_p99_over_p50_c64", crowd["p99_ms"] / crowd["p50_ms"]
     for ray, inproc in both("ray", "inproc", 16, "rps"):
         yield "ray_rps_vs_inproc_c16", ray / inproc
+    for full, bare in both("full", "bare", 16, "rps"):
+        yield "operations_rps_ratio_c16", full / bare
+    for full, bare in both("full", "bare", 1, "p50_ms"):
+        yield "operations_added_ms_p50_c1", full - bare
     for now, then in both("inproc", "before", 16, "rps"):
         yield "inproc_rps_vs_before_c16", now / then
     for now, then in both("inproc", "before", 1, "p50_ms"):

@@ -20,6 +20,9 @@ ARGUMENTS = {
     errors.Unauthorized: lambda: errors.Unauthorized(given=True),
     errors.InternalError: errors.InternalError,
     errors.ServiceStopping: errors.ServiceStopping,
+    errors.Forbidden: lambda: errors.Forbidden("admin"),
+    errors.RateLimited: lambda: errors.RateLimited("ann", "requests per minute", 5, 9.0),
+    errors.BudgetSpent: lambda: errors.BudgetSpent("ann", 5.0, "day", 9.0),
 }
 
 

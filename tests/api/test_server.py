@@ -1,5 +1,6 @@
 """Clients that are slow, large or many, and an end that is told."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -8,10 +9,11 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+import uvloop
 from tests.conftest import free_port, running, wait_for
 
 from motet.api import create_app
-from motet.api.server import Server
+from motet.api.server import BoundedProtocol, Server
 from motet.config import parse
 from motet.service.motet import Motet
 
@@ -122,3 +124,36 @@ def test_who_still_waits_when_the_service_stops_is_told(stream):
     assert not thread.is_alive() and time.monotonic() - began < 15
     assert answer.status_code == (200 if stream else 503)
     assert "service_stopping" in answer.text and ("[DONE]" in answer.text) is stream
+
+
+def test_who_comes_new_is_let_in_while_others_keep_it_busy():
+    """Sixty-four that come while the event loop is busy are in within a few of its turns."""
+    motet = Motet(parse("version: 1\nexperts: [{id: echo, engine: fake}]"))
+    turns, let_in = 0, []
+
+    class Counting(BoundedProtocol):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            let_in.append(turns)
+
+    async def main():
+        nonlocal turns
+        server = Server(create_app(motet), motet.config.service, port=0)
+        server.config.load()
+        server.config.http_protocol_class = Counting
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]
+        before = turns
+        while len(let_in) < 64 and turns < before + 1000:
+            turns += 1
+            await asyncio.sleep(0)
+        for client in clients:
+            client.close()
+        server.should_exit = True
+        await serving
+        assert len(let_in) == 64 and let_in[-1] - let_in[0] < 16
+
+    uvloop.run(main())

@@ -32,7 +32,7 @@ class Served:
         self.port, self.folder = free_port(), folder
         self.file = folder / "experts.yaml"
         self.write()
-        self.env = {**os.environ, "MOTET_CACHE": str(folder / "cache"), "NO_COLOR": "1"}
+        self.env = {**os.environ, "MOTET_STATE": str(folder / "state"), "NO_COLOR": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "motet.cli.main", "serve", self.file, "--local", *options],
             env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -73,7 +73,7 @@ def served(tmp_path_factory):
     service = Served(tmp_path_factory.mktemp("served"))
     yield service
     service.stop()
-    assert not list((service.folder / "cache" / "state" / "services").iterdir())
+    assert not list((service.folder / "state" / "services").iterdir())
 
 
 TWO = "  - {id: two, engine: fake, tokens: [two]}\n"
@@ -136,7 +136,7 @@ def test_whose_service_it_is_must_be_clear(served, tmp_path):
 
 def test_without_a_service_there_is_nothing_to_apply_to(tmp_path):
     (tmp_path / "experts.yaml").write_text("version: 1\nexperts: [{id: a, engine: fake}]\n")
-    env = {**os.environ, "MOTET_CACHE": str(tmp_path / "cache")}
+    env = {**os.environ, "MOTET_STATE": str(tmp_path / "state")}
     command = [sys.executable, "-m", "motet.cli.main", "apply"]
     done = subprocess.run(
         command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False

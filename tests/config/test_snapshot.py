@@ -33,7 +33,7 @@ def test_nobody_else_reads_them_and_only_so_many_are_kept(tmp_path, monkeypatch)
 
 
 def test_two_files_have_two_places(tmp_path, monkeypatch):
-    monkeypatch.setenv("MOTET_CACHE", str(tmp_path))
+    monkeypatch.setenv("MOTET_STATE", str(tmp_path))
     text = "version: 1\nexperts: [{id: a, engine: fake}]\n"
     one, other = (parse(text, name=name, folder=tmp_path) for name in ("a.yaml", "b.yaml"))
     Snapshots.of(one).add("x")

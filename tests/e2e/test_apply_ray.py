@@ -33,7 +33,7 @@ class Fleet:
 
     def __init__(self, folder):
         self.file, self.folder, self.port = folder / "experts.yaml", folder, free_port()
-        self.env = {**os.environ, "MOTET_CACHE": str(folder / "cache"), "NO_COLOR": "1"}
+        self.env = {**os.environ, "MOTET_STATE": str(folder / "state"), "NO_COLOR": "1"}
 
     def write(self, v, more=""):
         self.file.write_text(CONFIG.format(v=v, more=more, port=self.port))
@@ -68,7 +68,7 @@ def fleet(tmp_path_factory):
     found = Fleet(tmp_path_factory.mktemp("apply"))
     found.write(0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOTET_CACHE", found.env["MOTET_CACHE"])
+        patch.setenv("MOTET_STATE", found.env["MOTET_STATE"])
         with served(found.file, found.folder / "log", "Press Ctrl-C", 180) as service:
             found.url = service.url
             wait_for(lambda: found.ask("pooled").status_code == 200, 60)
@@ -122,3 +122,43 @@ def test_a_new_pool_comes_and_goes_and_the_other_stays(fleet):
     assert fleet.motet("rollback").returncode == 0
     wait_for(lambda: all(fleet.ask("more").status_code == 404 for _ in range(6)), 20)
     assert fleet.process() == pool
+
+
+KEYS = """\
+keys:
+  - {name: few, key: few-key, limits: {requests_per_minute: 300}}
+  - {name: gone, key: gone-key}
+"""
+
+
+def test_limits_hold_over_all_replicas_and_a_key_that_is_taken_out_is_refused_by_all(fleet):
+    text = CONFIG.format(v=6, more="", port=fleet.port) + KEYS
+    fleet.file.write_text(text)
+    assert fleet.motet("apply").returncode == 0
+    time.sleep(2.0)
+    body = {"model": "auto", "messages": [{"role": "user", "content": "x"}]}
+
+    def status(key, client=httpx):
+        headers = {"authorization": f"Bearer {key}", "connection": "close"}
+        url = f"{fleet.url}/v1/chat/completions"
+        return client.post(url, json=body, headers=headers, timeout=30).status_code
+
+    statuses, ended = Counter(), time.monotonic() + 25
+
+    def load():
+        while time.monotonic() < ended and sum(statuses.values()) < 1500:
+            statuses[status("few-key")] += 1
+            time.sleep(0.1)
+
+    threads = [threading.Thread(target=load) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(statuses.values()) > 600 and set(statuses) == {200, 429}, statuses
+    assert 294 <= statuses[200] <= 306, statuses
+    assert {status("gone-key") for _ in range(6)} == {200}
+    fleet.file.write_text(text.replace("  - {name: gone, key: gone-key}\n", ""))
+    assert fleet.motet("apply").returncode == 0
+    time.sleep(2.0)
+    assert {status("gone-key") for _ in range(12)} == {401}

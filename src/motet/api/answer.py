@@ -15,11 +15,11 @@ from motet.clock import Alarm, Timeout
 from motet.composer.answer import Answer
 from motet.composer.several import SeveralAnswers
 from motet.errors import DeadlineExceeded, MotetError, ServiceStopping
-from motet.operations.rates import Admission
+from motet.operations.admission import Admission
 from motet.protocol.body import Body
 from motet.protocol.frames import Framer
 from motet.service.motet import Motet
-from motet.types import Chunk, Request, Usage
+from motet.types import Chunk, Request
 from motet.whole import Whole, collect
 
 _JSON = (b"content-type", b"application/json")
@@ -78,8 +78,8 @@ class AnswerResponse(Response):
     open_answers
         Where it is noted while it is under way.
     enter
-        Lets so many tokens through under the limits of a key, or raises why not; absent where it
-        has none.
+        Lets so many tokens and USD through under the limits of a key, or raises why not; absent
+        where it has none.
     keep_alive_s
         Seconds of silence after which a stream says that it goes on.
     """
@@ -91,7 +91,7 @@ class AnswerResponse(Response):
         requests: Sequence[Request],
         *,
         open_answers: OpenAnswers,
-        enter: Callable[[int], Admission] | None = None,
+        enter: Callable[[int, float], Awaitable[Admission]] | None = None,
         keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._motet = motet
@@ -154,21 +154,32 @@ class AnswerResponse(Response):
         if self._enter is None:
             await self._answered(send)
             return
-        turn = self._enter(sum(_tokens(request) for request in self._requests))
-        self._left = turn.headers
+        tokens = sum(_tokens(request) for request in self._requests)
+        admission = await self._enter(tokens, self._cap_usd())
+        self._left = admission.headers
         try:
-            turn.tokens = (await self._answered(send)).total_tokens
+            await self._answered(send, admission)
         finally:
-            turn.close()
+            admission.close()
 
-    async def _answered(self, send: Send) -> Usage:
+    def _cap_usd(self) -> float:
+        """Return what the requests may cost at most; 0 where that has no bound."""
+        caps = [self._motet.pipeline.find(each).limits.cost_usd for each in self._requests]
+        return sum(cap or 0.0 for cap in caps)
+
+    async def _answered(self, send: Send, admission: Admission | None = None) -> None:
         async with self._answer() as answer:
-            first = await anext(answer)  # until then a failure has its own status
-            if self._requests[0].stream:
-                await self._stream(first, answer, send)
-            else:
-                await self._whole(first, answer, send)
-            return answer.usage
+            try:
+                first = await anext(answer)  # until then a failure has its own status
+                if self._requests[0].stream:
+                    await self._stream(first, answer, send)
+                else:
+                    await self._whole(first, answer, send)
+            finally:
+                if admission is not None:
+                    admission.cost_usd = answer.cost_usd
+                    # Where it broke off, an expert has not said yet what it took.
+                    admission.tokens = answer.usage.total_tokens or admission.tokens
 
     def _answer(self) -> Answer | SeveralAnswers:
         answers = [self._motet.answer(request) for request in self._requests]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from motet.api.routes.health import add_health
 from motet.api.routes.models import add_models
 from motet.batch.service import BatchService
 from motet.errors import MotetError
+from motet.operations.admission import Admissions
 from motet.operations.metrics import Metrics
 from motet.operations.store_metrics import StoreMetrics
 from motet.operations.swap_metrics import SwapMetrics
@@ -31,6 +32,7 @@ from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.service.keeping import Keeper
+from motet.service.ledger import follow_ledger
 from motet.service.motet import Motet
 from motet.service.register import Register
 
@@ -47,6 +49,7 @@ def create_app(
     keep_alive_s: float = KEEP_ALIVE_S,
     beside: Sequence[Beside] = (),
     register: Register | None = None,
+    admissions: Admissions | None = None,
     admin_hash: str | None = None,
 ) -> FastAPI:
     """Return the ASGI app that serves `service`, which starts and closes with it.
@@ -59,21 +62,21 @@ def create_app(
         Work for the time in between.
     register
         How a new config comes in; by default into this process alone.
+    admissions
+        What lets requests through under the limits of their keys; in this process when absent.
     admin_hash
         `hash_of` a key that may do everything, if there is one: see `motet.operations.callers`.
     """
     keeper = Keeper(service)
     batches = BatchService(service, keeper.database)
+    admissions = admissions or Admissions()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with keeper, service, batches:
-            going = [asyncio.create_task(work(service)) for work in beside]
-            try:
+            ledger = follow_ledger(service, admissions.budgets, keeper.database)
+            async with _beside([ledger, *(work(service) for work in beside)]):
                 yield
-            finally:
-                for each in going:
-                    each.cancel()
 
     app = App(
         lambda: service.config,
@@ -88,11 +91,8 @@ def create_app(
         },
     )
     open_answers = app.state.open_answers = OpenAnswers()
-    metrics = Metrics(service.waiting)
-    service.observers.add(metrics)
-    keeper.writer.heard = StoreMetrics(metrics.registry).heard
-    service.watch_swaps(SwapMetrics(metrics.registry))
-    add_answers(app, service, open_answers, keep_alive_s)
+    metrics = _metrics(service, keeper)
+    add_answers(app, service, open_answers, admissions, keep_alive_s)
     add_models(app, service)
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)
@@ -100,6 +100,26 @@ def create_app(
     add_admin(app, register or Register(service))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _metrics(service: Motet, keeper: Keeper) -> Metrics:
+    """Return what counts everything that happens from here on."""
+    metrics = Metrics(service.waiting)
+    service.observers.add(metrics)
+    keeper.writer.heard = StoreMetrics(metrics.registry).heard
+    service.watch_swaps(SwapMetrics(metrics.registry))
+    return metrics
+
+
+@asynccontextmanager
+async def _beside(works: Iterable[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Let work go on for as long as the block runs."""
+    going = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for each in going:
+            each.cancel()
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from typing import Any
 
@@ -18,6 +19,7 @@ _MOST_HEAD = 64 * 1024
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n"
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n"
 _MOST_HELD = 2**14
+_TAKEN_AT_ONCE = 32
 _GRACE_S = 10.0
 _LAST_WORDS_S = 5.0
 _IDLE_S = 5
@@ -143,6 +145,27 @@ class Server(uvicorn.Server):
         logging.getLogger("uvicorn.error").addFilter(_says_more_than_that_it_stops)
         self._open: OpenAnswers = app.state.open_answers
         self._grace_s = grace_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, as many times as connections are to be taken in one turn of the event loop.
+
+        uvloop takes one for each that listens: while a thousand requests are under way a turn is
+        long, and who comes new would wait for seconds to be let in.
+        """
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        for listening in [each for server in self.servers for each in server.sockets]:
+            for _ in range(_TAKEN_AT_ONCE - 1):
+                again = socket.socket(fileno=os.dup(listening.fileno()))
+                backlog = self.config.backlog
+                server = await loop.create_server(self._protocol, sock=again, backlog=backlog)
+                self.servers.append(server)
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Wait for the answers under way, and after the time of grace end them in words."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from motet import files
-from motet.config import Document, default_cache
+from motet.config import Document, default_state
 from motet.errors import DeployError
 
 
@@ -98,4 +98,4 @@ def _running() -> Iterator[Note]:
 
 
 def _folder() -> Path:
-    return default_cache() / "state" / "services"
+    return default_state() / "services"

@@ -11,13 +11,12 @@ from motet.config.schema import Config, ExpertEntry
 _AT_START = ("host", "port", "replicas", "ongoing_requests", "queued_requests")
 """Fields of `service` that are read once."""
 
-_EFFECTS = {
-    "keys": "from now on",
+_SECTIONS = {
     "residency": "engines of this process start anew",
     "store": "at the next start",
     "telemetry": "at the next start",
 }
-"""What it does to change another section."""
+"""What a changed section does, where it is not simply so from now on."""
 
 How = Literal["added", "removed", "changed"]
 
@@ -113,4 +112,5 @@ def _sections(old: Config, new: Config) -> Iterator[Change]:
     rest = set(Config.model_fields) - {"version", "experts", "routers", "compositions", "service"}
     for section in sorted(rest):
         if getattr(old, section) != getattr(new, section):
-            yield Change(section, section, "changed", effect=_EFFECTS[section])
+            effect = _SECTIONS.get(section, "from now on")
+            yield Change(section, section, "changed", effect=effect)

@@ -11,7 +11,7 @@ import orjson
 
 from motet import files
 from motet.config.load import Document
-from motet.config.setting import default_cache
+from motet.config.setting import default_state
 from motet.errors import NotFound
 
 _MOST = 100
@@ -48,7 +48,7 @@ def hash_of_text(text: str) -> str:
 def state_folder(document: Document) -> Path:
     """Return where a service keeps what outlives it: a folder of its config file's own."""
     place = str(document.path or (document.folder / document.name).resolve())
-    return default_cache() / "state" / hashlib.sha256(place.encode()).hexdigest()[:16]
+    return default_state() / hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
 class Snapshots:

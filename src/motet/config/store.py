@@ -49,6 +49,9 @@ class Store(Options):
     files: Path | None = None
     """Folder for the content of files; beside the SQLite file, or below the folder for state, when
     absent. Ingress replicas on several machines need one that they share."""
+    records: bool = True
+    """Whether decisions and usage are recorded; files and batches are kept all the same. Without
+    them budgets know only what one process has seen."""
     text: bool = False
     """Whether records hold prompts and answers."""
     redact: tuple[Annotated[str, AfterValidator(_pattern)], ...] = ()

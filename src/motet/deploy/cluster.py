@@ -174,6 +174,8 @@ def stop(address: str | None = None) -> None:
     import ray
     from ray import serve
 
+    from motet.deploy import allowances
+
     if not ray.is_initialized():
         return
     # Ray writes to this terminal that its own controller did not survive its last call.
@@ -182,6 +184,7 @@ def stop(address: str | None = None) -> None:
         for name in sorted(ours, key=lambda name: name != INGRESS):
             if address is not None or name == INGRESS:
                 serve.delete(name)
+        allowances.end()
         if address is None:
             serve.shutdown()
         ray.shutdown()

@@ -19,6 +19,7 @@ from ray.serve.deployment import Application
 from motet.composer.assembly import Build, assemble
 from motet.config import Document, ExpertEntry, Options, parse
 from motet.deploy import room
+from motet.deploy.allowances import SharedAllowances
 from motet.deploy.applications import Applications
 from motet.deploy.arguments import GraphArgs, pools_of
 from motet.deploy.ending import SHUTDOWN_S, end_in_words
@@ -30,6 +31,7 @@ from motet.errors import UnknownModel
 from motet.experts import Expert
 from motet.experts.build import build, engine_of
 from motet.operations import logs
+from motet.operations.admission import Admissions
 from motet.residency.expert import LeasedExpert
 from motet.service.memory import keep_collections_short
 from motet.service.motet import Motet
@@ -151,10 +153,17 @@ def _ingress_app(args: GraphArgs) -> Any:
         motet,
         beside=[keep_collections_short, lambda _: register.follow()],
         register=register,
+        admissions=_admissions(document),
         admin_hash=args.get("admin_hash"),
     )
     end_in_words(app, applications)
     return app
+
+
+def _admissions(document: Document) -> Admissions:
+    """Return what lets requests through: one count for all replicas, where there are several."""
+    replicas = document.config.service.replicas
+    return Admissions(SharedAllowances() if replicas > 1 else None, replicas=replicas)
 
 
 def builder(document: Document, applications: Applications | None = None) -> Build:

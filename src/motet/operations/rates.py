@@ -1,93 +1,111 @@
-"""How much a key asks: requests and tokens in the last minute, and requests at once."""
+"""How much a key asks: requests and tokens in any sixty seconds."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
-from motet.config import Rates
-from motet.errors import RateLimited
-from motet.operations.callers import Holder
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 _MINUTE_S = 60.0
 _PARTS = 600
 """Parts of a minute that tokens and requests are summed in, so that memory has a bound."""
+_ROUNDING_S = 1e-6
+
+
+@dataclass(slots=True, eq=False)
+class Moment:
+    """What was counted in one of the parts of a minute."""
+
+    began: float
+    amount: int = 0
 
 
 class Window:
     """A sum over the last sixty seconds, exact to a tenth of a second."""
 
     def __init__(self) -> None:
-        self._parts: deque[list[float]] = deque()  # when a part began, and its sum
-        self.total = 0.0
+        self._moments: deque[Moment] = deque()
+        self.total = 0
 
-    def add(self, amount: float, now: float) -> None:
-        """Count `amount`, which may be less than nothing to take some back."""
+    def add(self, amount: int, now: float) -> Moment:
+        """Count `amount`; returns where, for `take_back`."""
         self.forget(now)
-        if not self._parts or now - self._parts[-1][0] >= _MINUTE_S / _PARTS:
-            self._parts.append([now, 0.0])
-        self._parts[-1][1] += amount
+        if not self._moments or now - self._moments[-1].began >= _MINUTE_S / _PARTS:
+            self._moments.append(Moment(now))
+        self._moments[-1].amount += amount
         self.total += amount
+        return self._moments[-1]
+
+    def take_back(self, amount: int, moment: Moment, now: float) -> None:
+        """Count `amount` no more, where it was counted and still is."""
+        self.forget(now)
+        if self._moments and moment.began >= self._moments[0].began:
+            moment.amount -= amount
+            self.total -= amount
 
     def forget(self, now: float) -> None:
         """Drop what is older than a minute."""
-        while self._parts and now - self._parts[0][0] >= _MINUTE_S:
-            self.total -= self._parts.popleft()[1]
+        while self._moments and self._moments[0].began + _MINUTE_S <= now:
+            self.total -= self._moments.popleft().amount
 
-    def room_in(self, amount: float, limit: float, now: float) -> float:
-        """Return the seconds until there is room for `amount` below `limit`; 0 where there is."""
+    def room_in(self, amount: int, limit: int, now: float) -> float:
+        """Return the seconds until there is room for `amount` below `limit`; 0 where there is.
+
+        What is more than the limit has room once there is nothing else.
+        """
         self.forget(now)
         over = self.total + min(amount, limit) - limit
         if over <= 0:
             return 0.0
-        for began, part in self._parts:
-            over -= part
+        for moment in self._moments:
+            over -= moment.amount
             if over <= 0:
-                return max(0.0, began + _MINUTE_S - now)
+                return moment.began + _MINUTE_S - now + _ROUNDING_S
         return _MINUTE_S
 
+    def give_back(self, amount: int, now: float) -> None:
+        """Count `amount` no more, of what was counted last."""
+        self.forget(now)
+        for moment in reversed(self._moments):
+            part = min(amount, moment.amount)
+            moment.amount -= part
+            self.total -= part
+            amount -= part
 
-@dataclass(slots=True)
-class _Counts:
-    requests: Window = field(default_factory=Window)
-    tokens: Window = field(default_factory=Window)
-    at_once: int = 0
 
-
-class Admission:
-    """One request that was let through; closed when it is over.
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What came of asking for a part of an allowance.
 
     Attributes
     ----------
-    headers
-        What its key has left, as clients read it.
-    tokens
-        What it took; until that is set, what it was taken to need.
+    wait_s
+        Seconds until there is room; 0 where it is granted.
+    left
+        What the key has left.
+    moment
+        Where it is counted, in this process.
     """
 
-    def __init__(
-        self,
-        counts: _Counts,
-        tokens: int,
-        headers: Mapping[str, str],
-        now: Callable[[], float],
-    ) -> None:
-        self.headers = headers
-        self.tokens = self._needed = tokens
-        self._counts = counts
-        self._now = now
-
-    def close(self) -> None:
-        """Note its end, and the tokens it took in place of those it was taken to need."""
-        self._counts.at_once -= 1
-        if self.tokens != self._needed:
-            self._counts.tokens.add(self.tokens - self._needed, self._now())
+    wait_s: float
+    left: int
+    moment: Moment | None = None
 
 
-class RateLimits:
-    """What each key has asked of late, in this process.
+class Allowances(Protocol):
+    """What keys may ask a minute, wherever that is counted."""
+
+    async def take(self, key: str, what: str, amount: int, limit: int) -> Grant:
+        """Take `amount` of what a key may have of something in any sixty seconds."""
+
+    def settle(self, key: str, what: str, grant: Grant, taken: int, used: int) -> None:
+        """Say that of what was taken so much was used, which may be more."""
+
+
+class LocalAllowances:
+    """Counts in this process.
 
     Parameters
     ----------
@@ -97,45 +115,21 @@ class RateLimits:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._keys: dict[str, _Counts] = {}
+        self._windows: dict[tuple[str, str], Window] = {}
 
-    def enter(self, holder: Holder, tokens: int) -> Admission:
-        """Let a request through.
+    async def take(self, key: str, what: str, amount: int, limit: int) -> Grant:
+        """Take a part; see `Allowances`."""
+        now, window = self._now(), self._windows.setdefault((key, what), Window())
+        if wait_s := window.room_in(amount, limit, now):
+            return Grant(wait_s, max(0, limit - window.total))
+        moment = window.add(amount, now)
+        return Grant(0.0, max(0, limit - window.total), moment)
 
-        Parameters
-        ----------
-        tokens
-            What it is taken to need, prompt and answer.
-
-        Raises
-        ------
-        RateLimited
-            There is no room for it; says for what, and when there is.
-        """
-        now, key, rates = self._now(), holder.caller.key, holder.rates
-        counts = self._keys.setdefault(key, _Counts())
-        if rates.requests_at_once is not None and counts.at_once >= rates.requests_at_once:
-            raise RateLimited(key, "requests at once", rates.requests_at_once, 1.0)
-        for window, wanted, limit, what in (
-            (counts.requests, 1, rates.requests_per_minute, "requests per minute"),
-            (counts.tokens, tokens, rates.tokens_per_minute, "tokens per minute"),
-        ):
-            if limit is not None and (wait := window.room_in(wanted, limit, now)):
-                raise RateLimited(key, what, limit, wait)
-        counts.at_once += 1
-        counts.requests.add(1, now)
-        counts.tokens.add(tokens, now)
-        return Admission(counts, tokens, _left(counts, rates), self._now)
-
-
-def _left(counts: _Counts, rates: Rates) -> dict[str, str]:
-    """Return what a key has left, as OpenAI's headers say it."""
-    said: dict[str, str] = {}
-    for name, window, limit in (
-        ("requests", counts.requests, rates.requests_per_minute),
-        ("tokens", counts.tokens, rates.tokens_per_minute),
-    ):
-        if limit is not None:
-            said[f"x-ratelimit-limit-{name}"] = str(limit)
-            said[f"x-ratelimit-remaining-{name}"] = str(max(0, int(limit - window.total)))
-    return said
+    def settle(self, key: str, what: str, grant: Grant, taken: int, used: int) -> None:
+        """Count what was used in place of what was taken; see `Allowances`."""
+        if used == taken or grant.moment is None:
+            return
+        now, window = self._now(), self._windows[key, what]
+        window.take_back(taken, grant.moment, now)
+        if used:
+            window.add(used, now)

@@ -39,7 +39,8 @@ class Keeper:
         self.database = Database(StorePlace.of(motet.document))
         self.writer = Writer(self.database, trimmer(retention.days, int(retention.size)))
         self._motet = motet
-        motet.observers.add(DecisionLog(self.writer, settings, self._artifact))
+        if settings.records:
+            motet.observers.add(DecisionLog(self.writer, settings, self._artifact))
 
     async def __aenter__(self) -> Self:
         self.writer.start()

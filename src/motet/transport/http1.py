@@ -9,12 +9,13 @@ llhttp, reads the framing.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohappyeyeballs
@@ -29,9 +30,12 @@ _MOST_WAITING = 2**18
 _ONE_PIECE = 2**16
 """Bytes up to which a body is sent with its head: copying them is less than a system call."""
 _IDLE_S = 30.0
+_SAME_PLACE_S = 10.0
 _HAPPY_EYEBALLS_S = 0.25
 """Seconds after which the next address of a host is tried beside one that is slow (RFC 8305)."""
 _NO_BODY = frozenset({204, 304})
+Places = list[Any]
+"""Addresses of a host, as the system gives them."""
 
 
 class Http1:
@@ -55,7 +59,11 @@ class Http1:
         self._connect_s = connect_s
         self._targets: dict[str, str] = {}
         self._idle: deque[Connection] = deque()
+        self._wanted: deque[asyncio.Future[Connection]] = deque()
+        self._connecting: set[asyncio.Task[None]] = set()
         self._open: set[Connection] = set()
+        self._places: asyncio.Future[Places] | None = None
+        self._placed = -math.inf  # when the host's addresses were asked for
         self._sweep: Alarm | None = None
 
     async def send(
@@ -75,26 +83,33 @@ class Http1:
             self._targets[url] = target = target or "/"
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"{method} {target} HTTP/1.1\r\n{lines}content-length: {len(content)}\r\n\r\n"
-        kept = self._kept()
-        if kept is not None:
-            try:
-                await kept.ask(head.encode(), content)
-                return kept
-            except Dropped:
-                pass  # the host had closed it while it idled, as hosts do: this is no try
-        connection = await self._connected()
-        await connection.ask(head.encode(), content)
+        connection = await self._free()
+        try:
+            await connection.ask(head.encode(), content)
+        except Dropped:
+            if connection.answers == 0:
+                raise
+            # The host had closed it while it idled, as hosts do: this is no try.
+            connection = await self._connected()
+            await connection.ask(head.encode(), content)
         return connection
 
     async def close(self) -> None:
         """Close every connection."""
         if self._sweep is not None:
             self._sweep.cancel()
+        for task in self._connecting:
+            task.cancel()
         for connection in tuple(self._open):
             connection.end()
 
     def keep(self, connection: Connection) -> None:
-        """Take back a connection whose answer was read to its end."""
+        """Take a connection that is free: for whoever has waited longest, or for later."""
+        while self._wanted:
+            waiting = self._wanted.popleft()
+            if not waiting.done():
+                waiting.set_result(connection)
+                return
         self._idle.append(connection)
         if self._sweep is None:
             self._sweep = Alarm(_IDLE_S, self._swept)
@@ -105,9 +120,37 @@ class Http1:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def _kept(self) -> Connection | None:
-        """Return the connection that was used last, if one is free."""
-        return self._idle.pop() if self._idle else None
+    async def _free(self) -> Connection:
+        """Return a connection, to whoever asks in the order in which they came.
+
+        Where none is free a new one is made; if one is given back before that, it is taken, and the
+        new one is for the next. Else those whose connection is still to be made would be overtaken
+        again and again.
+        """
+        if self._idle:
+            return self._idle.pop()  # the one that was used last
+        waiting: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        self._wanted.append(waiting)
+        task = asyncio.create_task(self._make(waiting))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and not waiting.exception():
+                self.keep(waiting.result())  # it came as the wait was ended
+            raise
+
+    async def _make(self, waiting: asyncio.Future[Connection]) -> None:
+        """Make a connection; where that fails, whoever it was made for is told."""
+        try:
+            connection = await self._connected()
+        except HostFault as fault:
+            if not waiting.done():
+                self._wanted.remove(waiting)
+                waiting.set_exception(fault)
+        else:
+            self.keep(connection)
 
     def _swept(self) -> None:
         """Close what has idled for too long."""
@@ -121,9 +164,8 @@ class Http1:
         loop, name = asyncio.get_running_loop(), f"{self._host}:{self._port}"
         try:
             async with Timeout(self._connect_s):
-                places = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
                 reached = await aiohappyeyeballs.start_connection(
-                    places, happy_eyeballs_delay=_HAPPY_EYEBALLS_S, interleave=1
+                    await self._addresses(), happy_eyeballs_delay=_HAPPY_EYEBALLS_S, interleave=1
                 )
                 _, connection = await loop.create_connection(
                     lambda: Connection(self),
@@ -135,9 +177,19 @@ class Http1:
             took = f"{name} took no connection in {self._connect_s:g} s"
             raise Unreachable(took, waited=True) from error
         except (OSError, UnicodeError) as error:  # a name with odd letters is one of the second
+            self._placed = -math.inf
             raise Unreachable(f"{name}: {error}") from error
         self._open.add(connection)
         return connection
+
+    async def _addresses(self) -> Places:
+        """Return the host's addresses, asked for once for all who connect within a few seconds."""
+        loop = asyncio.get_running_loop()
+        if self._places is None or loop.time() - self._placed > _SAME_PLACE_S:
+            self._placed = loop.time()
+            asked = loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            self._places = asyncio.ensure_future(asked)
+        return await asyncio.shield(self._places)
 
 
 class Connection(asyncio.Protocol):
@@ -149,9 +201,12 @@ class Connection(asyncio.Protocol):
         Of the answer whose head has come last.
     rested_since
         When it was last given back, on the monotonic clock.
+    answers
+        Whole answers that it has brought.
     """
 
     status = 0
+    answers = 0
     headers: Mapping[str, str]
     rested_since = 0.0
 
@@ -222,6 +277,7 @@ class Connection(asyncio.Protocol):
         self._busy = False
         if self._done and self._again and self._transport is not None and not self._pieces:
             self.rested_since = time.monotonic()
+            self.answers += 1
             self._pool.keep(self)
         else:
             self.end()

@@ -33,7 +33,7 @@ def changed(text=CONFIG):
 
 @pytest.fixture(autouse=True)
 def state(tmp_path, monkeypatch):
-    monkeypatch.setenv("MOTET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MOTET_STATE", str(tmp_path / "state"))
 
 
 @pytest.fixture
@@ -179,3 +179,17 @@ def test_pages_of_strangers_change_nothing(service):
         f"{service.url}/admin/config", content="{}", headers={"content-type": "text/plain"}
     )
     assert plain.status_code == 415
+
+
+def test_a_budget_holds_over_a_restart():
+    priced = CONFIG.replace("tokens: [one]", "tokens: [one]\n    price: {output: 1000000}")
+    keys = "keys: [{name: few, key: few-key, budget: {usd: 2.5, per: day}}]\n"
+    ask = {"model": "auto", "messages": [{"role": "user", "content": "x"}]}
+    with running(priced + keys) as service:
+        statuses = []
+        for _ in range(4):
+            answer = post(service, "/v1/chat/completions", ask, "few-key")
+            statuses.append(answer.status_code)
+        assert statuses == [200, 200, 200, 429]  # a dollar each: over by less than one
+        assert answer.json()["error"]["code"] == "insufficient_quota"
+        assert int(answer.headers["retry-after"]) > 0

@@ -15,7 +15,7 @@ from motet.api.answer import AnswerResponse, OpenAnswers
 from motet.api.direct import App
 from motet.api.guard import caller_of, holder_of, read_body
 from motet.composer.explanation import decision_json
-from motet.operations.rates import RateLimits
+from motet.operations.admission import Admissions
 from motet.protocol.body import Body
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
@@ -25,9 +25,14 @@ from motet.types import SpanContext
 _BIG = 2**17
 
 
-def add_answers(app: App, service: Motet, open_answers: OpenAnswers, keep_alive_s: float) -> None:
+def add_answers(
+    app: App,
+    service: Motet,
+    open_answers: OpenAnswers,
+    admissions: Admissions,
+    keep_alive_s: float,
+) -> None:
     """Add the endpoints that answer or decide."""
-    limits = RateLimits()
 
     async def answer(kind: type[Body], http: HttpRequest) -> Response:
         body = await _read(kind, http, service)
@@ -40,7 +45,7 @@ def add_answers(app: App, service: Motet, open_answers: OpenAnswers, keep_alive_
             body,
             requests,
             open_answers=open_answers,
-            enter=None if holder.is_free else partial(limits.enter, holder),
+            enter=None if holder.is_free else partial(admissions.enter, holder),
             keep_alive_s=keep_alive_s,
         )
 
