@@ -118,7 +118,9 @@ def test_a_service_logs_each_request_and_no_secret(output):
         return
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert len(lines) == len(text.splitlines()), "nothing but JSON"
-    told = {line["composition"]: line for line in lines if line["logger"] == "motet.requests"}
+    told = {
+        line["composition"]: line for line in lines if line["logger"] == "motet.operations.logs"
+    }
     assert set(told) == {"a", "auto", "unknown"}
     done = told["a"]
     assert (done["key"], done["status"], done["experts"], done["level"]) == (

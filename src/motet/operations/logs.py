@@ -16,7 +16,7 @@ from motet.types import Request
 WORDS = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 UNDER_WAY: ContextVar[str] = ContextVar("motet_request", default="")
 """The id of the request that a task answers, for what is logged on its way."""
-_REQUESTS = logging.getLogger("motet.requests")
+log = logging.getLogger(__name__)
 
 
 def begin(settings: Telemetry) -> None:
@@ -29,7 +29,7 @@ def begin(settings: Telemetry) -> None:
         logging.basicConfig(stream=sys.stderr, level=logging.root.level, format=WORDS)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each batch of spans we send
     if settings.requests:
-        _REQUESTS.setLevel(logging.INFO)
+        log.setLevel(logging.INFO)
 
 
 class JsonLines(logging.Formatter):
@@ -69,7 +69,7 @@ class RequestLog(Observer):
             "completion_tokens": usage.completion_tokens,
             "cost_usd": outcome.cost_usd,
         }
-        _REQUESTS.info(
+        log.info(
             "%s of %s to %s: %s after %.3f s, asked %s, %d + %d tokens, %g USD",
             request.id,
             request.caller.key or "anybody",
