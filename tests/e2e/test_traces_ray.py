@@ -1,5 +1,9 @@
 """Traces on a real Ray: one tree a request, from the client through the ingress to pools."""
 
+import json
+import tempfile
+from pathlib import Path
+
 import httpx
 import pytest
 from tests.conftest import free_port, wait_for
@@ -22,6 +26,15 @@ telemetry: {{otlp: "{url}", logs: json, requests: true}}
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+def logged(request):
+    """Return whether a replica has logged the end of a request, as JSON."""
+    for file in Path(tempfile.gettempdir()).glob("ray/session_*/logs/worker-*.err"):
+        for line in file.read_text(errors="replace").splitlines():
+            if request in line and json.loads(line)["composition"] == "panel":
+                return True
+    return False
+
+
 def test_a_panel_over_pools_is_one_tree_below_its_client(tmp_path, monkeypatch):
     monkeypatch.setenv("MOTET_CACHE", str(tmp_path / "cache"))
     config = tmp_path / "experts.yaml"
@@ -42,6 +55,7 @@ def test_a_panel_over_pools_is_one_tree_below_its_client(tmp_path, monkeypatch):
             assert not collector.spans, "a client that keeps no trace has none kept here"
             answer = ask(traceparent=PARENT)
             root, below = collector.tree(5, 20)
+            wait_for(lambda: logged(answer.headers["x-motet-request-id"]), 20)
     assert f"00-{root.trace_id}-{root.parent}-01" == PARENT
     assert root.attributes["motet.request.id"] == answer.headers["x-motet-request-id"]
     names = sorted(span.name for span in below)

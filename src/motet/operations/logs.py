@@ -21,12 +21,14 @@ log = logging.getLogger(__name__)
 
 def begin(settings: Telemetry) -> None:
     """Have this process log as `settings` say, on standard error."""
+    # The process's own: in a replica, Serve puts a logger in the place of `sys.stderr`.
+    stream = sys.__stderr__ or sys.stderr
     if settings.logs == "json":
-        handler = logging.StreamHandler(sys.stderr)
+        handler = logging.StreamHandler(stream)
         handler.setFormatter(JsonLines())
         logging.basicConfig(handlers=[handler], level=logging.root.level, force=True)
     else:
-        logging.basicConfig(stream=sys.stderr, level=logging.root.level, format=WORDS)
+        logging.basicConfig(stream=stream, level=logging.root.level, format=WORDS)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each batch of spans we send
     if settings.requests:
         log.setLevel(logging.INFO)
