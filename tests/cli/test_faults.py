@@ -54,12 +54,13 @@ def test_modules_and_extras_may_have_other_names(module, extras):
 
 def test_a_fault_of_our_own_says_where_and_a_traceback_is_there_for_the_asking():
     code = (
-        "from motet.cli import main, check\n"
-        "main.app.registered_commands[2].callback = lambda: {}['nothing']\n"
+        "from motet.cli import main\n"
+        "check = next(each for each in main.app.registered_commands if each.name == 'check')\n"
+        "check.callback = lambda: {}['nothing']\n"
         "main.main()"
     )
     for env, said in (
-        ({}, "KeyError: 'nothing' (<string>:2)"),
+        ({}, "KeyError: 'nothing' (<string>:3)"),
         ({"MOTET_TRACEBACK": "1"}, "Traceback"),
     ):
         command = [sys.executable, "-c", code, "check"]
