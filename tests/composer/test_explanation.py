@@ -30,6 +30,7 @@ async def test_calls_are_told_with_what_they_took_and_times_only_where_they_mean
     assert told["experts"][0]["finished"] == 0.2 and told["experts"][1]["error"] == "broke."
     assert told["usage"] == {"prompt_tokens": 1, "completion_tokens": 1, "details": {}}
     assert told["cost_usd"] == 0.5
+    assert "span" not in told["experts"][0]  # of traces nothing is told
     untimed = explanation("auto", DECISION, calls, timed=False)
     assert not {"started", "first_chunk", "finished"} & untimed["experts"][1].keys()
     await calls.close()

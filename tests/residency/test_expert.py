@@ -1,5 +1,6 @@
 """A leased expert: whoever gives the leases, a request takes one first and gives it back."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -80,3 +81,24 @@ async def test_what_is_loaded_answers_and_knows_its_card():
     loaded.card = replace(loaded.card, context=512)
     assert (await expert.health()).ready and expert.card.context == 512
     assert "".join([chunk.text async for chunk in expert.stream(ASK)]) == "loaded"
+
+
+async def test_who_waits_for_a_lease_is_counted_until_it_has_one_or_goes():
+    free = asyncio.Event()
+
+    class Slow(Leases):
+        @asynccontextmanager
+        async def lease(self, engine, expert):
+            await free.wait()
+            yield
+
+    expert = LeasedExpert(made(), Slow())
+    asking = [asyncio.create_task(anext(expert.stream(ASK))) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert expert.waiting == 3
+    asking[0].cancel()
+    await asyncio.wait(asking[:1])
+    assert expert.waiting == 2
+    free.set()
+    await asyncio.gather(*asking[1:])
+    assert expert.waiting == 0

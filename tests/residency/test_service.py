@@ -159,3 +159,14 @@ async def test_python_programs_have_it_too():
             assert str(await motet.chat(model, "x")) == model
         assert motet.fleet.view["huge"].health.state is State.DOWN
     assert not HeldFake.up
+
+
+async def test_a_swapper_that_comes_with_a_new_config_is_watched_too():
+    with_residency = parse(CONFIG)
+    without = parse(CONFIG.replace("residency: {memory: 2MiB, max_wait_s: 20, turn_s: 0.2}\n", ""))
+    watcher = object()
+    motet = Motet(without, make=lambda _: build)
+    motet.watch_swaps(watcher)
+    assert motet.swapper is None
+    motet.replace(with_residency)
+    assert motet.swapper.watcher is watcher

@@ -101,11 +101,12 @@ async def test_who_no_longer_waits_holds_up_nobody():
     first = await far.send("/a", b"")
     waiting = [asyncio.create_task(far.send("/a", b"")) for _ in range(3)]
     await asyncio.sleep(0)
+    assert far.waiting == 3
     for left in waiting[:2]:
         left.cancel()
     first.close()
     (await waiting[2]).close()
-    assert far.at_work == 0
+    assert far.at_work == far.waiting == 0
     (await far.send("/a", b"")).close()
 
 

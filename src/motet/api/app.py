@@ -25,8 +25,9 @@ from motet.api.routes.models import add_models
 from motet.batch.service import BatchService
 from motet.errors import MotetError
 from motet.operations.admission import Admissions
-from motet.operations.metrics import Metrics, SwapMetrics
+from motet.operations.metrics import Metrics
 from motet.operations.store_metrics import StoreMetrics
+from motet.operations.swap_metrics import SwapMetrics
 from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
@@ -103,11 +104,10 @@ def create_app(
 
 def _metrics(service: Motet, keeper: Keeper) -> Metrics:
     """Return what counts everything that happens from here on."""
-    metrics = Metrics()
+    metrics = Metrics(service.waiting)
     service.observers.add(metrics)
     keeper.writer.heard = StoreMetrics(metrics.registry).heard
-    if service.swapper is not None:
-        service.swapper.watcher = SwapMetrics(metrics.registry)
+    service.watch_swaps(SwapMetrics(metrics.registry))
     return metrics
 
 

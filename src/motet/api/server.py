@@ -134,6 +134,7 @@ class Server(uvicorn.Server):
                 host=service.host,
                 port=service.port if port is None else port,
                 http=protocol,
+                log_config=None,  # as everybody else of this process
                 log_level="error",
                 proxy_headers=False,  # who asks is told by a key, and by nothing else
                 timeout_keep_alive=_IDLE_S,

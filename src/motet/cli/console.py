@@ -86,8 +86,7 @@ def setup_logs(verbose: bool) -> None:
     """Send logs to standard error: all of them when `verbose`, else errors."""
     import logging
 
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if verbose else logging.ERROR,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    from motet.operations.logs import WORDS
+
+    level = logging.INFO if verbose else logging.ERROR
+    logging.basicConfig(stream=sys.stderr, level=level, format=WORDS)

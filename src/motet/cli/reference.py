@@ -26,6 +26,7 @@ from motet.config import (
     Retention,
     Service,
     Store,
+    Telemetry,
 )
 from motet.config.keys import Budget
 from motet.config.schema import PriceEntry, Replicas, Residency, Resources
@@ -60,6 +61,7 @@ _SECTIONS: tuple[tuple[str, type[Options], str], ...] = (
     ("keys[].budget", Budget, ""),
     ("store", Store, ""),
     ("store.retention", Retention, ""),
+    ("telemetry", Telemetry, ""),
 )
 
 

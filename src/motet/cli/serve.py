@@ -43,11 +43,13 @@ def serve(
     from motet.cli.progress import Screen
     from motet.composer.assembly import assemble
     from motet.config import load
+    from motet.operations import logs
 
     setup_logs(verbose)
     began = time.monotonic()
     place = {"host": host, "port": port}
     document = load(config).with_service(**place)
+    logs.begin(document.config.telemetry)
     parts = assemble(document)  # every problem is told before anything starts
     screen = Screen(document, began)
     if local:

@@ -13,6 +13,7 @@ from motet.composer.explanation import explanation
 from motet.composer.parts import Composition
 from motet.errors import InternalError, MotetError
 from motet.operations.base import Outcome
+from motet.operations.logs import UNDER_WAY
 from motet.types import Chunk, Decision, Request, Usage
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Answer:
         self.request = request
         self._way = way
         self._first = first
+        self._decided_s: float | None = None
         self._first_chunk_s: float | None = None
         self._said: list[str] = []
         self._status = "cancelled"  # unless it comes to another end
@@ -84,6 +86,7 @@ class Answer:
         """
         way, request = self._way, self.request
         self._began = time.monotonic()
+        UNDER_WAY.set(request.id)
         self._name = way.began(request)
         try:
             self.composition = way.find(request)
@@ -93,6 +96,7 @@ class Answer:
             self.decision = await self.calls.within(
                 way.choose(request, self.composition, self.calls)
             )
+            self._decided_s = self.calls.elapsed_s
         except BaseException as error:
             self._note(error)
             await self._end()
@@ -116,6 +120,7 @@ class Answer:
             outcome = Outcome(
                 status=self._status,
                 seconds=time.monotonic() - self._began,
+                decided_s=self._decided_s,
                 first_chunk_s=self._first_chunk_s,
                 author=self.author if self._first_chunk_s is not None else None,
                 text="".join(self._said),

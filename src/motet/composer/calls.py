@@ -23,13 +23,14 @@ from motet.errors import (
     InternalError,
     MotetError,
 )
-from motet.types import Call, Chunk, ExpertCard, Price, Purpose, Request, Usage
+from motet.types import Call, Chunk, ExpertCard, Price, Purpose, Request, SpanContext, Usage
 from motet.whole import Whole, collect, without_thoughts
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _STOPPED = "stopped before its end"
+_CANCELLED = "cancelled"
 Tell = Callable[[Call], None]
 
 
@@ -83,6 +84,8 @@ class Calls:
         Told of each call once it has ended.
     before
         Calls that were made for the request before, such as by its router: they count too.
+    span
+        The request's span, below which each call has one, where traces are kept.
 
     Attributes
     ----------
@@ -100,6 +103,7 @@ class Calls:
         *,
         tell: Tell = _nobody,
         before: Iterable[Call] = (),
+        span: SpanContext | None = None,
     ) -> None:
         self.trace: list[Call] = list(before)
         self.author: str | None = None
@@ -107,6 +111,7 @@ class Calls:
         self._limits = limits
         self._composition = composition
         self._tell = tell
+        self._span = span
         self._began = time.monotonic()
         self._deadline = Deadline(limits.deadline_s)
         self._open: dict[AsyncGenerator[Chunk, None], asyncio.Task[Any] | None] = {}
@@ -197,7 +202,7 @@ class Calls:
             whole = await self._whole(call, request, share)
             call.draft = without_thoughts(whole.text)
             if not call.draft:
-                call.error = "said nothing"
+                call.error, call.code = "said nothing", ExpertError.code
                 raise ExpertError(expert, "said nothing.")
             return Draft(expert, call.draft, whole.finish)
         finally:
@@ -240,11 +245,16 @@ class Calls:
         price = asked.card.price
         call = call or self._admit(expert, request)
         try:
-            answer = asked.stream(self._within_budget(request, price, share))
+            request = self._within_budget(request, price, share)
+            if call.span is not None:
+                request = replace(request, trace=call.span)
+            answer = asked.stream(request)
             try:
                 async for chunk in answer:
                     if call.first_chunk is None:
                         call.first_chunk = self.elapsed_s
+                    if chunk.finish is not None:
+                        call.finish = chunk.finish
                     if chunk.usage is not None:
                         call.usage = chunk.usage
                         call.cost_usd = price.of(chunk.usage)
@@ -252,13 +262,13 @@ class Calls:
             finally:
                 await answer.aclose()
         except MotetError as error:
-            call.error = str(error)
+            call.error, call.code = str(error), error.status_name
             raise
         except GeneratorExit:
-            call.error = _STOPPED
+            call.error, call.code = _STOPPED, _CANCELLED
             raise
         except asyncio.CancelledError as error:
-            call.error = _STOPPED
+            call.error, call.code = _STOPPED, _CANCELLED
             if _is_cancelled():
                 raise
             # Something that the engine waited for was cancelled, and not this request.
@@ -267,7 +277,7 @@ class Calls:
             # The edge to an engine, which may fail in ways of its own: that is this expert's
             # failure, and the next one can be asked.
             log.exception("expert %s failed", expert)
-            call.error = f"{type(error).__name__}: {error}"
+            call.error, call.code = f"{type(error).__name__}: {error}", ExpertError.code
             raise ExpertError(expert, "failed; the log has the cause.") from error
         finally:
             call.finished = self.elapsed_s
@@ -280,7 +290,8 @@ class Calls:
                 f"A request may make {self._limits.expert_calls} expert calls, and all are made.",
                 hint="Raise expert_calls in the composition's limits.",
             )
-        call = Call(expert, self.elapsed_s, fused=request.fused, purpose=purpose)
+        span = self._span and self._span.child(len(self.trace))
+        call = Call(expert, self.elapsed_s, fused=request.fused, purpose=purpose, span=span)
         self.trace.append(call)
         return call
 

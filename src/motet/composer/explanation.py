@@ -9,6 +9,7 @@ from motet.composer.calls import Calls
 from motet.types import Decision
 
 _TIMES = ("started", "first_chunk", "finished")
+_SPAN = ("span",)
 
 
 def decision_json(composition: str, decision: Decision) -> dict[str, Any]:
@@ -38,9 +39,8 @@ def explanation(
     timed
         Whether it says when; the times of a replay mean nothing.
     """
-    trace = [asdict(call) for call in calls.trace]
-    if not timed:
-        trace = [{k: v for k, v in call.items() if k not in _TIMES} for call in trace]
+    hidden = _SPAN if timed else _SPAN + _TIMES
+    trace = [{k: v for k, v in asdict(call).items() if k not in hidden} for call in calls.trace]
     return {
         "composition": composition,
         "decision": decision_json(composition, decision),

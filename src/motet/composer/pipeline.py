@@ -15,7 +15,8 @@ from motet.composer.eligibility import eligible, roomy_first, why_not
 from motet.composer.parts import Composition, Parts
 from motet.errors import InternalError, MotetError, NoExpertAvailable, RequestError, UnknownModel
 from motet.operations.base import UNKNOWN, Observer, Outcome
-from motet.types import Call, Choice, Decision, Fleet, Request
+from motet.operations.tracing import Tracing
+from motet.types import Call, Choice, Decision, Fleet, Request, SpanContext
 from motet.wording import listed
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ class Pipeline:
     ----------
     experts
         Who is asked, where that is not the experts of `parts` themselves.
+    tracing
+        Which span a request is, where traces are kept.
 
     Attributes
     ----------
@@ -49,8 +52,10 @@ class Pipeline:
         fleet: Seen,
         observer: Observer | None = None,
         experts: Experts | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.parts = parts
+        self._tracing = tracing
         self._experts = parts.experts if experts is None else experts
         self.compositions = parts.compositions
         self.fleet = fleet
@@ -76,7 +81,7 @@ class Pipeline:
             The router took longer than the composition allows.
         """
         composition = self.find(request)
-        calls = self.calls(request, composition)
+        calls = self._calls(request, composition)
         try:
             decision = await calls.within(self.choose(request, composition, calls))
             return decision, tuple(calls.trace)
@@ -115,8 +120,14 @@ class Pipeline:
 
     def calls(self, request: Request, composition: Composition) -> Calls:
         """Return the calls of a request: its deadline, budget and trace begin."""
+        span = None if self._tracing is None else self._tracing.span_of(request)
+        return self._calls(request, composition, span)
+
+    def _calls(
+        self, request: Request, composition: Composition, span: SpanContext | None = None
+    ) -> Calls:
         tell = partial(self.observer.called, request, composition.name)
-        return Calls(self._experts, composition.limits, composition.name, tell=tell)
+        return Calls(self._experts, composition.limits, composition.name, tell=tell, span=span)
 
     def began(self, request: Request) -> str:
         """Note the beginning of an answer, and return what it is counted as."""

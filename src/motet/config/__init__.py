@@ -12,11 +12,12 @@ from motet.config.schema import (
     Limits,
     Residency,
     Service,
-    Url,
     is_loopback,
 )
 from motet.config.setting import Setting, default_cache, default_state
 from motet.config.store import Retention, Store
+from motet.config.telemetry import Telemetry
+from motet.config.url import Url
 
 __all__ = [
     "Batches",
@@ -34,6 +35,7 @@ __all__ = [
     "Service",
     "Setting",
     "Store",
+    "Telemetry",
     "Url",
     "default_cache",
     "default_state",

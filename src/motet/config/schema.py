@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     ByteSize,
     ConfigDict,
     Field,
@@ -26,24 +24,8 @@ from pydantic import (
 from motet.config.keys import Keys, Secret
 from motet.config.options import Name, Options
 from motet.config.store import Store
+from motet.config.telemetry import Telemetry
 from motet.types import Capability
-
-
-def _parses(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        port = parts.port  # reading it checks it
-    except ValueError as error:
-        raise ValueError(f"this is no URL: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError("expected a URL such as https://host/v1")
-    if any(character.isspace() for character in url):
-        raise ValueError("a URL holds no spaces")
-    return url
-
-
-Url = Annotated[str, AfterValidator(_parses)]
-"""Where a host answers over HTTP."""
 
 
 class PriceEntry(Options):
@@ -292,6 +274,8 @@ class Config(Options):
     """The HTTP service."""
     store: Store = Store()
     """What is kept, and where."""
+    telemetry: Telemetry = Telemetry()
+    """Traces and logs."""
     keys: Keys = ()
     """Who may ask, what for, and how much."""
 

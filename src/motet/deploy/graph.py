@@ -30,6 +30,7 @@ from motet.deploy.shelf import Shelf
 from motet.errors import UnknownModel
 from motet.experts import Expert
 from motet.experts.build import build, engine_of
+from motet.operations import logs
 from motet.operations.admission import Admissions
 from motet.residency.expert import LeasedExpert
 from motet.service.memory import keep_collections_short
@@ -140,6 +141,7 @@ def _ingress_app(args: GraphArgs) -> Any:
     applications, shelf, place = Applications(), Shelf(args["config"]), _place(args)
     applied = shelf.read()
     document = _document(args if applied is None else {**args, "config": applied.text})
+    logs.begin(document.config.telemetry)
     motet = Motet(
         assemble(document, builder(document, applications)),
         make=partial(builder, applications=applications),

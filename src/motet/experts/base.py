@@ -53,6 +53,11 @@ class Expert(ABC):
         """Requests that its engine works on at once; more than that wait for a place."""
         return SLOTS
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place in this process."""
+        return 0
+
     @classmethod
     def check(cls, options: Any, experts: Mapping[str, ExpertEntry]) -> None:
         """Check options against the other experts of the config.

@@ -37,6 +37,11 @@ class GeneratingExpert(Expert):
         """Answers that are generated at once."""
         return self.options.max_batch
 
+    @property
+    def waiting(self) -> int:
+        """Requests that are not generated yet; see `Expert.waiting`."""
+        return self.engine.waiting
+
     async def start(self) -> None:
         """Fetch and load the weights, off the event loop; see `GenerationEngine.start`."""
         await self.engine.start()

@@ -117,6 +117,11 @@ class OpenAIExpert(Expert):
             if path is not None and not (self.setting.folder / path).is_file():
                 raise ConfigError(f"there is no file {self.setting.folder / path}.", at=(name,))
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for one of its connections; see `Expert.waiting`."""
+        return self._host.waiting
+
     async def start(self) -> None:
         """Open the connection pool; connections are made when needed."""
         try:
@@ -211,8 +216,9 @@ class OpenAIExpert(Expert):
             raise ExpertUnavailable(self.card.id, "is not started.")
         path = "/completions" if request.prompt is not None else "/chat/completions"
         body = self._dialect.said(body_of(request, self.options.model))
+        headers = None if request.trace is None else request.trace.headers
         for _ in range(3):
-            reply = await self._send(path, _written(body))
+            reply = await self._send(path, _written(body), headers)
             if reply.status < 300:
                 return reply
             try:
@@ -228,9 +234,9 @@ class OpenAIExpert(Expert):
             raise _Passing(error, retry_after(reply.headers))
         raise error
 
-    async def _send(self, path: str, content: bytes) -> Response:
+    async def _send(self, path: str, content: bytes, headers: Mapping[str, str] | None) -> Response:
         try:
-            reply = await self._host.send(path, content)
+            reply = await self._host.send(path, content, headers)
         except Crowded as fault:
             raise ExpertOverloaded(self.card.id, f"{fault}.", retry_after=1.0) from fault
         except Silent as fault:

@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated
-
 from pydantic import (
-    AfterValidator,
     ByteSize,
     Field,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    SecretStr,
 )
 
 from motet.config import Options, Url
+from motet.config.headers import Headers, HeaderValue
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_OURS = frozenset({"host", "content-length", "content-type", "accept-encoding", "connection"})
 FILES = ("ca_file", "client_certificate", "client_key")
 """Options that name files."""
-
-
-def _trimmed(secret: SecretStr) -> SecretStr:
-    """Return a value that a header can hold; files of secrets end in a line break."""
-    value = secret.get_secret_value().strip()
-    if not value.isascii() or not value.isprintable():
-        raise ValueError("has a character that no HTTP header can hold")
-    return SecretStr(value)
-
-
-def _named(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    for name in headers:
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of an HTTP header")
-        if name.lower() in _OURS:
-            raise ValueError(f"{name!r} is set by Motet itself")
-    return headers
-
-
-HeaderValue = Annotated[SecretStr, AfterValidator(_trimmed)]
 
 
 class OpenAIConfig(Options):
@@ -53,7 +27,7 @@ class OpenAIConfig(Options):
     """The model's name there."""
     api_key: HeaderValue | None = None
     """Bearer token; write `${ENV}`, never the key itself."""
-    headers: Annotated[dict[str, HeaderValue], AfterValidator(_named)] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
     """Further headers of every request, such as an organisation's; values may be `${ENV}`."""
     omit: tuple[str, ...] = ()
     """Fields of the body that this host refuses, such as `stream_options`. That one, and which of

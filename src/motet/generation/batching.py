@@ -49,6 +49,11 @@ class Worker(threading.Thread):
         self._reading: tuple[GenerationJob, Iterator[None]] | None = None
         self._seconds = 1.0  # that a request takes, a running mean
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not begun."""
+        return len(self._waiting)
+
     def submit(self, job: GenerationJob) -> None:
         """Queue a job.
 

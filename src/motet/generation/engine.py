@@ -71,6 +71,11 @@ class GenerationEngine:
         """Answers being generated now."""
         return self._worker.running if self._worker else 0
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that have not begun."""
+        return self._worker.waiting if self._worker else 0
+
     async def start(self) -> None:
         """Load, and start the worker.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from motet.types import Call, Decision, Request, Usage
 
@@ -21,6 +22,10 @@ class Outcome:
         `ok`, `cancelled` where the client left, or the code of the error.
     seconds
         From arrival to the last piece.
+    ended
+        Unix time of its end, in seconds.
+    decided_s
+        From arrival to the decision; None where there was none, or it was made before.
     first_chunk_s
         From arrival to the first piece; None where none came.
     author
@@ -33,6 +38,8 @@ class Outcome:
 
     status: str
     seconds: float
+    ended: float = field(default_factory=time.time)
+    decided_s: float | None = None
     first_chunk_s: float | None = None
     author: str | None = None
     text: str = ""
@@ -61,6 +68,11 @@ class Observer:
     not change any more.
     """
 
+    @property
+    def dropped(self) -> int:
+        """What it has heard and could not keep."""
+        return 0
+
     def began(self, request: Request, composition: str) -> None:
         """Hear that `request` has arrived for `composition`."""
 
@@ -72,3 +84,6 @@ class Observer:
 
     def finished(self, request: Request, composition: str, outcome: Outcome) -> None:
         """Hear how the request ended."""
+
+    def close(self) -> None:
+        """Be done with what was heard: the service ends. It may begin once more."""

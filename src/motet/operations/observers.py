@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -49,8 +49,16 @@ class Observers(Observer):
 
     @property
     def dropped(self) -> int:
-        """Events that observers were too slow to hear."""
-        return sum(outbox.dropped for outbox in self._outboxes)
+        """What observers were too slow to hear, or could not keep."""
+        return sum(self.lost.values())
+
+    @property
+    def lost(self) -> Counter[str]:
+        """The same by kind of observer."""
+        lost = Counter[str]()
+        for outbox in self._outboxes:
+            lost[type(outbox.observer).__name__] += outbox.dropped + outbox.observer.dropped
+        return lost
 
     def began(self, request: Request, composition: str) -> None:
         """Tell everybody; see `Observer`."""
@@ -127,6 +135,8 @@ class _Outbox:
     def send(self, *, end: bool = False) -> threading.Event:
         """Have everything told now; return what is set once it is heard."""
         heard = threading.Event()
+        if end:
+            self._events.append((self.observer.close, ()))
         self._events.append((heard.set, ()))
         self._ending = end
         self._due()

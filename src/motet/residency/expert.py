@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from functools import partial
 from typing import Protocol
 
@@ -57,11 +57,17 @@ class LeasedExpert(Expert):
         self._built = built
         self._leases = leases
         self._there = there or (lambda: built)
+        self._waiting = 0
 
     @property
     def slots(self) -> int:
         """Requests on its engine at once; see `Expert.slots`."""
         return self._built.slots
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for its engine, or for a place there; see `Expert.waiting`."""
+        return self._waiting + self._built.waiting
 
     async def start(self) -> None:
         """Make the engine known; it is loaded when it is asked, or at once if it fits."""
@@ -76,7 +82,12 @@ class LeasedExpert(Expert):
         ExpertUnavailable, ExpertOverloaded
             It had no turn within the bound, or too many wait.
         """
-        async with self._leases.lease(self.entry.host, self.entry.id):
+        async with AsyncExitStack() as held:
+            self._waiting += 1
+            try:
+                await held.enter_async_context(self._leases.lease(self.entry.host, self.entry.id))
+            finally:
+                self._waiting -= 1
             loaded = self._there()
             assert loaded is not None, "nobody is unloaded under a lease"
             async with aclosing(loaded.stream(request)) as answer:

@@ -20,8 +20,9 @@ from motet.errors import NoExpertAvailable
 from motet.experts.fleet import LiveFleet
 from motet.operations.base import Observer
 from motet.operations.observers import Observers
+from motet.operations.watchers import tracing_of, watchers
 from motet.residency.expert import swap
-from motet.residency.swapper import Swapper
+from motet.residency.swapper import Swapper, Watcher
 from motet.service.patience import PATIENCE_S
 from motet.service.proving import prove
 from motet.service.running import Running
@@ -69,6 +70,11 @@ class Motet:
         Told of every request; see `motet.operations.base.Observer`.
     make
         Returns how experts of a document are made; by default in this process.
+
+    Attributes
+    ----------
+    tracing
+        Which span each request is; None where no traces are kept.
     """
 
     def __init__(
@@ -78,8 +84,12 @@ class Motet:
         observers: Iterable[Observer] = (),
         make: Callable[[Document], Build] | None = None,
     ) -> None:
-        self.observers = Observers(observers)
+        document = source if isinstance(source, Document) else source.document
+        telemetry = document.config.telemetry
+        self.tracing = tracing_of(telemetry)
+        self.observers = Observers([*observers, *watchers(telemetry, self.tracing)])
         self._make = make
+        self._swaps: Watcher | None = None
         self._applying = asyncio.Lock()
         self._at_work: list[Running] = []
         self._running = self._run(source)
@@ -99,7 +109,9 @@ class Motet:
 
     def _run(self, source: Document | Parts) -> Running:
         parts = source if isinstance(source, Parts) else self._assembled(source)
-        running = Running(_swapped(parts), self.observers, self._at_work)
+        parts = _swapped(parts)
+        self._have_watched(parts)
+        running = Running(parts, self.observers, self._at_work, self.tracing)
         self._at_work.append(running)
         return running
 
@@ -135,6 +147,20 @@ class Motet:
     def swapper(self) -> Swapper | None:
         """What loads experts on demand; None where all are loaded at start."""
         return self.parts.swapper
+
+    def watch_swaps(self, watcher: Watcher) -> None:
+        """Have what loads experts on demand watched, now and in configs to come."""
+        self._swaps = watcher
+        self._have_watched(self.parts)
+
+    def _have_watched(self, parts: Parts) -> None:
+        if parts.swapper is not None and self._swaps is not None:
+            parts.swapper.watcher = self._swaps
+
+    def waiting(self, expert: str) -> int:
+        """Return how many requests wait for a place at an expert; see `Expert.waiting`."""
+        known = self.parts.experts.get(expert)
+        return 0 if known is None else known.waiting
 
     async def __aenter__(self) -> Self:
         self._running.start()

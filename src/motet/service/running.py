@@ -11,6 +11,7 @@ from motet.composer.pipeline import Pipeline
 from motet.errors import MotetError
 from motet.experts.fleet import LiveFleet
 from motet.operations.base import Observer
+from motet.operations.tracing import Tracing
 from motet.routers import Router
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ class Running:
     beside
         Others at work, or about to end: what these parts share with one of them goes on as it is,
         and ends with the last of them.
+    tracing
+        See `Pipeline`.
 
     Attributes
     ----------
@@ -31,7 +34,13 @@ class Running:
         Whether it is being closed, or is closed.
     """
 
-    def __init__(self, parts: Parts, observer: Observer, beside: Collection[Running] = ()) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        observer: Observer,
+        beside: Collection[Running] = (),
+        tracing: Tracing | None = None,
+    ) -> None:
         self.parts = parts
         self._beside = beside
         self.is_ending = False
@@ -40,7 +49,7 @@ class Running:
             health_interval_s=parts.document.config.service.health_interval_s,
             beside=[each.fleet for each in beside],
         )
-        self.pipeline = Pipeline(parts, self.fleet, observer)
+        self.pipeline = Pipeline(parts, self.fleet, observer, tracing=tracing)
         self._starting: list[asyncio.Task[MotetError | None]] = []
 
     def start(self) -> None:

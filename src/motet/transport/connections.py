@@ -138,6 +138,8 @@ class Connections:
         Scheme, name and port.
     at_work
         Requests that are sent and not closed.
+    waiting
+        Requests that wait for a place.
     """
 
     def __init__(
@@ -174,6 +176,7 @@ class Connections:
         self._urls: dict[str, str] = {}
         self._transport: Transport | None = None
         self.at_work = 0
+        self.waiting = 0
 
     @property
     def is_open(self) -> bool:
@@ -196,8 +199,15 @@ class Connections:
         if transport is not None:
             await transport.close()
 
-    async def send(self, path: str, content: bytes) -> Response:
+    async def send(
+        self, path: str, content: bytes, headers: Mapping[str, str] | None = None
+    ) -> Response:
         """Send a request, once there is a place for it, and return its answer.
+
+        Parameters
+        ----------
+        headers
+            Of this request alone, beside those of all.
 
         Raises
         ------
@@ -205,11 +215,14 @@ class Connections:
             Of the kind that says what had happened.
         """
         if self._places.locked():
+            self.waiting += 1
             try:
                 async with Timeout(self._patience.read_s):
                     await self._places.acquire()
             except TimeoutError:
                 raise Crowded(f"no connection was free in {self._patience.read_s:g} s") from None
+            finally:
+                self.waiting -= 1
         else:
             await self._places.acquire()
         self.at_work += 1
@@ -223,7 +236,7 @@ class Connections:
                 self._places.release()
 
         try:
-            return await self._ask("POST", path, content, self._patience.read_s, leave)
+            return await self._ask("POST", path, content, self._patience.read_s, leave, headers)
         except BaseException:
             leave()
             raise
@@ -244,16 +257,23 @@ class Connections:
         return await self._ask("GET", path, b"", read_s, lambda: None)
 
     async def _ask(
-        self, method: str, path: str, content: bytes, read_s: float, leave: Callable[[], None]
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        read_s: float,
+        leave: Callable[[], None],
+        more: Mapping[str, str] | None = None,
     ) -> Response:
         assert self._transport is not None, "open first"
         url = self._urls.get(path)
         if url is None:  # making one takes as long as a small request
             whole = self._base.copy_with(path=self._base.path.rstrip("/") + path)
             url = self._urls[path] = str(whole)
+        headers = {**self._headers, **more} if more else self._headers
         try:
             async with Timeout(self._patience.connect_s + read_s):
-                answer = await self._transport.send(method, url, self._headers, content)
+                answer = await self._transport.send(method, url, headers, content)
         except Exception as error:
             # The edge to the library: whatever it raises is a fault of this call.
             raise fault_of(error, begun=False) from error

@@ -10,6 +10,7 @@ from motet.types.call import Asks, Call, Purpose
 from motet.types.decision import Choice, Decision
 from motet.types.fleet import READY, ExpertCard, Fleet, Health, Member, State
 from motet.types.request import ANYBODY, Caller, Capability, Message, Request, message_texts
+from motet.types.span import SpanContext
 
 __all__ = [
     "ANYBODY",
@@ -29,6 +30,7 @@ __all__ = [
     "Price",
     "Purpose",
     "Request",
+    "SpanContext",
     "State",
     "Usage",
     "message_texts",

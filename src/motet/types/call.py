@@ -8,6 +8,7 @@ from typing import Protocol
 
 from motet.types.answer import Usage
 from motet.types.request import Request
+from motet.types.span import SpanContext
 
 
 class Purpose(StrEnum):
@@ -25,10 +26,16 @@ class Call:
     ----------
     purpose
         `route` where a router asked in order to decide.
+    finish
+        Why its last choice ended, as in `Chunk`; None where none did.
+    code
+        What the failure is counted as, where there is one; it never quotes anybody.
     draft
         The answer, where a strategy worked on it instead of sending it on.
     fused
         Who answered together in latent space, the primary first; empty where nobody did.
+    span
+        Its span, where traces are kept.
     """
 
     expert: str
@@ -37,10 +44,13 @@ class Call:
     finished: float | None = None
     usage: Usage = field(default_factory=Usage)
     cost_usd: float = 0.0
+    finish: str | None = None
     error: str | None = None
+    code: str | None = None
     draft: str | None = None
     fused: tuple[str, ...] = ()
     purpose: Purpose = Purpose.ANSWER
+    span: SpanContext | None = None
 
     @property
     def answered(self) -> bool:

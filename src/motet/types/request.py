@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from motet.ids import new_id
+from motet.types.span import SpanContext
 
 Message = Mapping[str, Any]
 """One chat message in OpenAI's wire form; the API has validated it."""
@@ -78,6 +79,9 @@ class Request:
     fused
         Who is to answer together in latent space, the primary first; strategies set it, and no
         body can.
+    trace
+        The span of whoever asks, where traces are kept: the client's in what comes in, and that of
+        the call in what an expert is asked. No part of the body.
     """
 
     model: str
@@ -101,6 +105,7 @@ class Request:
     extra: Mapping[str, Any] = field(default_factory=dict)
     caller: Caller = ANYBODY
     fused: tuple[str, ...] = ()
+    trace: SpanContext | None = None
     id: str = field(default_factory=lambda: new_id("req"))
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from motet.protocol.body import Body
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.service.motet import Motet
+from motet.types import SpanContext
 
 _BIG = 2**17
 
@@ -36,6 +38,8 @@ def add_answers(
         body = await _read(kind, http, service)
         holder = holder_of(http)
         requests = body.requests(holder.caller)
+        if service.tracing is not None and (trace := _trace(http)) is not None:
+            requests = [replace(request, trace=trace) for request in requests]
         return AnswerResponse(
             service,
             body,
@@ -69,6 +73,12 @@ async def _read(kind: type[Body], http: HttpRequest, service: Motet) -> Body:
     return (
         await asyncio.to_thread(kind.read, content) if len(content) > _BIG else kind.read(content)
     )
+
+
+def _trace(http: HttpRequest) -> SpanContext | None:
+    """Return the span that a client asks from, if it says so."""
+    said = http.headers.get("traceparent")
+    return None if said is None else SpanContext.read(said, http.headers.get("tracestate", ""))
 
 
 def _takes(body: type[Body]) -> dict[str, Any]:

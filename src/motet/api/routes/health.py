@@ -38,7 +38,8 @@ def add_health(app: FastAPI, service: Motet, metrics: Metrics, keeper: Keeper) -
     async def prometheus() -> Response:
         """Return metrics in Prometheus's text format."""
         await service.observers.flush(of=metrics)  # it hears of a request a moment after it
-        return Response(metrics.render(service.fleet.view), media_type="text/plain; version=0.0.4")
+        text = metrics.render(service.fleet.view, service.observers.lost)
+        return Response(text, media_type="text/plain; version=0.0.4")
 
 
 def _readiness(fleet: Fleet, with_reasons: bool) -> tuple[dict[str, Any], int]:

@@ -27,7 +27,7 @@ from motet.deploy.residency.engines import PoolEngines, SwappedPool
 from motet.deploy.residency.pulse import USUAL, Pulse
 from motet.errors import ExpertUnavailable, MotetError
 from motet.experts.build import build
-from motet.operations.metrics import SwapMetrics
+from motet.operations.swap_metrics import SwapMetrics
 from motet.residency.actions import Bounds
 from motet.residency.swapper import Swapper
 from motet.types import Health, State
