@@ -12,15 +12,21 @@ def test_schema_names_the_bodies(service):
     assert "messages" in found["components"]["schemas"]["ChatBody"]["properties"]
 
 
-QUICK = """
+SECRETS = ("sk-written-in-the-config", "root-key-written-in-it")
+QUICK = f"""
 version: 1
-experts: [{id: echo, engine: fake}]
+experts:
+  - {{id: echo, engine: fake}}
+  - {{id: far, engine: openai, url: "http://127.0.0.1:9/v1", model: m, api_key: {SECRETS[0]}}}
+keys:
+  - {{name: root, key: {SECRETS[1]}, scopes: [chat, batch, feedback, metrics, admin]}}
 """
 
 
-def test_no_input_makes_a_500():
+def test_no_input_makes_a_500_or_brings_a_secret_out():
     with running(QUICK) as found:
-        schema = schemathesis.openapi.from_url(f"{found.url}/openapi.json")
+        root = {"authorization": f"Bearer {SECRETS[1]}"}
+        schema = schemathesis.openapi.from_url(f"{found.url}/openapi.json", headers=root)
         for operation in schema.get_all_operations():
             _hammer(operation.ok(), found.url)
 
@@ -32,6 +38,8 @@ def _hammer(operation, url):
         # Also with a model that exists, or nearly every request would end at its name.
         if isinstance(case.body, dict) and "model" in case.body:
             case.body["model"] = "echo"
-        assert case.call(base_url=url).status_code < 500
+        answer = case.call(base_url=url, headers={"authorization": f"Bearer {SECRETS[1]}"})
+        assert answer.status_code < 500
+        assert not any(secret in answer.text for secret in SECRETS)
 
     check()

@@ -150,3 +150,19 @@ def test_any_yaml_is_accepted_or_explained(value):
         parse(yaml.safe_dump(value), env={})
     except ConfigError as error:
         assert all(problem.startswith("experts.yaml") for problem in error.problems)
+
+
+def test_a_text_is_shown_without_the_secrets_that_stand_in_it():
+    text = """\
+version: 1
+experts:
+  - {id: a, engine: openai, url: "http://bob:hunter22@far/v1", model: m, api_key: sk-written-here,
+     headers: {x-team: team-secret, x-env: "${TEAM}"}}
+service: {api_keys: [first-key, "${KEY}"], max_body_bytes: 4096}
+keys: [{name: ann, key: anns-key, tenant: lab}]
+"""
+    document = parse(text, env={"TEAM": "from-env", "KEY": "env-key"})
+    for secret in ("sk-written-here", "team-secret", "first-key", "anns-key", "hunter22"):
+        assert secret not in document.shown
+    for kept in ("${TEAM}", "${KEY}", "4096", "tenant: lab", "name: ann", "id: a"):
+        assert kept in document.shown

@@ -97,6 +97,14 @@ class Document:
         copy.config = self.config
         return copy
 
+    @property
+    def shown(self) -> str:
+        """Its text, with `***` in the place of secrets that stand in it as they are."""
+        text = self.text
+        for secret in sorted(_secrets(self.written), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
     def problem(self, at: Field, message: str) -> str:
         """Return `message` with file, line and field in front, and no value of the environment."""
         return located(self.name, self._line(at), at, self._hidden(message))
@@ -220,6 +228,25 @@ def parse(
     if problems := list(_broken_references(document)):
         raise ConfigError(problems)
     return document
+
+
+def _secrets(value: Any, is_secret: bool = False) -> Iterator[str]:
+    """Yield the texts in a config whose field, or whose list or mapping, has the name of a secret.
+
+    What is taken from the environment is none: its name is written, and not its value.
+    """
+    if isinstance(value, dict):
+        for name, item in value.items():
+            named = str(name) != "keys" and (name == "headers" or _SECRET.search(str(name)))
+            yield from _secrets(item, is_secret or bool(named))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets(item, is_secret)
+    elif is_secret and isinstance(value, str) and len(value) >= _SECRET_LENGTH:
+        if not _ENV.fullmatch(value.strip()):
+            yield value
+    elif isinstance(value, str) and _PASSWORD.search(value):
+        yield value[value.index("://") + 3 : value.rindex("@")]
 
 
 def _expand(document: Document, env: Mapping[str, str]) -> Any:

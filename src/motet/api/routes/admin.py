@@ -57,10 +57,10 @@ def add_admin(app: FastAPI, register: Register) -> None:
 
     @app.get("/admin/config")
     async def config() -> dict[str, Any]:
-        """Return the config that is in place, as it was written."""
+        """Return the config that is in place, as it was written, less its secrets."""
         document = register.document
-        text = document.text
-        return {"file": document.name, "hash": hash_of_text(text), "config": text}
+        kept = hash_of_text(document.text)
+        return {"file": document.name, "hash": kept, "config": document.shown}
 
     @app.post("/admin/config", openapi_extra=_body(ConfigBody))
     async def apply(http: Request) -> dict[str, Any]:
