@@ -6,7 +6,7 @@ import random
 import pytest
 
 from motet.config import parse
-from motet.errors import ApplyFailed, ConfigError
+from motet.errors import ApplyFailed, ConfigError, ServiceStopping
 from motet.service.motet import Motet
 from motet.types import Request
 from motet.whole import collect
@@ -125,3 +125,15 @@ async def test_before_it_is_open_a_config_is_put_in_place_unproved():
     async with motet:
         await motet.fleet.ready("main")
         assert await ask(motet) == 1
+
+
+async def test_a_service_that_stops_puts_nothing_new_in_place():
+    async with Motet(config(0)) as motet:
+        await motet.fleet.ready("main")
+        late = "- {id: late, engine: fake, ready_after_s: 60}"
+        applying = asyncio.create_task(motet.apply(config(1, late)))
+        await asyncio.sleep(0.1)
+        before = motet.parts
+    with pytest.raises(ServiceStopping):
+        await applying
+    assert motet.parts is before and len(motet._at_work) == 1

@@ -16,7 +16,7 @@ from motet.composer.parts import Parts
 from motet.composer.pipeline import Pipeline
 from motet.config import Config, Document, load
 from motet.config.difference import Change, difference
-from motet.errors import NoExpertAvailable
+from motet.errors import NoExpertAvailable, ServiceStopping
 from motet.experts.fleet import LiveFleet
 from motet.operations.base import Observer
 from motet.operations.observers import Observers
@@ -91,6 +91,7 @@ class Motet:
         self._make = make
         self._swaps: Watcher | None = None
         self._applying = asyncio.Lock()
+        self._proving: asyncio.Task[None] | None = None
         self._at_work: list[Running] = []
         self._running = self._run(source)
         self._ends: dict[asyncio.Task[None], Running] = {}
@@ -169,6 +170,10 @@ class Motet:
 
     async def __aexit__(self, *_: object) -> None:
         self._is_open = False
+        if self._proving is not None:
+            self._proving.cancel()
+        async with self._applying:
+            pass  # what was about to come in place ends first
         try:
             for task, old in self._ends.items():
                 if not old.is_ending:
@@ -237,12 +242,21 @@ class Motet:
                 if self._is_open:
                     new.start()
                     fresh = _new(self.parts, new.parts)
-                    await prove(new, fresh, patience_s, only_wait=proved)
+                    work = prove(new, fresh, patience_s, only_wait=proved)
+                    self._proving = asyncio.create_task(work, name="a new config is proved")
+                    await self._proving
             except BaseException:
                 await self._end(new)
+                if self._stopped_proving():
+                    raise ServiceStopping from None
                 raise
             self._put(new)
             return changes
+
+    def _stopped_proving(self) -> bool:
+        """Return whether a config was not proved because the service stops."""
+        proving, self._proving = self._proving, None
+        return proving is not None and proving.cancelled() and not self._is_open
 
     async def drained(self) -> None:
         """Wait until no answer runs on parts that were replaced."""
