@@ -73,10 +73,23 @@ def test_a_request_is_one_row_with_what_is_known_of_it(kept):
     assert (row.prompt_tokens, row.completion_tokens, row.cost_usd) == (3, 4, 0.5)
     assert json.loads(row.experts) == ["a", "b"]
     assert json.loads(row.calls)[0]["expert"] == "a"
-    call, request = kept.usage
-    assert (call.expert, call.calls, call.prompt_tokens, call.requests) == ("a", 1, 3, 0)
-    assert (request.expert, request.requests, request.failed, request.calls) == ("a", 1, 0, 0)
-    assert (request.key, request.tenant, request.composition) == ("key-1", "team", "auto")
+    (counted,) = kept.usage
+    assert (counted.expert, counted.calls, counted.prompt_tokens) == ("a", 1, 3)
+    assert (counted.requests, counted.failed) == (1, 0)
+    assert (counted.key, counted.tenant, counted.composition) == ("key-1", "team", "auto")
+
+
+def test_calls_count_for_whom_they_asked_and_once_whoever_tells_of_them(kept):
+    observer = log(kept)
+    failed = replace(CALL, expert="b", error="gone")
+    observer.began(REQUEST, "auto")
+    for call in (failed, CALL):
+        observer.called(REQUEST, "auto", call)
+    assert not kept.usage
+    observer.finished(REQUEST, "auto", replace(OUTCOME, calls=(failed, CALL)))
+    assert [(u.expert, u.requests, u.calls) for u in kept.usage] == [("a", 1, 1), ("b", 0, 1)]
+    observer.called(replace(REQUEST, id="req-9"), "auto", CALL)  # of a decision, which has no end
+    assert [(u.expert, u.requests, u.calls) for u in kept.usage[2:]] == [("a", 0, 1)]
 
 
 def test_an_end_without_a_decision_and_a_decision_without_an_end(kept):

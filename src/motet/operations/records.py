@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -75,17 +75,9 @@ class DecisionLog(Observer):
         self._keep(about | {"time": time.time(), "outcome": DECIDED})
 
     def called(self, request: Request, composition: str, call: Call) -> None:
-        """Count one call."""
-        usage = call.usage
-        self._count(
-            request,
-            composition,
-            call.expert,
-            calls=1,
-            prompt_tokens=_count(usage.prompt_tokens),
-            completion_tokens=_count(usage.completion_tokens),
-            cost_usd=_finite(call.cost_usd),
-        )
+        """Count a call of a request that has no end of its own; those of others have theirs."""
+        if request.id not in self._open:
+            self._count(request, composition, call.expert, calls=1, **_taken((call,)))
 
     def finished(self, request: Request, composition: str, outcome: Outcome) -> None:
         """Keep the row of the request, and count it."""
@@ -108,7 +100,12 @@ class DecisionLog(Observer):
             "answer": self._answer(outcome),
         }
         self._keep(about)
-        self._count(request, composition, outcome.author or "", requests=1, failed=int(is_error))
+        author, calls = outcome.author or "", outcome.calls
+        asked = dict.fromkeys((author, *(call.expert for call in calls)))
+        for expert in asked:
+            own = [call for call in calls if call.expert == expert]
+            ended = {"requests": 1, "failed": int(is_error)} if expert == author else {}
+            self._count(request, composition, expert, calls=len(own), **_taken(own), **ended)
 
     def _about(
         self, request: Request, composition: str, decision: Decision | None
@@ -159,7 +156,7 @@ class DecisionLog(Observer):
 
     def _keep(self, about: dict[str, Any]) -> None:
         texts = (about.get(name) for name in _TEXTS)
-        size = _ROW_BYTES + sum(len(text.encode()) for text in texts if text)
+        size = _ROW_BYTES + sum(map(_bytes, filter(None, texts)))
         self._writer.put(decisions.keep, DecisionRow(**about, size=size), size)
 
     def _count(self, request: Request, composition: str, expert: str, **counts: Any) -> None:
@@ -208,6 +205,21 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, int) and abs(value) >= 2**63:
         return float(value)
     return value
+
+
+def _taken(calls: Iterable[Call]) -> dict[str, Any]:
+    """Return the tokens and the cost of calls, as the ledger has them."""
+    prompt = completion = 0
+    cost_usd = 0.0
+    for call in calls:
+        prompt += _count(call.usage.prompt_tokens)
+        completion += _count(call.usage.completion_tokens)
+        cost_usd += _finite(call.cost_usd)
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "cost_usd": cost_usd}
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _count(number: int) -> int:
