@@ -126,6 +126,26 @@ def test_who_still_waits_when_the_service_stops_is_told(stream):
     assert "service_stopping" in answer.text and ("[DONE]" in answer.text) is stream
 
 
+def test_who_is_answered_early_and_then_sends_little_is_not_kept_for_ever(hasty):
+    with raw(hasty) as client:
+        client.sendall(
+            b"POST /v1/none HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+            b"content-length: 10\r\n\r\n"
+        )
+        assert b" 404 " in client.recv(4096)
+        client.sendall(b"x")
+        assert client.recv(4096) == b""  # closed, within the time that bodies have
+
+
+def test_who_is_answered_early_may_end_his_request_and_ask_again(hasty):
+    with raw(hasty) as client:
+        ask = b"POST /v1/none HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        client.sendall(ask + b"content-length: 2\r\n\r\n")
+        assert b" 404 " in client.recv(4096)
+        client.sendall(b"{}GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert b" 200 " in client.recv(4096)
+
+
 def test_who_comes_new_is_let_in_while_others_keep_it_busy():
     """Sixty-four that come while the event loop is busy are in within a few of its turns."""
     motet = Motet(parse("version: 1\nexperts: [{id: echo, engine: fake}]"))

@@ -85,3 +85,26 @@ async def test_while_the_actor_is_away_each_counts_for_itself(actor, caplog):
     one.settle("eve", "tokens", grant, 5, 1)
     actor.away = False
     assert not (await one.take("ann", "requests", 1, 10)).wait_s
+
+
+async def test_what_was_taken_a_minute_ago_gives_nothing_back(actor, monkeypatch):
+    one, clock = SharedAllowances(), [1000.0]
+    monkeypatch.setattr(allowances.time, "monotonic", lambda: clock[0])
+    old = await one.take("ann", "tokens", 900, 1000)
+    clock[0] += 70
+    assert not (await one.take("ann", "tokens", 900, 1000)).wait_s
+    one.settle("ann", "tokens", old, 900, 10)
+    assert actor.counter._windows["ann", "tokens"].total == 910
+    assert (await one.take("ann", "tokens", 200, 1000)).wait_s
+
+
+async def test_a_pool_never_owes(actor):
+    one = SharedAllowances()
+    await one.take("ann", "tokens", 1, 500)  # four are left of five
+    large, small = await asyncio.gather(
+        one.take("ann", "tokens", 100, 500), one.take("ann", "tokens", 4, 500)
+    )
+    assert not large.wait_s and not small.wait_s
+    assert one._pools["ann", "tokens"].amount >= 0
+    assert (await one.take("ann", "tokens", 450, 500)).wait_s
+    assert not (await one.take("ann", "tokens", 2, 500)).wait_s  # little fits all the same

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 
 import pytest
 
@@ -137,3 +138,20 @@ async def test_a_service_that_stops_puts_nothing_new_in_place():
     with pytest.raises(ServiceStopping):
         await applying
     assert motet.parts is before and len(motet._at_work) == 1
+
+
+async def test_an_apply_that_is_still_being_read_when_the_service_stops_is_none():
+    class Slow(Motet):
+        def _assembled(self, document, before=None):
+            time.sleep(0.3)  # beside the event loop
+            return super()._assembled(document, before)
+
+    async with Slow(config(0)) as motet:
+        await motet.fleet.ready("main")
+        before = motet.parts
+        applying = asyncio.create_task(motet.apply(config(1)))
+        await asyncio.sleep(0.1)
+    with pytest.raises(ServiceStopping):
+        await applying
+    assert motet.parts is before
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("watch")]

@@ -9,6 +9,7 @@ from tests.hosting import hosting
 
 from motet.transport.connections import Connections, Patience
 from motet.transport.faults import Dropped, HostFault, Unreachable
+from motet.transport.http1 import Http1
 
 
 async def read_request(reader):
@@ -86,6 +87,7 @@ async def test_framing_of_every_kind_keeps_the_connection(answer):
         b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
         b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
         OK + b"what nobody has asked for",
+        OK + b"HTTP/1.1 500 Oh\r\ncontent-length: 3\r\n\r\nbad",
     ],
 )
 async def test_what_cannot_be_kept_is_not(answer):
@@ -202,3 +204,44 @@ def test_however_its_bytes_are_cut_a_body_is_the_same(body, cuts, chunked):
             return said
 
     assert asyncio.run(round_trip()) == [(200, body)] * 2
+
+
+async def test_closing_tells_whoever_waits_for_a_connection(monkeypatch):
+    async def never(self):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Http1, "_connected", never)
+    far = opened(1)
+    asking = asyncio.create_task(far.send("/x", b"{}"))
+    await asyncio.sleep(0.05)
+    await far.close()
+    with pytest.raises(Unreachable):
+        await asyncio.wait_for(asking, 1)
+    assert far.at_work == 0
+
+
+async def test_whoever_has_anothers_connection_leaves_his_own_failure_to_the_next(monkeypatch):
+    """The first gets what was made for the second; when his own fails, the second is told."""
+    host = Scripted(OK)
+    real, calls, fail = Http1._connected, [], asyncio.Event()
+
+    async def connected(self):
+        calls.append(self)
+        if len(calls) == 1:
+            await fail.wait()
+            raise Unreachable("refused")
+        return await real(self)
+
+    monkeypatch.setattr(Http1, "_connected", connected)
+    async with hosting(host) as port:
+        far = opened(port)
+        first = asyncio.create_task(far.send("/x", b"{}"))
+        second = asyncio.create_task(far.send("/x", b"{}"))
+        answer = await asyncio.wait_for(first, 2)
+        fail.set()
+        with pytest.raises(Unreachable):
+            await asyncio.wait_for(second, 1)
+        answer.close()
+        answer.close()  # once more is nothing
+        assert far.at_work == 0
+        await far.close()

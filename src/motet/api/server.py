@@ -58,16 +58,35 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Wait no longer, and let the app end the connection of a client that does not read."""
         self._head = -1
-        if self._late is not None:
-            self._late.cancel()
+        self._stop_waiting()
         self.scope["extensions"] = {ABORT: {"call": self.transport.abort}}
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        """Give whoever was answered before all of the request was there some time for the rest.
+
+        uvicorn waits for a request no longer once it is answered, and each byte of it ends the time
+        in which it closes what idles: such a connection would be open for ever.
+        """
+        super().on_response_complete()
+        if self.cycle.more_body and not self.pipeline:
+            self._late = self.loop.call_later(self.head_s, self.transport.close)
+
+    def on_message_complete(self) -> None:
+        """Begin to wait for the next request, where this one was answered before its end."""
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._stop_waiting()
+            self._await_head()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _stop_waiting(self) -> None:
         if self._late is not None:
             self._late.cancel()
-        super().connection_lost(exc)
 
     def _await_head(self) -> None:
         self._head = 0

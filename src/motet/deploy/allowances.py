@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayError
 
 from motet.clock import Alarm
-from motet.operations.rates import Grant, LocalAllowances, Window
+from motet.operations.rates import MINUTE_S, Grant, LocalAllowances, Window
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class _Pool:
 
     amount: int = 0
     left: int = 0
+    refused: int = 0
     refused_until: float = 0.0
     wait_s: float = 0.0
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -88,20 +89,27 @@ class SharedAllowances:
         pool = self._pools.setdefault((key, what), _Pool())
         if pool.amount < amount:
             async with pool.asking:  # one asks for all who wait
-                if pool.amount < amount:
+                while pool.amount < amount:  # others take of it meanwhile
                     wait_s = await self._lease(key, what, pool, amount, limit)
                     if wait_s is None:
                         return await self._alone.take(key, what, amount, limit)
                     if wait_s:
                         return Grant(wait_s, pool.left + pool.amount)
+                return self._taken(key, what, pool, amount)
+        return self._taken(key, what, pool, amount)
+
+    def _taken(self, key: str, what: str, pool: _Pool, amount: int) -> Grant:
         pool.amount -= amount
         self._give_back_later(key, what, pool)
-        return Grant(0.0, pool.left + pool.amount)
+        return Grant(0.0, pool.left + pool.amount, at=time.monotonic())
 
     def settle(self, key: str, what: str, grant: Grant, taken: int, used: int) -> None:
         """Say what was used of what was taken; see `Allowances`."""
         if grant.moment is not None:
             self._alone.settle(key, what, grant, taken, used)
+        elif time.monotonic() - grant.at >= MINUTE_S:
+            if used:  # what was taken counts no more, and what was used counts now
+                self._tell("owe", key, what, used)
         elif used > taken:
             self._tell("owe", key, what, used - taken)
         elif used < taken:
@@ -114,9 +122,9 @@ class SharedAllowances:
     ) -> float | None:
         """Lease what is missing; return the seconds until that may be had, None if nobody says."""
         now = time.monotonic()
-        if now < pool.refused_until:
-            return max(pool.wait_s, 1e-3)
         least = amount - pool.amount
+        if now < pool.refused_until and least >= pool.refused:
+            return max(pool.wait_s, 1e-3)
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 lease = self._actor().lease.remote(
@@ -131,6 +139,7 @@ class SharedAllowances:
         self._is_alone = False
         if wait_s:
             pool.refused_until, pool.wait_s = now + min(wait_s, _REFUSED_S), wait_s
+            pool.refused = least
             return float(wait_s)
         pool.amount += granted
         return 0.0

@@ -24,6 +24,7 @@ from motet.service.register import Register
 log = logging.getLogger(__name__)
 
 _LOOK_S = 0.5
+_RETRY_S = 10.0
 _OTHERS_S = 10.0
 """Seconds after which no replica asks a pool any more that the config no longer has."""
 
@@ -46,6 +47,7 @@ class ClusterRegister(Register):
         super().__init__(motet, place)
         self._shelf = shelf
         self._number = number
+        self._following = asyncio.Lock()
         self._endings: set[asyncio.Task[None]] = set()
 
     async def _put(self, document: Document, patience_s: float, dry: bool) -> list[Change]:
@@ -54,17 +56,18 @@ class ClusterRegister(Register):
         changes = await self._motet.apply(document, dry=True)
         if dry:
             return changes
-        before = self._number
         made = await self._run_pools(old, document, patience_s)
-        try:
-            await self._motet.apply(document, patience_s=patience_s)
-            shelved = await self._shelf.look()
-            if shelved is not None and shelved.number != before:
-                raise ApplyFailed("Another config came in place meanwhile.", hint="Try again.")
-        except BaseException:
-            await self._take_back(old, made)
-            raise
-        self._number = await self._shelf.put(document.text)
+        async with self._following:  # nothing else comes in place here meanwhile
+            try:
+                await self._motet.apply(document, patience_s=patience_s)
+                shelved = await self._shelf.look()
+                if shelved is not None and shelved.number != self._number:
+                    raise ApplyFailed("Another config came in place meanwhile.", hint="Try again.")
+                self._number = await self._shelf.put(document.text)
+            except BaseException:
+                await self._motet.apply(old, proved=True)
+                await self._take_back(old, made)
+                raise
         gone = _pools(old).keys() - _pools(document).keys()
         self._later(self._end_pools(gone))
         return changes
@@ -74,14 +77,16 @@ class ClusterRegister(Register):
         while True:
             await asyncio.sleep(_LOOK_S)
             try:
-                shelved = await self._shelf.look()
-                if shelved is None or shelved.number <= self._number:
-                    continue
-                self._number = shelved.number
-                # It was proved where it came in; here its experts have to come up, no more.
-                await self._motet.apply(self._read(shelved.text), proved=True)
+                async with self._following:
+                    shelved = await self._shelf.look()
+                    if shelved is None or shelved.number <= self._number:
+                        continue
+                    # It was proved where it came in; here its experts have to come up, no more.
+                    await self._motet.apply(self._read(shelved.text), proved=True)
+                    self._number = shelved.number
             except (MotetError, RayError, RayServeException) as error:
                 log.error("the config that was applied last is not in place here: %s", error)
+                await asyncio.sleep(_RETRY_S)
 
     async def _run_pools(self, old: Document, new: Document, patience_s: float) -> dict[str, bool]:
         """Start the pools that are new or changed; return whether each is new, by expert."""

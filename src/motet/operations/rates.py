@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-_MINUTE_S = 60.0
+MINUTE_S = 60.0
 _PARTS = 600
 """Parts of a minute that tokens and requests are summed in, so that memory has a bound."""
 _ROUNDING_S = 1e-6
@@ -32,7 +32,7 @@ class Window:
     def add(self, amount: int, now: float) -> Moment:
         """Count `amount`; returns where, for `take_back`."""
         self.forget(now)
-        if not self._moments or now - self._moments[-1].began >= _MINUTE_S / _PARTS:
+        if not self._moments or now - self._moments[-1].began >= MINUTE_S / _PARTS:
             self._moments.append(Moment(now))
         self._moments[-1].amount += amount
         self.total += amount
@@ -47,7 +47,7 @@ class Window:
 
     def forget(self, now: float) -> None:
         """Drop what is older than a minute."""
-        while self._moments and self._moments[0].began + _MINUTE_S <= now:
+        while self._moments and self._moments[0].began + MINUTE_S <= now:
             self.total -= self._moments.popleft().amount
 
     def room_in(self, amount: int, limit: int, now: float) -> float:
@@ -62,8 +62,8 @@ class Window:
         for moment in self._moments:
             over -= moment.amount
             if over <= 0:
-                return moment.began + _MINUTE_S - now + _ROUNDING_S
-        return _MINUTE_S
+                return moment.began + MINUTE_S - now + _ROUNDING_S
+        return MINUTE_S
 
     def give_back(self, amount: int, now: float) -> None:
         """Count `amount` no more, of what was counted last."""
@@ -87,11 +87,14 @@ class Grant:
         What the key has left.
     moment
         Where it is counted, in this process.
+    at
+        When it was granted, on the monotonic clock, where it is counted elsewhere.
     """
 
     wait_s: float
     left: int
     moment: Moment | None = None
+    at: float = 0.0
 
 
 class Allowances(Protocol):

@@ -231,10 +231,13 @@ class Motet:
         ApplyFailed
             It is right, and something in it did not come up; the old one goes on.
         """
+        was_open = self._is_open
         async with self._applying:
             changes = difference(self.config, document.config)
             # Beside the event loop: artifacts are read from disk.
             parts = await asyncio.to_thread(self._assembled, document, self.parts)
+            if was_open and not self._is_open:
+                raise ServiceStopping
             if dry:
                 return changes
             new = self._run(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from motet.config import Document, parse
 from motet.config.difference import Change
 from motet.config.edit import with_enabled, with_expert, without_expert
 from motet.config.snapshot import Snapshots, hash_of_text
-from motet.errors import ConfigError, ConfigRefused, RequestError
+from motet.errors import ApplyFailed, ConfigError, ConfigRefused, RequestError
 from motet.files import read_text, write_text
 from motet.service.motet import Motet
 from motet.service.patience import PATIENCE_S
@@ -54,6 +55,7 @@ class Register:
     def __init__(self, motet: Motet, place: Mapping[str, Any] | None = None) -> None:
         self._motet = motet
         self._place = dict(place or {})
+        self._changing = asyncio.Lock()
 
     @property
     def document(self) -> Document:
@@ -81,6 +83,10 @@ class Register:
         ApplyFailed
             Something in it did not come up; what was in place goes on.
         """
+        async with self._changing:
+            return await self._apply(text, dry, patience_s)
+
+    async def _apply(self, text: str | None, dry: bool, patience_s: float = PATIENCE_S) -> Applied:
         began = time.monotonic()
         try:
             document = self._read(text)
@@ -126,6 +132,13 @@ class Register:
         ConfigRefused, ApplyFailed
             The file or the expert is wrong, or it did not come up; both stay as they were.
         """
+        async with self._changing:  # from reading the file to writing it
+            applied = await self._edit(action, expert, dry)
+        if action == "drain" and not dry:
+            await self._motet.drained()
+        return applied
+
+    async def _edit(self, action: str, expert: str, dry: bool) -> Applied:
         try:
             document = self._read(None if self.document.path else self.document.text)
             match action:
@@ -139,11 +152,16 @@ class Register:
                     raise RequestError(f"action: there is no {action!r}.", param="action")
         except ConfigError as error:
             raise ConfigRefused(str(error)) from None
-        applied = await self.apply(text, dry=dry)
+        before = self.document.text
+        applied = await self._apply(text, dry)
         if not dry and document.path is not None:
-            write_text(document.path, text)
-        if action == "drain" and not dry:
-            await self._motet.drained()
+            try:
+                write_text(document.path, text)
+            except OSError as error:
+                await self._apply(before, False)
+                raise ApplyFailed(
+                    f"{document.path} cannot be written: {error.strerror}. Nothing has changed."
+                ) from None
         return applied
 
     async def _put(self, document: Document, patience_s: float, dry: bool) -> list[Change]:

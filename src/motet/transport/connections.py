@@ -47,6 +47,7 @@ class Response:
         self._most_bytes = most_bytes
         self._read_s = read_s
         self._leave = leave
+        self._is_closed = False
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it comes, unpacked where the host has packed it.
@@ -79,7 +80,10 @@ class Response:
         return b"".join([piece async for piece in self.pieces()])
 
     def close(self) -> None:
-        """Give the connection back, or end it where there is more to come."""
+        """Give the connection back, or end it where there is more to come; once more is nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._leave()
         with suppress(Exception):  # what breaks while it is thrown away is nobody's loss
             self._answer.close()

@@ -65,6 +65,7 @@ class Http1:
         self._places: asyncio.Future[Places] | None = None
         self._placed = -math.inf  # when the host's addresses were asked for
         self._sweep: Alarm | None = None
+        self._is_closed = False
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes
@@ -87,7 +88,7 @@ class Http1:
         try:
             await connection.ask(head.encode(), content)
         except Dropped:
-            if connection.answers == 0:
+            if connection.answers == 0 and connection.was_asked:
                 raise
             # The host had closed it while it idled, as hosts do: this is no try.
             connection = await self._connected()
@@ -98,13 +99,21 @@ class Http1:
         """Close every connection."""
         if self._sweep is not None:
             self._sweep.cancel()
+        self._is_closed = True
         for task in self._connecting:
             task.cancel()
+        for waiting in self._wanted:
+            if not waiting.done():
+                waiting.set_exception(Unreachable("the connections to it are closed"))
+        self._wanted.clear()
         for connection in tuple(self._open):
             connection.end()
 
     def keep(self, connection: Connection) -> None:
         """Take a connection that is free: for whoever has waited longest, or for later."""
+        if self._is_closed:
+            connection.end()
+            return
         while self._wanted:
             waiting = self._wanted.popleft()
             if not waiting.done():
@@ -142,13 +151,19 @@ class Http1:
             raise
 
     async def _make(self, waiting: asyncio.Future[Connection]) -> None:
-        """Make a connection; where that fails, whoever it was made for is told."""
+        """Make a connection; where that fails, whoever it was made for is told.
+
+        If that one has another's meanwhile, its own was to be for the next, who is told instead:
+        never do more wait than connections are being made.
+        """
         try:
             connection = await self._connected()
         except HostFault as fault:
-            if not waiting.done():
-                self._wanted.remove(waiting)
-                waiting.set_exception(fault)
+            self._wanted = deque(each for each in self._wanted if not each.done())
+            if len(self._wanted) > len(self._connecting) - 1:  # this one is among these
+                told = waiting if waiting in self._wanted else self._wanted[0]
+                self._wanted.remove(told)
+                told.set_exception(fault)
         else:
             self.keep(connection)
 
@@ -179,6 +194,9 @@ class Http1:
         except (OSError, UnicodeError) as error:  # a name with odd letters is one of the second
             self._placed = -math.inf
             raise Unreachable(f"{name}: {error}") from error
+        if self._is_closed:
+            connection.end()
+            raise Unreachable(f"the connections to {name} are closed")
         self._open.add(connection)
         return connection
 
@@ -203,10 +221,13 @@ class Connection(asyncio.Protocol):
         When it was last given back, on the monotonic clock.
     answers
         Whole answers that it has brought.
+    was_asked
+        Whether a request was written to it.
     """
 
     status = 0
     answers = 0
+    was_asked = False
     headers: Mapping[str, str]
     rested_since = 0.0
 
@@ -234,11 +255,15 @@ class Connection(asyncio.Protocol):
             lenient_optional_cr_before_lf=True,
             lenient_spaces_after_chunk_size=True,
         )
-        self._busy, self._has_head, self._done, self._again = True, False, False, False
+        self._busy, self._has_head, self._done = True, False, False
+        self._keeps, self._surplus = False, False
         self._lines: list[tuple[str, str]] = []
         self._count = 0  # bytes up to the end of the head
         self._fault: HostFault | None = None
-        assert self._transport is not None, "connect first"
+        if self._transport is None or self._transport.is_closing():
+            self._busy = False
+            raise Dropped("closed while it idled")
+        self.was_asked = True
         if len(content) <= _ONE_PIECE:
             self._transport.write(head + content)
         else:
@@ -275,7 +300,8 @@ class Connection(asyncio.Protocol):
         if not self._busy:
             return
         self._busy = False
-        if self._done and self._again and self._transport is not None and not self._pieces:
+        whole = self._done and not self._pieces
+        if whole and self._keeps and not self._surplus and self._transport is not None:
             self.rested_since = time.monotonic()
             self.answers += 1
             self._pool.keep(self)
@@ -311,7 +337,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read on; what nobody has asked for ends the connection."""
         if not self._busy or self._done:
-            self._again = False
+            self._surplus = True
             if not self._busy:
                 self.end()
             return
@@ -320,7 +346,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._again = False
+            self._surplus = True
             if not self._done:
                 self._break(HostFault(f"{type(error).__name__}: {error}"))
         else:
@@ -348,6 +374,10 @@ class Connection(asyncio.Protocol):
 
     # What the parser calls.
 
+    def on_message_begin(self) -> None:
+        """Note that more comes than was asked for: it is nobody's, and ends the connection."""
+        self._surplus = self._surplus or self._done
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a line of the head; lines behind the body say nothing that matters."""
         if not self._has_head:
@@ -355,6 +385,8 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Take the head, unless it only announces another (RFC 9110, 15.2)."""
+        if self._done:
+            return
         self.status = self._parser.get_status_code()
         if self.status >= 200:
             self.headers = headers = CIMultiDict(self._lines)
@@ -368,6 +400,8 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece, and read no more while too much is waiting."""
+        if self._done:
+            return
         self._pieces.append(body)
         self._waiting += len(body)
         if self._waiting > _MOST_WAITING and not self._paused and self._transport is not None:
@@ -376,7 +410,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Note the end of an answer, or of what came before it."""
-        if self._has_head:
+        if self._has_head and not self._done:
             self._done = True
-            self._again = self._parser.should_keep_alive()
+            self._keeps = self._parser.should_keep_alive()
         self._lines.clear()

@@ -1,8 +1,15 @@
 """Changing a running service over HTTP, and who may."""
 
+import asyncio
+
 import httpx
 import pytest
 from tests.conftest import running
+
+from motet.config import load
+from motet.errors import MotetError
+from motet.service.motet import Motet
+from motet.service.register import Register
 
 CONFIG = """\
 version: 1
@@ -193,3 +200,22 @@ def test_a_budget_holds_over_a_restart():
         assert statuses == [200, 200, 200, 429]  # a dollar each: over by less than one
         assert answer.json()["error"]["code"] == "insufficient_quota"
         assert int(answer.headers["retry-after"]) > 0
+
+
+def test_edits_at_once_are_all_kept(tmp_path):
+    file = tmp_path / "experts.yaml"
+    file.write_text(CONFIG)
+
+    async def together():
+        async with Motet(load(file)) as motet:
+            register = Register(motet)
+            entries = [f"{{id: e{number}, engine: fake}}" for number in range(5)]
+            await asyncio.gather(*(register.edit("add", entry) for entry in entries))
+            assert len(motet.parts.experts) == 6
+            file.unlink()
+            file.mkdir()  # nobody can write it
+            with pytest.raises(MotetError):
+                await register.edit("remove", "e1")
+            assert len(motet.parts.experts) == 6
+
+    asyncio.run(together())
