@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from motet.cli.console import Json, Key, command, print_json
+from motet.cli.console import Json, Key, command, new_table, print_json
 from motet.cli.learn import (
     Allowance,
     Budget,
@@ -116,15 +116,12 @@ def service_at(config: Path | None, url: str | None, key: str | None) -> tuple[s
 def show_changes(applied: dict[str, Any], dry: bool) -> None:
     """Print what changes, or has changed."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console()
     if not applied["changes"]:
         console.print("Nothing changes." if dry else "In place; nothing in it is new.")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("", "name", "", "fields", "so"):
-        table.add_column(title)
+    table = new_table("", "name", "", "fields", "so")
     for each in applied["changes"]:
         fields = ", ".join(each["fields"])
         table.add_row(each["what"], each["name"], each["how"], fields, each["effect"])
@@ -149,11 +146,8 @@ def _list(said: dict[str, Any], json: bool) -> None:
         print_json(said["data"])
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("snapshot", "config", "in place since"):
-        table.add_column(title)
+    table = new_table("snapshot", "config", "in place since")
     for each in said["data"]:
         table.add_row(str(each["number"]), each["hash"], each["at"])
     Console().print(table)

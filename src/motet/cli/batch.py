@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motet.cli.bars import progress_bars
-from motet.cli.console import ConfigOption, Json, command, print_json, run, setup_logs
+from motet.cli.console import ConfigOption, Json, command, new_table, print_json, run, setup_logs
 from motet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -161,13 +161,12 @@ def _loader(document: Document, parts: Parts, *, local: bool, address: str | Non
 def _show_plan(forecasts: list[Forecast], loads: list[str], budget: int | None) -> None:
     """Print who is going to be asked how often, and what is loaded in which order."""
     from rich.console import Console
-    from rich.table import Table
 
     from motet.units import mib
 
     if not forecasts:
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = new_table()
     table.add_column("expert", no_wrap=True)
     for title in ("calls", "memory", "loads"):
         table.add_column(title, justify="right")

@@ -6,11 +6,14 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
 
 from motet.errors import MotetError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,6 +64,13 @@ def plain(value: Any) -> Any:
 
 
 _COMMANDS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def new_table(*titles: str, **options: Any) -> Table:
+    """Return a table as all of Motet's look; `options` are those of rich's."""
+    from rich.table import Table
+
+    return Table(*titles, box=None, header_style="bold", pad_edge=False, **options)
 
 
 def print_json(value: Any) -> None:

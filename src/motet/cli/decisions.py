@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motet.cli.console import ConfigOption, Json, command, plain, print_json, run
+from motet.cli.console import ConfigOption, Json, command, new_table, plain, print_json, run
 from motet.cli.moments import Since, moment
 
 if TYPE_CHECKING:
@@ -118,9 +118,8 @@ def _hint(document: Document, wanted: Wanted) -> str:
 
 def _show_table(rows: list[DecisionRow]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    table = new_table(padding=(0, 1, 0, 0))
     for title in ("time", "id", "composition", "expert", "outcome"):
         table.add_column(title, no_wrap=title not in ("composition", "expert"), overflow="fold")
     for title in ("s", "tokens", "USD"):
@@ -157,9 +156,7 @@ def _show_one(about: dict[str, Any]) -> None:
     console.print(fields)
     if not calls:
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("call", "for"):
-        table.add_column(title)
+    table = new_table("call", "for")
     for title in ("from", "to", "tokens", "USD"):
         table.add_column(title, justify="right")
     table.add_column("end")

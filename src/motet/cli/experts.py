@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from motet.cli.apply import Dry, Url, ask, service_at, show_changes
-from motet.cli.console import ConfigOption, Json, Key, ServiceUrl, command, print_json
+from motet.cli.console import ConfigOption, Json, Key, ServiceUrl, command, new_table, print_json
 from motet.cli.learn import (
     Allowance,
     Budget,
@@ -40,11 +40,8 @@ def list_experts(
         print_json(rows)
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in rows[0]:
-        table.add_column(title)
+    table = new_table(*rows[0])
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     Console().print(table)
@@ -86,43 +83,24 @@ def learn_expert(
     _learn(expert, config, url, key, Allowance(prompts, budget, seconds))
 
 
-@app.command("remove")
-@command
-def remove(
-    expert: ExpertId,
-    config: ServiceConfig = None,
-    url: Url = None,
-    key: Key = None,
-    dry: Dry = False,
-) -> None:
-    """Remove an expert; answers that it has begun end as they should."""
-    _edit("remove", expert, config, url, key, dry)
+def _command(action: str, about: str) -> None:
+    """Add a command that changes one expert which is there already."""
+
+    @app.command(action, help=about)
+    @command
+    def edit(
+        expert: ExpertId,
+        config: ServiceConfig = None,
+        url: Url = None,
+        key: Key = None,
+        dry: Dry = False,
+    ) -> None:
+        _edit(action, expert, config, url, key, dry)
 
 
-@app.command("disable")
-@command
-def disable(
-    expert: ExpertId,
-    config: ServiceConfig = None,
-    url: Url = None,
-    key: Key = None,
-    dry: Dry = False,
-) -> None:
-    """Ask an expert no more, and keep its entry; what it has begun it ends."""
-    _edit("disable", expert, config, url, key, dry)
-
-
-@app.command("enable")
-@command
-def enable(
-    expert: ExpertId,
-    config: ServiceConfig = None,
-    url: Url = None,
-    key: Key = None,
-    dry: Dry = False,
-) -> None:
-    """Ask a disabled expert again, once it has come up."""
-    _edit("enable", expert, config, url, key, dry)
+_command("remove", "Remove an expert; answers that it has begun end as they should.")
+_command("disable", "Ask an expert no more, and keep its entry; what it has begun it ends.")
+_command("enable", "Ask a disabled expert again, once it has come up.")
 
 
 @app.command("drain")

@@ -7,16 +7,15 @@ from typing import Any
 
 import typer
 
+from motet.cli.console import new_table
+
 
 def show(judged: Mapping[str, Any]) -> None:
     """Print a table a task, the differences below it, and what text adds to a prompt."""
     from rich.console import Console
-    from rich.table import Table
 
     for task, about in judged["tasks"].items():
-        table = Table(
-            box=None, header_style="bold", pad_edge=False, title=task, title_justify="left"
-        )
+        table = new_table(title=task, title_justify="left")
         table.add_column("answered by")
         table.add_column("accuracy, %", justify="right")
         table.add_column("GFLOP", justify="right")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motet.cli.bars import progress_bars
-from motet.cli.console import plain, run
+from motet.cli.console import new_table, plain, run
 from motet.errors import ConfigError
 from motet.files import read_text, write_text
 
@@ -119,13 +119,12 @@ async def _asked(
 def show_learned(said: Learned | None) -> None:
     """Print what was learned."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(markup=False)
     if said is None:
         console.print("The routers know every expert.")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = new_table()
     table.add_column("expert", no_wrap=True)
     table.add_column("router")
     for title in ("answers", "score", "leads"):

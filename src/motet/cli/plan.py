@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motet.cli.console import ConfigPath, Json, command, print_json
+from motet.cli.console import ConfigPath, Json, command, new_table, print_json
 from motet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -152,11 +152,10 @@ def _plain(made: Plan) -> dict[str, Any]:
 
 def _show(made: Plan) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     from motet.units import readable
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = new_table()
     for title in ("expert", "state", "on"):
         table.add_column(title, overflow="fold")
     for title in ("weights", "keys+values", "of device"):
@@ -183,11 +182,10 @@ def _show(made: Plan) -> None:
 
 def _show_adapters(advice: Sequence[Advice]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     if not advice:
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = new_table()
     for title in ("adapter", "of", "best"):
         table.add_column(title, overflow="fold")
     table.add_column("why", style="dim")

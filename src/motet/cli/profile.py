@@ -10,7 +10,7 @@ import typer
 
 from motet import files
 from motet.cli.bars import progress_bar
-from motet.cli.console import Json, Key, ServiceUrl, command, print_json, run
+from motet.cli.console import Json, Key, ServiceUrl, command, new_table, print_json, run
 from motet.cli.synthesis import synthesis
 from motet.errors import ArtifactError, ConfigError, TableError
 from motet.wording import did_you_mean
@@ -251,11 +251,10 @@ def _facts(profile: Profile) -> dict[str, Any]:
 
 def _print(profile: Profile, most: int) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     from motet.routers.skill.picture import skills
 
-    grid = Table(box=None, header_style="bold", pad_edge=False)
+    grid = new_table()
     grid.add_column("skill", no_wrap=True)
     grid.add_column("asked", justify="right", style="dim")
     for expert in profile.experts:

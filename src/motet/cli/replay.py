@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motet.cli.console import ConfigOption, Json, command, plain, print_json, run
+from motet.cli.console import ConfigOption, Json, command, new_table, plain, print_json, run
 from motet.cli.moments import Since, moment
 from motet.errors import ConfigError
 
@@ -92,7 +92,6 @@ def _named(text: str) -> tuple[str, Path]:
 def _show(said: Replay) -> None:
     """Print how many change, from whom to whom, and what is expected of it."""
     from rich.console import Console
-    from rich.table import Table
 
     count, changed = len(said.rows), said.changed
     led = Counter((row.then[0], row.now[0]) for row in said.rows if row.then[0] != row.now[0])
@@ -102,9 +101,7 @@ def _show(said: Replay) -> None:
     for why, times in said.skipped.items():
         typer.echo(f"{times} left out: {plain(why)}.")
     if led:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for title in ("then", "now"):
-            table.add_column(title)
+        table = new_table("then", "now")
         table.add_column("decisions", justify="right")
         for (then, now), times in led.most_common(_SHOWN):
             table.add_row(plain(then), plain(now), str(times))

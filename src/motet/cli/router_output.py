@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from motet.cli.console import new_table
+
 if TYPE_CHECKING:
     from motet.lab.routers.report import Report
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 def show(report: Report) -> None:
     """Print what a report says: sentences, then everyone's figures."""
     from rich.console import Console
-    from rich.table import Table as Grid
 
     from motet.lab.routers.page import summary
     from motet.lab.routers.text import headings, row
@@ -26,7 +27,7 @@ def show(report: Report) -> None:
         console.print(sentence, soft_wrap=True, markup=False)
     contestants = [*report.routers, *report.controls]
     titles = headings(contestants)
-    grid = Grid(box=None, header_style="bold", pad_edge=False)
+    grid = new_table()
     grid.add_column("", no_wrap=True)
     for title in titles:
         grid.add_column(title, justify="right", no_wrap=True)

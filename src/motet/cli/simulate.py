@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motet.cli.bars import progress_bar
-from motet.cli.console import ConfigPath, Json, command, print_json
+from motet.cli.console import ConfigPath, Json, command, new_table, print_json
 from motet.cli.plan import machine_of, weights_of
 from motet.errors import ConfigError
 from motet.wording import did_you_mean
@@ -157,9 +157,8 @@ def _plain(played: dict[str, Played], scenario: Scenario, seed: int) -> dict[str
 
 def _show(played: dict[str, Played], scenario: Scenario) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = new_table()
     table.add_column("policy")
     titles = ("answers/s", "wait p50", "p95", "p99", "there", "loads", "refused")
     for title in titles:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from motet.cli.bars import progress_bars
-from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, command, print_json, run
+from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, command, new_table, print_json, run
 
 
 @command
@@ -58,9 +58,8 @@ def synthesis(
 
 def _show(results: Mapping[str, tuple[int, int]], profile: Path) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("expert", "right", "of", box=None, header_style="bold", pad_edge=False)
+    table = new_table("expert", "right", "of")
     for name, (right, asked) in sorted(results.items(), key=lambda item: -item[1][0]):
         table.add_row(name, str(right), str(asked))
     Console().print(table)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motet.cli.bars import progress_bars
-from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, command, print_json, run
+from motet.cli.console import ConfigPath, Json, Key, ServiceUrl, command, new_table, print_json, run
 from motet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -86,10 +86,9 @@ def build(
 def _show(totals: Sequence[Totals], out: Path) -> None:
     """Print scores by task and expert, then what an answer took."""
     from rich.console import Console
-    from rich.table import Table
 
     tasks = list(dict.fromkeys(total.task for total in totals))
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = new_table()
     table.add_column("expert", no_wrap=True)
     for task in tasks:
         # Names break before figures do: a narrow terminal shows every column.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motet.cli.console import ConfigOption, Json, command, print_json, run
+from motet.cli.console import ConfigOption, Json, command, new_table, print_json, run
 from motet.cli.moments import Since, moment
 from motet.errors import ConfigError
 from motet.wording import did_you_mean
@@ -60,9 +60,8 @@ async def _totals(document: Document, by: list[str], since: str | None) -> list[
 
 def _show(by: list[str], rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False, show_footer=len(rows) > 1)
+    table = new_table(show_footer=len(rows) > 1)
     for title in by:
         table.add_column(title, no_wrap=True)
     measures = [name for name in rows[0] if name not in by]

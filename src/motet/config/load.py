@@ -7,6 +7,7 @@ ones and the nearest match.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -98,6 +99,11 @@ class Document:
         return copy
 
     @property
+    def mark(self) -> str:
+        """What is kept for this file is known by: sixteen digits that are its path's own."""
+        return mark_of(self.folder / Path(self.name).name)
+
+    @property
     def shown(self) -> str:
         """Its text, with `***` in the place of secrets that stand in it as they are."""
         text = self.text
@@ -173,6 +179,11 @@ class Document:
                 given = given.replace(value, f"${{{name}}}")
             given = _PASSWORD.sub("://***@", given)
         return shown(given)
+
+
+def mark_of(path: Path) -> str:
+    """Return sixteen digits that stand for a path in names of files."""
+    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
 
 
 def load(path: str | Path, env: Mapping[str, str] | None = None) -> Document:

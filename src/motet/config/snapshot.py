@@ -45,12 +45,6 @@ def hash_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def state_folder(document: Document) -> Path:
-    """Return where a service keeps what outlives it: a folder of its config file's own."""
-    place = str(document.path or (document.folder / document.name).resolve())
-    return default_state() / hashlib.sha256(place.encode()).hexdigest()[:16]
-
-
 class Snapshots:
     """The snapshots of one config file, in a folder that only its user can read."""
 
@@ -60,7 +54,7 @@ class Snapshots:
     @classmethod
     def of(cls, document: Document) -> Snapshots:
         """Return those of a document's file."""
-        return cls(state_folder(document) / "configs")
+        return cls(default_state() / document.mark / "configs")
 
     def add(self, text: str) -> Snapshot:
         """Keep a config that is in place now; the one that is there already is not kept twice."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from motet.config import Document, default_cache, default_state
+from motet.config.load import mark_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class StorePlace:
         settings, base = document.config.store, document.folder
         folder = None if settings.files is None else base / settings.files.expanduser()
         if settings.url is not None:
-            state = default_state() / f"{_name(document.folder / Path(document.name).name)}.files"
+            state = default_state() / f"{document.mark}.files"
             return cls(folder or state, url=settings.url.get_secret_value())
         if settings.path is not None:
             return cls.file(base / settings.path.expanduser(), folder)
@@ -58,11 +58,7 @@ class StorePlace:
 
 
 def _default(document: Document) -> Path:
-    path = default_state() / f"{_name(document.folder / Path(document.name).name)}.db"
-    before = default_cache() / "batches" / f"{_name(document.folder / document.name)}.db"
+    path = default_state() / f"{document.mark}.db"
+    before = default_cache() / "batches" / f"{mark_of(document.folder / document.name)}.db"
     # Where batches were kept before there was a folder for state: it may hold some.
     return before if before.exists() and not path.exists() else path
-
-
-def _name(config: Path) -> str:
-    return hashlib.sha256(str(config.resolve()).encode()).hexdigest()[:16]
