@@ -79,6 +79,15 @@ def test_a_request_is_one_row_with_what_is_known_of_it(kept):
     assert (counted.key, counted.tenant, counted.composition) == ("key-1", "team", "auto")
 
 
+def test_a_row_has_the_time_of_the_request_however_late_it_is_heard(kept):
+    observer = log(kept)
+    for id, ended, seconds in (("req-1", 1010.0, 5.0), ("req-2", 1009.0, 1.0)):
+        request = replace(REQUEST, id=id)
+        observer.began(request, "auto")
+        observer.finished(request, "auto", replace(OUTCOME, ended=ended, seconds=seconds))
+    assert [row.time for row in kept.decisions] == [1005.0, 1008.0]
+
+
 def test_calls_count_for_whom_they_asked_and_once_whoever_tells_of_them(kept):
     observer = log(kept)
     failed = replace(CALL, expert="b", error="gone")

@@ -46,6 +46,11 @@ class Outcome:
     calls: tuple[Call, ...] = ()
 
     @property
+    def began(self) -> float:
+        """When it arrived, as a Unix time in seconds, however late that is heard."""
+        return self.ended - self.seconds
+
+    @property
     def usage(self) -> Usage:
         """Tokens over all calls."""
         return sum((call.usage for call in self.calls), Usage())

@@ -86,7 +86,7 @@ class DecisionLog(Observer):
         total = outcome.usage
         about = self._about(request, composition, under_way.decision if under_way else None)
         about |= {
-            "time": time.time() - outcome.seconds,
+            "time": outcome.began,
             "outcome": "error" if is_error else outcome.status,
             "error": _clean(outcome.status) if is_error else None,
             "author": outcome.author,

@@ -99,7 +99,7 @@ class Tracer(Observer):
         if under_way is None:
             return
         context = self._tracing.span_of(request)
-        began = outcome.ended - outcome.seconds
+        began = outcome.began
         decision, calls = under_way.decision, under_way.calls
         root = _span(context, f"invoke_workflow {composition}", began, outcome.seconds)
         root.kind = Span.SPAN_KIND_SERVER
