@@ -10,6 +10,7 @@ from tests.hosting import hosting
 from motet.transport.connections import Connections, Patience
 from motet.transport.faults import Dropped, HostFault, Unreachable
 from motet.transport.http1 import Http1
+from motet.transport.http1_connection import Connection
 
 
 async def read_request(reader):
@@ -245,3 +246,16 @@ async def test_whoever_has_anothers_connection_leaves_his_own_failure_to_the_nex
         answer.close()  # once more is nothing
         assert far.at_work == 0
         await far.close()
+
+
+async def test_a_connection_that_dies_on_its_way_to_whoever_waits_is_no_try(monkeypatch):
+    async def dead(self):
+        return Connection(self)  # whose transport is gone
+
+    monkeypatch.setattr(Http1, "_free", dead)
+    host = Scripted(OK)
+    async with hosting(host) as port:
+        far = opened(port)
+        assert await ask(far) == (200, b"ok")
+        await far.close()
+    assert host.connections == 1

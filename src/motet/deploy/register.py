@@ -63,10 +63,14 @@ class ClusterRegister(Register):
                 shelved = await self._shelf.look()
                 if shelved is not None and shelved.number != self._number:
                     raise ApplyFailed("Another config came in place meanwhile.", hint="Try again.")
-                self._number = await self._shelf.put(document.text)
+                await self._shelf.put(self._number + 1, document.text)
+                self._number += 1
             except BaseException:
-                await self._motet.apply(old, proved=True)
-                await self._take_back(old, made)
+                try:
+                    if self.document is not old:
+                        await self._motet.apply(old, proved=True)
+                finally:
+                    await self._take_back(old, made)
                 raise
         gone = _pools(old).keys() - _pools(document).keys()
         self._later(self._end_pools(gone))

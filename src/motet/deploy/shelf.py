@@ -59,12 +59,9 @@ class Shelf:
         """Return what `read` does, off the event loop."""
         return await asyncio.to_thread(self.read)
 
-    async def put(self, text: str) -> int:
-        """Let every replica take a config; return its number."""
-        before = await self.look()
-        shelved = Shelved(self._base, 1 if before is None else before.number + 1, text)
-        content = orjson.dumps(asdict(shelved))
+    async def put(self, number: int, text: str) -> None:
+        """Let every replica take a config, which is the one of that number."""
+        content = orjson.dumps(asdict(Shelved(self._base, number, text)))
         await asyncio.to_thread(
             internal_kv._internal_kv_put, _KEY, content, overwrite=True, namespace=_SPACE
         )
-        return shelved.number
