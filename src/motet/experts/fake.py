@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator
-from typing import Literal
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
@@ -20,6 +20,7 @@ from motet.errors import (
     ExpertUnavailable,
 )
 from motet.experts.base import Expert
+from motet.ids import new_id
 from motet.types import READY, Capability, Chunk, Health, Request, State, Usage, message_texts
 
 _ERRORS = {
@@ -31,11 +32,28 @@ _ERRORS = {
 }
 
 
+_PIECE = 5
+"""Characters of a tool's arguments in one chunk."""
+
+
+class FakeCall(Options):
+    """A call of a tool."""
+
+    name: str
+    """The tool."""
+    arguments: str = "{}"
+    """Its arguments, as JSON."""
+
+
 class FakeConfig(Options):
     """Options of `engine: fake`."""
 
     tokens: tuple[str, ...] | None = None
     """The answer, a token each; absent, the last user message comes back word by word."""
+    reasoning: str = ""
+    """Thoughts before the answer, word by word."""
+    calls: tuple[FakeCall, ...] = ()
+    """Tools it calls in place of an answer, until the conversation has a tool's result."""
     sign: bool = False
     """Whether the id of the process comes first: who has answered, of several replicas."""
     delay_s: NonNegativeFloat = 0.0
@@ -91,6 +109,18 @@ class FakeExpert(Expert):
         script = self.options
         prompt = len(request.text.split())
         self._check_context(prompt + (request.max_tokens or 0))
+        for word in script.reasoning.split():
+            for index in range(request.n):
+                yield Chunk(index=index, reasoning=f"{word} ")
+        if (
+            script.calls
+            and request.tools
+            and not any(m["role"] == "tool" for m in request.messages)
+        ):
+            for chunk in self._call():
+                yield chunk
+            yield Chunk(usage=Usage(prompt, len(script.calls)))
+            return
         tokens = script.tokens if script.tokens is not None else _echo(request)
         if script.sign:
             tokens = (f"{os.getpid()} ", *tokens)
@@ -112,6 +142,18 @@ class FakeExpert(Expert):
             yield Chunk(index=index, finish=finish)
         yield Chunk(usage=Usage(prompt, len(said) * request.n))
 
+    def _call(self) -> Iterator[Chunk]:
+        """Yield calls in pieces, as engines send them."""
+        for index, call in enumerate(self.options.calls):
+            head = {"name": call.name, "arguments": ""}
+            yield _piece(
+                {"index": index, "id": new_id("call", "_"), "type": "function", "function": head}
+            )
+            for at in range(0, len(call.arguments), _PIECE):
+                said = {"arguments": call.arguments[at : at + _PIECE]}
+                yield _piece({"index": index, "function": said})
+        yield Chunk(finish="tool_calls")
+
     def _check_context(self, wanted: int) -> None:
         limit = self.card.context
         if limit is not None and wanted > limit:
@@ -122,6 +164,10 @@ class PooledFake(FakeExpert):
     """The same in replicas of a pool on Ray, where a model would be."""
 
     home = "pool"
+
+
+def _piece(call: dict[str, Any]) -> Chunk:
+    return Chunk(tool_calls=(call,))
 
 
 def _echo(request: Request) -> tuple[str, ...]:

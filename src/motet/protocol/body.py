@@ -73,26 +73,18 @@ class MotetOptions(BaseModel):
 class Body(BaseModel, ABC):
     """What a client sends: a request, and how its answer is to be framed.
 
-    These fields are shared by chat and completions; unnamed ones go to the expert untouched.
+    These fields are those of every protocol; what a protocol does not name goes to the expert
+    untouched.
     """
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    model: str = Field(min_length=1, description="An expert or a composition; see /v1/models.")
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    n: Annotated[int, Field(ge=1, le=_MOST_CHOICES)] | None = None
-    max_tokens: Annotated[int, Field(ge=0)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=0)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    stop: Texts | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    user: str | None = None
-    motet: MotetOptions | None = None
-
     prefix: ClassVar[str]
     """How the ids of its answers begin."""
+
+    model: str = Field(min_length=1, description="An expert or a composition; see /v1/models.")
+    stream: bool | None = None
+    motet: MotetOptions | None = None
 
     @abstractmethod
     def request(self, caller: Caller = ANYBODY, id: str | None = None) -> Request:
@@ -104,6 +96,11 @@ class Body(BaseModel, ABC):
             Who asks; no body says so itself.
         id
             The request's id; a new one when absent.
+
+        Raises
+        ------
+        RequestError
+            Chat, which experts speak, has no words for a field.
         """
 
     def requests(self, caller: Caller = ANYBODY) -> list[Request]:
@@ -126,9 +123,9 @@ class Body(BaseModel, ABC):
         return self.motet is not None and self.motet.explain
 
     @property
-    def include_usage(self) -> bool:
-        """Whether a stream ends with the tokens it took."""
-        return bool(self.stream_options and self.stream_options.include_usage)
+    def unnamed(self) -> dict[str, Any]:
+        """The fields that this protocol does not name, less their nulls."""
+        return {k: v for k, v in (self.model_extra or {}).items() if v is not None}
 
     @classmethod
     def read(cls, content: bytes) -> Self:
@@ -153,6 +150,25 @@ class Body(BaseModel, ABC):
         body: Self = checked(values, cls.model_validate)
         return body
 
+
+class PromptBody(Body):
+    """The fields that chat and text completions share."""
+
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Field(ge=1, le=_MOST_CHOICES)] | None = None
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=0)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    stop: Texts | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    user: str | None = None
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with the tokens it took."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
     def _limit(self) -> dict[str, Any]:
         """Return the bound on generated tokens, and under which name it came; the newer wins."""
         name = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
@@ -172,7 +188,7 @@ class Body(BaseModel, ABC):
             "user": self.user,
             "caller": caller,
             "id": id or new_id("req"),
-            "extra": {k: v for k, v in (self.model_extra or {}).items() if v is not None},
+            "extra": self.unnamed,
         }
 
 

@@ -12,8 +12,10 @@ from motet.errors import StoreError
 from motet.operations.records import DecisionLog
 from motet.service.motet import Motet
 from motet.store.database import Database
-from motet.store.decisions import trimmer
+from motet.store.decisions import DECISIONS
 from motet.store.place import StorePlace
+from motet.store.responses import RESPONSES
+from motet.store.retention import each, trimmer
 from motet.store.writer import Writer
 
 
@@ -37,7 +39,13 @@ class Keeper:
         settings = motet.config.store
         retention = settings.retention
         self.database = Database(StorePlace.of(motet.document))
-        self.writer = Writer(self.database, trimmer(retention.days, int(retention.size)))
+        self.writer = Writer(
+            self.database,
+            each(
+                trimmer(DECISIONS, retention.days, int(retention.size)),
+                trimmer(RESPONSES, retention.responses_days, int(retention.responses_size)),
+            ),
+        )
         self._motet = motet
         if settings.records:
             motet.observers.add(DecisionLog(self.writer, settings, self._artifact))
