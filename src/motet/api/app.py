@@ -17,8 +17,8 @@ from motet.api.answer import KEEP_ALIVE_S, OpenAnswers
 from motet.api.direct import App
 from motet.api.errors import on_error
 from motet.api.routes.admin import add_admin
+from motet.api.routes.answering import Answering
 from motet.api.routes.answers import add_answers
-from motet.api.routes.asked import Asked
 from motet.api.routes.batches import add_batches
 from motet.api.routes.files import add_files
 from motet.api.routes.health import add_health
@@ -98,10 +98,10 @@ def create_app(
     )
     open_answers = app.state.open_answers = OpenAnswers()
     metrics = _metrics(service, keeper)
-    asked = Asked(service, open_answers, admissions, keep_alive_s)
-    add_answers(app, asked)
-    add_responses(app, asked, Responses(keeper.writer, keeper.database))
-    add_messages(app, asked)
+    answering = Answering(service, open_answers, admissions, keep_alive_s)
+    add_answers(app, answering)
+    add_responses(app, answering, Responses(keeper.writer, keeper.database))
+    add_messages(app, answering)
     add_models(app, service)
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)

@@ -18,8 +18,8 @@ class InTurn:
     """
 
     def __init__(self) -> None:
-        self._calls: dict[int, _Call] = {}
-        self._now: _Call | None = None
+        self._calls: dict[int, _Coming] = {}
+        self._now: _Coming | None = None
 
     def add(
         self, pieces: Iterable[Mapping[str, Any]], *, is_last: bool = False
@@ -37,7 +37,7 @@ class InTurn:
             at = piece.get("index", position)
             call = self._calls.get(at)
             if call is None:
-                call = self._calls[at] = _Call()
+                call = self._calls[at] = _Coming()
             call.add(piece)
             if self._now is None or (call is not self._now and self._now.is_whole):
                 yield from self._next()
@@ -60,7 +60,7 @@ class InTurn:
             yield from self._now.out()
 
 
-class _Call:
+class _Coming:
     """One call: what has come of it, and how much of that has gone out."""
 
     def __init__(self) -> None:

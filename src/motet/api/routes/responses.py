@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from motet.api.direct import App
 from motet.api.guard import caller_of
-from motet.api.routes.asked import Asked, takes
+from motet.api.routes.answering import Answering, takes
 from motet.api.routes.forms import page
 from motet.errors import NotFound, RequestError
 from motet.protocol.frames import Framer
@@ -22,14 +22,14 @@ from motet.service.responses import Responses
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
-def add_responses(app: App, asked: Asked, kept: Responses) -> None:
+def add_responses(app: App, answering: Answering, kept: Responses) -> None:
     """Add the endpoints of responses: to ask for one, and to look at those that are kept."""
 
     @app.post_direct("/v1/responses", **takes(ResponsesBody))
     async def create(http: HttpRequest) -> Response:
         """Answer, as a stream of events or as one response; maybe continuing another."""
-        body = await asked.read(ResponsesBody, http)
-        owner, keeps = caller_of(http).key, asked.service.config.store.responses
+        body = await answering.read(ResponsesBody, http)
+        owner, keeps = caller_of(http).key, answering.service.config.store.responses
         if body.previous_response_id is not None:
             body = body.after(await earlier(body.previous_response_id, owner, keeps))
         if not keeps:
@@ -40,7 +40,7 @@ def add_responses(app: App, asked: Asked, kept: Responses) -> None:
             if body.is_kept:
                 kept.keep(owner, framer.response, body.items)
 
-        return asked.answer(body, http, ended)
+        return answering.answer(body, http, ended)
 
     async def earlier(id: str, owner: str, keeps: bool) -> tuple[Any, ...]:
         """Return the conversation that a body continues."""
@@ -55,6 +55,12 @@ def add_responses(app: App, asked: Asked, kept: Responses) -> None:
             return await kept.conversation(id, owner)
         except NotFound as error:
             raise RequestError(f"{at}: {error.message}", hint=error.hint, param=at) from None
+
+    _add_kept(app, kept)
+
+
+def _add_kept(app: App, kept: Responses) -> None:
+    """Add the endpoints of responses that are kept."""
 
     @app.get("/v1/responses/{id}")
     async def retrieve(http: HttpRequest, id: str) -> Response:

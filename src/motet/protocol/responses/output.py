@@ -86,9 +86,9 @@ class Output:
         """Let a call of a tool begin or go on."""
         events: list[Event] = []
         if "name" in piece:
-            kind = _FreeCall if piece["name"] in self._custom else _Call
+            kind = _CustomCall if piece["name"] in self._custom else _FunctionCall
             events = self._begin(kind(len(self.items), piece["id"], piece["name"]))
-        assert isinstance(self._open, _Call)
+        assert isinstance(self._open, _FunctionCall)
         return events + self._open.go_on(piece["arguments"])
 
 
@@ -167,7 +167,7 @@ class _Spoken(_Item):
         ]
 
 
-class _Call(_Item):
+class _FunctionCall(_Item):
     """A call of a function."""
 
     def __init__(self, at: int, call_id: str, name: str) -> None:
@@ -188,7 +188,7 @@ class _Call(_Item):
         return [self._told("function_call_arguments.done", **done), *super().end()]
 
 
-class _FreeCall(_Call):
+class _CustomCall(_FunctionCall):
     """A call of a tool that takes free text, which comes as the one argument of a function."""
 
     def __init__(self, at: int, call_id: str, name: str) -> None:

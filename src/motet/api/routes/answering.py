@@ -24,7 +24,7 @@ B = TypeVar("B", bound=Body)
 _BIG = 2**17
 
 
-class Asked:
+class Answering:
     """Reads what comes in, and answers it.
 
     Parameters
