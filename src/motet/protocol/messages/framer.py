@@ -22,6 +22,9 @@ _REASONS = {
     "content_filter": "refusal",
 }
 
+_PLACED = ("refusal", "thinking_blocks")
+"""What an expert sends beside its words that has a place in a message."""
+
 
 class MessagesFramer(Framer):
     """Anthropic's message objects and events.
@@ -66,6 +69,8 @@ class MessagesFramer(Framer):
         if chunk.reasoning:
             frames += self._in("thinking", {"type": "thinking", "thinking": "", "signature": ""})
             frames += self._delta("thinking_delta", thinking=chunk.reasoning)
+        for thought in chunk.message_extra.get("thinking_blocks") or ():
+            frames += self._thought(thought)
         if text := _words(chunk):
             frames += self._in("text", {"type": "text", "text": ""})
             frames += self._delta("text_delta", text=text)
@@ -117,11 +122,22 @@ class MessagesFramer(Framer):
         self._open = kind
         return closed + _event("content_block_start", index=self._blocks, content_block=block)
 
-    def _closed(self) -> bytes:
+    def _thought(self, thought: Mapping[str, Any]) -> bytes:
+        """Return the end of a thought whose words are out, with what its expert knows it by."""
+        if thought.get("type") == "thinking" and self._open == "thinking":
+            return self._closed(thought.get("signature") or "")
+        self._open, closed = "", self._closed()
+        block = _event("content_block_start", index=self._blocks, content_block=thought)
+        block += _event("content_block_stop", index=self._blocks)
+        self._blocks += 1
+        return closed + block
+
+    def _closed(self, signature: str = "") -> bytes:
         """Return the end of the block that is open."""
         if not self._open:
             return b""
-        frames = self._delta("signature_delta", signature="") if self._open == "thinking" else b""
+        is_thought = self._open == "thinking"
+        frames = self._delta("signature_delta", signature=signature) if is_thought else b""
         frames += _event("content_block_stop", index=self._blocks)
         self._open = ""
         self._blocks += 1
@@ -170,7 +186,7 @@ class _End:
     def _see(self, message: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
         if message.get("refusal"):
             self._finish = "content_filter"
-        self.extra |= {name: value for name, value in message.items() if name != "refusal"}
+        self.extra |= {name: value for name, value in message.items() if name not in _PLACED}
         # How vLLM says which text it was (`stop_reason` of a choice).
         self._matched = choice.get("stop_reason", self._matched)
 
@@ -203,7 +219,10 @@ def _words(chunk: Chunk) -> str:
 
 
 def _blocks(choice: Joined) -> Iterator[dict[str, Any]]:
-    if choice.reasoning:
+    thoughts = choice.message_extra.get("thinking_blocks")
+    if thoughts:
+        yield from thoughts
+    elif choice.reasoning:
         yield {"type": "thinking", "thinking": "".join(choice.reasoning), "signature": ""}
     refusal = choice.message_extra.get("refusal")
     if text := choice.text + (refusal if isinstance(refusal, str) else ""):

@@ -46,6 +46,8 @@ class Output:
             logprobs = (chunk.logprobs or {}).get("content") or []
             events += self._say("output_text", chunk.text, logprobs)
         beside = dict(chunk.message_extra)
+        for thought in beside.pop("reasoning_items", None) or ():
+            events += self._thought(thought)
         refusal = beside.pop("refusal", None)
         if isinstance(refusal, str) and refusal:
             events += self._say("refusal", refusal)
@@ -81,6 +83,15 @@ class Output:
             events = self._begin(_Spoken(len(self.items), wanted))
         assert isinstance(self._open, _Spoken)
         return events + self._open.say(kind, text, logprobs)
+
+    def _thought(self, item: Mapping[str, Any]) -> list[Event]:
+        """Let a thought be what its expert will know again."""
+        events: list[Event] = []
+        if not (isinstance(self._open, _Spoken) and self._open.values["type"] == "reasoning"):
+            events = self._begin(_Spoken(len(self.items), "reasoning"))
+        assert self._open is not None
+        self._open.values |= {k: v for k, v in item.items() if k not in ("id", "content", "status")}
+        return events + self._close()
 
     def _call(self, piece: Mapping[str, Any]) -> list[Event]:
         """Let a call of a tool begin or go on."""
