@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Iterator
-from typing import Any, Literal
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import Literal
 
+import orjson
 from pydantic import NonNegativeFloat, NonNegativeInt
 
 from motet.config import Options
@@ -20,6 +21,7 @@ from motet.errors import (
     ExpertUnavailable,
 )
 from motet.experts.base import Expert
+from motet.experts.example import example
 from motet.ids import new_id
 from motet.types import READY, Capability, Chunk, Health, Request, State, Usage, message_texts
 
@@ -54,6 +56,8 @@ class FakeConfig(Options):
     """Thoughts before the answer, word by word."""
     calls: tuple[FakeCall, ...] = ()
     """Tools it calls in place of an answer, until the conversation has a tool's result."""
+    obliging: bool = False
+    """Whether it calls the first tool it may, and follows a schema, with values made up."""
     sign: bool = False
     """Whether the id of the process comes first: who has answered, of several replicas."""
     delay_s: NonNegativeFloat = 0.0
@@ -112,16 +116,14 @@ class FakeExpert(Expert):
         for word in script.reasoning.split():
             for index in range(request.n):
                 yield Chunk(index=index, reasoning=f"{word} ")
-        if (
-            script.calls
-            and request.tools
-            and not any(m["role"] == "tool" for m in request.messages)
-        ):
-            for chunk in self._call():
+        if calls := self._calls(request):
+            for chunk in _called(calls):
                 yield chunk
-            yield Chunk(usage=Usage(prompt, len(script.calls)))
+            yield Chunk(usage=Usage(prompt, len(calls)))
             return
         tokens = script.tokens if script.tokens is not None else _echo(request)
+        if script.obliging and request.response_format:
+            tokens = (_object_for(request),)
         if script.sign:
             tokens = (f"{os.getpid()} ", *tokens)
         said = tokens[: request.max_tokens]
@@ -142,17 +144,18 @@ class FakeExpert(Expert):
             yield Chunk(index=index, finish=finish)
         yield Chunk(usage=Usage(prompt, len(said) * request.n))
 
-    def _call(self) -> Iterator[Chunk]:
-        """Yield calls in pieces, as engines send them."""
-        for index, call in enumerate(self.options.calls):
-            head = {"name": call.name, "arguments": ""}
-            yield _piece(
-                {"index": index, "id": new_id("call", "_"), "type": "function", "function": head}
-            )
-            for at in range(0, len(call.arguments), _PIECE):
-                said = {"arguments": call.arguments[at : at + _PIECE]}
-                yield _piece({"index": index, "function": said})
-        yield Chunk(finish="tool_calls")
+    def _calls(self, request: Request) -> tuple[FakeCall, ...]:
+        """Return the tools that it calls: none after a tool has answered."""
+        if not request.tools or any(message["role"] == "tool" for message in request.messages):
+            return ()
+        if not self.options.obliging or request.tool_choice == "none":
+            return self.options.calls
+        named = request.tool_choice if isinstance(request.tool_choice, Mapping) else {}
+        wanted = named.get("function", {}).get("name")
+        functions = [tool.get("function", {}) for tool in request.tools]
+        chosen = next((each for each in functions if each.get("name") == wanted), functions[0])
+        values = example(chosen.get("parameters"), _question(request)) or {}
+        return (FakeCall(name=chosen.get("name", ""), arguments=orjson.dumps(values).decode()),)
 
     def _check_context(self, wanted: int) -> None:
         limit = self.card.context
@@ -166,14 +169,30 @@ class PooledFake(FakeExpert):
     home = "pool"
 
 
-def _piece(call: dict[str, Any]) -> Chunk:
-    return Chunk(tool_calls=(call,))
+def _called(calls: tuple[FakeCall, ...]) -> Iterator[Chunk]:
+    """Yield calls of tools in pieces, as engines send them."""
+    for index, call in enumerate(calls):
+        head = {"name": call.name, "arguments": ""}
+        begun = {"index": index, "id": new_id("call", "_"), "type": "function", "function": head}
+        yield Chunk(tool_calls=(begun,))
+        for at in range(0, len(call.arguments), _PIECE):
+            said = {"arguments": call.arguments[at : at + _PIECE]}
+            yield Chunk(tool_calls=({"index": index, "function": said},))
+    yield Chunk(finish="tool_calls")
+
+
+def _object_for(request: Request) -> str:
+    """Return an object in the format that is asked for."""
+    form = (request.response_format or {}).get("json_schema", {})
+    return orjson.dumps(example(form.get("schema"), _question(request)) or {}).decode()
+
+
+def _question(request: Request) -> str:
+    """Return the text of the last message."""
+    return " ".join(part for message in request.messages[-1:] for part in message_texts(message))
 
 
 def _echo(request: Request) -> tuple[str, ...]:
     """Return the prompt's or last message's words, each with the space that follows it."""
-    text = request.prompt or " ".join(
-        part for message in request.messages[-1:] for part in message_texts(message)
-    )
-    words = text.split()
+    words = (request.prompt or _question(request)).split()
     return tuple(f"{word} " for word in words[:-1]) + tuple(words[-1:])

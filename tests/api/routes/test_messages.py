@@ -200,3 +200,9 @@ def test_explains_when_asked(service):
         if line.startswith("data: ") and b"message_delta" in line.encode()
     ]
     assert ends[0]["motet"]["decision"]["primary"] == "echo"
+
+
+def test_models_are_listed_for_its_client_too(client):
+    listed = {model.id: model for model in client.models.list()}
+    assert {"auto", "echo"} <= set(listed) and listed["echo"].display_name == "echo"
+    assert client.models.retrieve("auto").type == "model"

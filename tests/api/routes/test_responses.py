@@ -15,6 +15,7 @@ experts:
     tokens: [done]
     calls: [{{name: look, arguments: '{{"path": "a"}}'}}, {{name: patch, arguments: '{{"input": "*** é"}}'}}]
   - {{id: breaks, engine: fake, tokens: [a, b, c], fail_after: 2}}
+  - {{id: obliging, engine: fake, obliging: true}}
   - {{id: dead, engine: fake, fail_after: 0, error: unavailable}}
   - {{id: blind, engine: fake, capabilities: [chat]}}
 routers:
@@ -185,3 +186,25 @@ def test_failures(client):
     image = {"type": "input_image", "image_url": "data:image/png;base64,aGk=", "detail": "auto"}
     with pytest.raises(openai.BadRequestError, match="'blind'.*vision"):
         client.responses.create(model="blind", input=[{"role": "user", "content": [image]}])
+
+
+def test_tools_of_a_namespace_keep_it(client):
+    spaces = [
+        {
+            "type": "namespace",
+            "name": "files",
+            "description": "Files.",
+            "tools": [{**LOOK, "name": "open"}],
+        }
+    ]
+    response = client.responses.create(model="obliging", input="look", tools=spaces)
+    call = response.output[0]
+    assert (call.type, call.name, call.to_dict()["namespace"]) == ("function_call", "open", "files")
+    items = [
+        call.to_dict(),
+        {"type": "function_call_output", "call_id": call.call_id, "output": "ok"},
+    ]
+    again = client.responses.create(
+        model="obliging", input=[{"role": "user", "content": "look"}, *items], tools=spaces
+    )
+    assert again.output_text == "ok"

@@ -23,7 +23,8 @@ from motet.protocol.reading import (
 )
 
 Turn = dict[str, Any]
-_ROLES = ("user", "assistant")
+_ROLES = ("user", "assistant", "system")
+"""The third is newer than the reference; Claude Code sends it."""
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _FUNCTIONS = ("custom", "function")
 

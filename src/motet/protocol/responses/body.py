@@ -12,7 +12,7 @@ from motet.protocol.body import Body, StreamOptions
 from motet.protocol.reading import fault, object_at, one_of, text_at
 from motet.protocol.responses.framer import ResponsesFramer
 from motet.protocol.responses.items import items_of, turns_of
-from motet.protocol.responses.tools import choice_of, custom_of, tools_of
+from motet.protocol.responses.tools import choice_of, forms_of, tools_of
 from motet.types import ANYBODY, Caller, Request
 
 Item = Mapping[str, Any]
@@ -34,6 +34,9 @@ _PASSED = (
     "service_tier",
 )
 """Fields that chat has under the same names."""
+
+_NATIVE = ("include", "client_metadata")
+"""Fields that only a host of Responses has a use for."""
 
 
 class ResponsesBody(Body):
@@ -66,6 +69,7 @@ class ResponsesBody(Body):
     service_tier: str | None = None
     user: str | None = None
     stream_options: StreamOptions | None = None
+    client_metadata: Any = None
     background: bool | None = None
     conversation: Any = None
     prompt: Any = None
@@ -123,7 +127,7 @@ class ResponsesBody(Body):
     def framer(self, id: str | None = None, created: int | None = None) -> ResponsesFramer:
         """Return what frames one answer to this body."""
         return ResponsesFramer(
-            id or new_id(self.prefix, ""), self._echo(), custom_of(self.tools or []), created
+            id or new_id(self.prefix, ""), self._echo(), forms_of(self.tools or []), created
         )
 
     def _refuse_what_is_not_here(self) -> None:
@@ -135,7 +139,7 @@ class ResponsesBody(Body):
 
     def _native(self, reasoning: Mapping[str, Any]) -> dict[str, Any]:
         """Return what only a host of Responses has a use for."""
-        native: dict[str, Any] = {"include": self.include} if self.include else {}
+        native = {name: v for name in _NATIVE if (v := getattr(self, name)) is not None}
         beside = {name: value for name, value in reasoning.items() if name != "effort"}
         return native | ({"reasoning": beside} if beside else {})
 

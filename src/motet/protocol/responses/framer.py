@@ -14,6 +14,7 @@ from motet.protocol.responses.output import Output
 from motet.types import Chunk, Usage
 from motet.whole import Whole
 
+_PLAIN: Mapping[str, Mapping[str, Any]] = {}
 _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -26,8 +27,8 @@ class ResponsesFramer(Framer):
         The response's id.
     echo
         What it repeats of its request.
-    custom
-        Names of the tools that take free text.
+    forms
+        How calls of tools are framed; see `forms_of`.
     created
         Its Unix time in seconds; now when absent.
 
@@ -41,14 +42,14 @@ class ResponsesFramer(Framer):
         self,
         id: str,
         echo: Mapping[str, Any],
-        custom: frozenset[str] = frozenset(),
+        forms: Mapping[str, Mapping[str, Any]] = _PLAIN,
         created: int | None = None,
     ) -> None:
         self.response: dict[str, Any] = {}
         self._id = id
         self._echo = echo
         self._created = int(time.time()) if created is None else created
-        self._output = Output(custom)
+        self._output = Output(forms)
         self._finish: str | None = None
         self._extra: dict[str, Any] = {}
         self._number = 0

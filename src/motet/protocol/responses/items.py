@@ -13,6 +13,7 @@ import orjson
 
 from motet.protocol.chat_parts import plain
 from motet.protocol.reading import fault, list_at, object_at, one_of, present, text_at, typed_at
+from motet.protocol.responses.tools import qualified
 
 Turn = dict[str, Any]
 _ROLES = ("user", "assistant", "system", "developer")
@@ -117,7 +118,7 @@ def _add_call(turns: list[Turn], item: Mapping[str, Any], arguments: str, at: st
     call = {
         "id": text_at(item.get("call_id"), f"{at}.call_id"),
         "type": "function",
-        "function": {"name": text_at(item.get("name"), f"{at}.name"), "arguments": arguments},
+        "function": {"name": qualified(item, at), "arguments": arguments},
     }
     _assistants(turns).setdefault("tool_calls", []).append(call)
 

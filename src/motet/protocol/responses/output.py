@@ -19,8 +19,8 @@ class Output:
 
     Parameters
     ----------
-    custom
-        Names of the tools that take free text.
+    forms
+        How calls of tools are framed, by the function's name: `type`, `name`, maybe `namespace`.
 
     Attributes
     ----------
@@ -30,10 +30,10 @@ class Output:
         What the expert sent beside its message that no item has a place for.
     """
 
-    def __init__(self, custom: frozenset[str] = frozenset()) -> None:
+    def __init__(self, forms: Mapping[str, Mapping[str, Any]]) -> None:
         self.items: list[dict[str, Any]] = []
         self.extra: dict[str, Any] = {}
-        self._custom = custom
+        self._forms = forms
         self._calls = InTurn()
         self._open: _Item | None = None
 
@@ -97,8 +97,9 @@ class Output:
         """Let a call of a tool begin or go on."""
         events: list[Event] = []
         if "name" in piece:
-            kind = _CustomCall if piece["name"] in self._custom else _FunctionCall
-            events = self._begin(kind(len(self.items), piece["id"], piece["name"]))
+            form = self._forms.get(piece["name"], {"name": piece["name"]})
+            kind = _CustomCall if form.get("type") == "custom_tool_call" else _FunctionCall
+            events = self._begin(kind(len(self.items), piece["id"], form))
         assert isinstance(self._open, _FunctionCall)
         return events + self._open.go_on(piece["arguments"])
 
@@ -181,8 +182,9 @@ class _Spoken(_Item):
 class _FunctionCall(_Item):
     """A call of a function."""
 
-    def __init__(self, at: int, call_id: str, name: str) -> None:
-        super().__init__(at, "fc", "function_call", call_id=call_id, name=name, arguments="")
+    def __init__(self, at: int, call_id: str, form: Mapping[str, Any]) -> None:
+        super().__init__(at, "fc", "function_call", call_id=call_id)
+        self.values |= {**form, "arguments": ""}
         self._pieces: list[str] = []
 
     def go_on(self, arguments: str) -> list[Event]:
@@ -202,10 +204,10 @@ class _FunctionCall(_Item):
 class _CustomCall(_FunctionCall):
     """A call of a tool that takes free text, which comes as the one argument of a function."""
 
-    def __init__(self, at: int, call_id: str, name: str) -> None:
-        super().__init__(at, call_id, name)
+    def __init__(self, at: int, call_id: str, form: Mapping[str, Any]) -> None:
+        super().__init__(at, call_id, form)
         del self.values["arguments"]
-        self.values |= {"id": new_id("ctc", "_"), "type": "custom_tool_call", "input": ""}
+        self.values |= {"id": new_id("ctc", "_"), "input": ""}
 
     def go_on(self, arguments: str) -> list[Event]:
         """Take more; its text is there once the argument is whole."""

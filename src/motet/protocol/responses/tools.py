@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from motet.protocol.reading import fault, list_at, object_at, one_of, present, text_at, typed_at
@@ -13,19 +13,23 @@ _WORDS = ("auto", "none", "required")
 def tools_of(values: Sequence[Any]) -> tuple[dict[str, Any], ...]:
     """Return tools as functions.
 
-    A custom tool, which takes free text, becomes a function of one text: so any expert that knows
-    tools can call it. Tools that OpenAI's host runs are refused by name.
+    A custom tool, which takes free text, becomes a function of one text, and those of a namespace
+    have its name before their own: so any expert that knows tools can call them. Tools that
+    OpenAI's host runs are refused by name.
     """
-    return tuple(_tool(present(object_at(tool, f"tools[{i}]")), i) for i, tool in enumerate(values))
+    return tuple(function for function, _ in _read(values, "tools"))
 
 
-def custom_of(values: Sequence[Any]) -> frozenset[str]:
-    """Return the names of the custom tools, whose calls are framed as such."""
-    return frozenset(
-        str(tool.get("name"))
-        for tool in values
-        if isinstance(tool, Mapping) and tool.get("type") == "custom"
-    )
+def forms_of(values: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """Return how calls of functions are framed: the item's fields by the function's name."""
+    return {function["function"]["name"]: form for function, form in _read(values, "tools")}
+
+
+def qualified(item: Mapping[str, Any], at: str) -> str:
+    """Return the name of the function that an item calls."""
+    name = text_at(item.get("name"), f"{at}.name")
+    space = item.get("namespace")
+    return name if space is None else f"{text_at(space, f'{at}.namespace')}__{name}"
 
 
 def choice_of(value: Any) -> Any:
@@ -48,14 +52,28 @@ def _named(choice: Mapping[str, Any], at: str) -> dict[str, Any]:
     return {"type": "function", "function": {"name": text_at(choice.get("name"), f"{at}.name")}}
 
 
-def _tool(tool: Mapping[str, Any], number: int) -> dict[str, Any]:
-    at = f"tools[{number}]"
+def _read(values: Sequence[Any], at: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each tool as a function, and how a call of it is framed."""
+    for number, value in enumerate(values):
+        tool, place = present(object_at(value, f"{at}[{number}]")), f"{at}[{number}]"
+        if tool.get("type") != "namespace":
+            kind = "custom_tool_call" if tool.get("type") == "custom" else "function_call"
+            yield _tool(tool, place), {"type": kind, "name": tool.get("name")}
+            continue
+        space = text_at(tool.get("name"), f"{place}.name")
+        inner = list_at(tool.get("tools"), f"{place}.tools")
+        for function, form in _read(inner, f"{place}.tools"):
+            function["function"]["name"] = f"{space}__{function['function']['name']}"
+            yield function, {**form, "namespace": space}
+
+
+def _tool(tool: Mapping[str, Any], at: str) -> dict[str, Any]:
     kind = text_at(tool.get("type"), f"{at}.type")
     if kind not in ("function", "custom"):
         fault(
             f"{at}.type",
-            "this tool is run by OpenAI's host, and by nobody here; known are function and custom. "
-            "Leave it out",
+            "this tool is run by OpenAI's host, and by nobody here; known are function, custom and "
+            "namespace. Leave it out",
             kind,
         )
     name = text_at(tool.get("name"), f"{at}.name")

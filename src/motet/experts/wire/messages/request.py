@@ -45,7 +45,8 @@ def body_of(request: Request, model: str, max_tokens: int) -> dict[str, Any]:
     system, turns = _led(request.messages)
     if system:
         body["system"] = system
-    body["messages"] = list(_alternating(turns))
+    late = "system" if "messages" in request.native else "user"
+    body["messages"] = list(_alternating(turns, {"assistant": "assistant", "system": late}))
     optional = {"temperature": request.temperature, "top_p": request.top_p}
     body |= {name: value for name, value in optional.items() if value is not None}
     if request.stop:
@@ -75,11 +76,14 @@ def _led(messages: Iterable[Message]) -> tuple[Any, list[Message]]:
     return blocks, turns
 
 
-def _alternating(turns: Iterable[Message]) -> Iterable[Block]:
-    """Yield turns of user and assistant; what a tool said, or a late system prompt, is a user's."""
+def _alternating(turns: Iterable[Message], roles: Mapping[str, str]) -> Iterable[Block]:
+    """Yield turns by who speaks; whoever is not among `roles`, such as a tool, is the user.
+
+    A late system prompt stays one where a client of Messages sent it: not all hosts take it.
+    """
     role, blocks = "", list[Block]()
     for turn in turns:
-        said = "assistant" if turn["role"] == "assistant" else "user"
+        said = roles.get(turn["role"], "user")
         if said != role and blocks:
             yield _turn(role, blocks)
             blocks = []
