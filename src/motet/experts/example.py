@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 _NUMBER = re.compile(r"-?\d+")
+_QUOTED = re.compile(r"['\"]([^'\"]+)['\"]")
 _DEEPEST = 20
 
 
 def example(schema: Any, text: str = "", root: Any = None, depth: int = 0) -> Any:
-    """Return a value for a schema: the first that fits, of numbers the first in `text`.
+    """Return a value for a schema: the first that fits, and out of `text` its first number or quoted words.
 
     Parameters
     ----------
@@ -43,12 +44,13 @@ def example(schema: Any, text: str = "", root: Any = None, depth: int = 0) -> An
         case "array":
             return [example(schema.get("items", {}), text, root, depth + 1)]
         case "integer" | "number":
-            found = _NUMBER.search(text)
-            return int(found[0]) if found else 1
+            number = _NUMBER.search(text)
+            return int(number[0]) if number else 1
         case "boolean":
             return True
         case "string":
-            return "something"
+            quoted = _QUOTED.search(text)
+            return quoted[1] if quoted else "something"
     return None
 
 

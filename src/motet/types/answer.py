@@ -32,6 +32,11 @@ class Usage:
         return self._counted("prompt_tokens_details", "cached_tokens", self.prompt_tokens)
 
     @property
+    def cache_write_tokens(self) -> int:
+        """Prompt tokens that the expert put into its cache, where it says so."""
+        return self._counted("prompt_tokens_details", "cache_write_tokens", self.prompt_tokens)
+
+    @property
     def reasoning_tokens(self) -> int:
         """Generated tokens that were thoughts, where the expert says so."""
         return self._counted(

@@ -203,10 +203,10 @@ class _End:
 
 def usage_json(usage: Usage) -> dict[str, Any]:
     """Return Anthropic's usage object, which counts cached tokens beside those that were read."""
-    cached = usage.cached_tokens
+    cached, written = usage.cached_tokens, usage.cache_write_tokens
     return {
-        "input_tokens": usage.prompt_tokens - cached,
-        "cache_creation_input_tokens": 0,
+        "input_tokens": max(0, usage.prompt_tokens - cached - written),
+        "cache_creation_input_tokens": written,
         "cache_read_input_tokens": cached,
         "output_tokens": usage.completion_tokens,
     }

@@ -149,10 +149,9 @@ class MessagesReader(AnswerReader):
     def _used(self) -> Usage:
         fresh, written, cached = (count_of(self._usage.get(name)) for name in _INPUT)
         details: dict[str, Any] = dict(rest_of(self._usage, _USAGE))
-        if cached:
-            details["prompt_tokens_details"] = {"cached_tokens": cached}
-        if written:
-            details["cache_creation_input_tokens"] = written
+        if cached or written:
+            counts = {"cached_tokens": cached, "cache_write_tokens": written}
+            details["prompt_tokens_details"] = counts
         return Usage(fresh + written + cached, count_of(self._usage.get("output_tokens")), details)
 
 
