@@ -12,7 +12,7 @@ _DEEPEST = 20
 
 
 def example(schema: Any, text: str = "", root: Any = None, depth: int = 0) -> Any:
-    """Return a value for a schema: the first that fits, and out of `text` its first number or quoted words.
+    """Return a value for a schema: the first that fits, with what `text` says in digits or quotes.
 
     Parameters
     ----------

@@ -10,8 +10,10 @@ STRATEGIES: Registry[Strategy] = Registry(
     "motet.strategies",
     {
         "aggregate": f"{_HERE}.aggregate:AggregateStrategy",
+        "debate": f"{_HERE}.debate:DebateStrategy",
         "latent": f"{_HERE}.latent:LatentStrategy",
         "persona": f"{_HERE}.persona:PersonaStrategy",
+        "refine": f"{_HERE}.refine:RefineStrategy",
         "single": f"{_HERE}.single:SingleStrategy",
         "vote": f"{_HERE}.vote:VoteStrategy",
     },
