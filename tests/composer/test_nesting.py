@@ -82,7 +82,9 @@ async def test_one_budget_for_the_whole_tree():
         _, answer = await ask(motet, "few")
         assert len(answer.calls.made) == 3
         with pytest.raises(BudgetExceeded):
-            async with served(FLEET.replace("expert_calls: 3", "expert_calls: 1, total_tokens: 1")) as poor:
+            async with served(
+                FLEET.replace("expert_calls: 3", "expert_calls: 1, total_tokens: 1")
+            ) as poor:
                 await ask(poor, "few")
 
 
@@ -97,4 +99,8 @@ def test_circles_are_refused():
     with pytest.raises(ConfigError, match="circle: .*jury.*outer"):
         Motet(parse(text))
     with pytest.raises(ConfigError, match="no expert 'jurry'.*Did you mean 'jury'"):
-        Motet(parse(FLEET.replace("expert: jury, fallbacks: [five]", "expert: jurry, fallbacks: [five]")))
+        Motet(
+            parse(
+                FLEET.replace("expert: jury, fallbacks: [five]", "expert: jurry, fallbacks: [five]")
+            )
+        )

@@ -15,6 +15,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "persona": f"{_HERE}.persona:PersonaStrategy",
         "refine": f"{_HERE}.refine:RefineStrategy",
         "single": f"{_HERE}.single:SingleStrategy",
+        "steps": f"{_HERE}.steps:StepsStrategy",
         "vote": f"{_HERE}.vote:VoteStrategy",
     },
 )
