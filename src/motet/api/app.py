@@ -19,6 +19,7 @@ from motet.api.errors import on_error
 from motet.api.routes.admin import add_admin
 from motet.api.routes.answers import add_answers
 from motet.api.routes.batches import add_batches
+from motet.api.routes.embeddings import add_embeddings
 from motet.api.routes.files import add_files
 from motet.api.routes.health import add_health
 from motet.api.routes.models import add_models
@@ -31,12 +32,13 @@ from motet.operations.swap_metrics import SwapMetrics
 from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
+from motet.protocol.embeddings import EmbeddingBody
 from motet.service.keeping import Keeper
 from motet.service.ledger import follow_ledger
 from motet.service.motet import Motet
 from motet.service.register import Register
 
-_BODIES = (ChatBody, CompletionBody, BatchBody)
+_BODIES = (ChatBody, CompletionBody, EmbeddingBody, BatchBody)
 
 
 Beside = Callable[[Motet], Coroutine[Any, Any, None]]
@@ -93,6 +95,7 @@ def create_app(
     open_answers = app.state.open_answers = OpenAnswers()
     metrics = _metrics(service, keeper)
     add_answers(app, service, open_answers, admissions, keep_alive_s)
+    add_embeddings(app, service, open_answers, admissions)
     add_models(app, service)
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)

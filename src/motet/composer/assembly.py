@@ -20,10 +20,14 @@ from motet.experts.disabled import DisabledExpert
 from motet.registry import Registry
 from motet.residency.swapper import Swapper
 from motet.routers import ROUTERS, Router
+from motet.types import Task
 from motet.wording import did_you_mean
 
 _DEEPEST = 32
 """Routers that may stand in one another, each built within the one before."""
+
+_SECTION_OF = {Task.ANSWER: "experts", Task.EMBED: "encoders"}
+"""Where members of each task stand in a config."""
 
 Build = Callable[[ExpertEntry, Options, Setting], Expert]
 """Makes an expert of a config entry and its engine's options."""
@@ -63,9 +67,10 @@ class _Assembly:
         self._under_way: list[str] = []
         entries = {entry.id: entry for entry in document.config.experts}
         place = Setting(document.folder, entries=entries)
+        encoding = tuple(entry.id for entry in document.config.encoders)
         at_home = before is not None and before.document.folder == document.folder
         encoders = before.encoders if before is not None and at_home else Encoders(place)
-        self._setting = replace(place, router=self._router, encoders=encoders)
+        self._setting = replace(place, router=self._router, encoders=encoders, encoding=encoding)
 
     def parts(self) -> Parts:
         """Return all of them."""
@@ -73,7 +78,7 @@ class _Assembly:
         compositions = self._make_compositions()
         if self._problems:
             raise ConfigError(self._problems)
-        fields = (ENGINES.load(e.engine).own_fields for e in self._document.config.experts)
+        fields = (ENGINES.load(e.engine).own_fields for e in self._document.config.served)
         return Parts(
             document=self._document,
             experts=experts,
@@ -86,27 +91,35 @@ class _Assembly:
 
     def _make_experts(self) -> dict[str, Expert]:
         experts: dict[str, Expert] = {}
-        # An expert may be sent to another process, and needs neither routers nor encoders.
-        setting = replace(self._setting, entries={}, router=None, encoders=None)
-        entries = self._setting.entries
-        for number, entry in enumerate(self._document.config.experts):
-            at: Field = ("experts", number)
-            with self._collect(at):
-                engine = self._load(ENGINES, entry.engine, (*at, "engine"))
-                options = self._options(engine.Config, entry.options, at, ExpertEntry)
-                engine.check(options, entries)
-                if entry.id in self._kept:
-                    experts[entry.id] = self._kept[entry.id]
-                    continue
-                if not (entry.enabled and entries.get(entry.host, entry).enabled):
-                    experts[entry.id] = DisabledExpert(build(entry, setting, options))
-                    continue
-                if self._make is not None:
-                    experts[entry.id] = self._make(entry, options, setting)
-                    continue
-                experts[entry.id] = build(entry, setting, options)
-                experts[entry.id].verify(entries)  # in a cluster's ingress the files are elsewhere
+        for section, entries in self._document.config.members.items():
+            for number, entry in enumerate(entries):
+                at: Field = (section, number)
+                with self._collect(at):
+                    experts[entry.id] = self._expert(entry, at)
         return experts
+
+    def _expert(self, entry: ExpertEntry, at: Field) -> Expert:
+        entries = self._setting.entries
+        engine = self._load(ENGINES, entry.engine, (*at, "engine"))
+        if (belongs := _SECTION_OF[engine.task]) != at[0]:
+            raise ConfigError(
+                f"the engine {entry.engine!r} belongs in {belongs!r}.", at=("engine",)
+            )
+        options = self._options(engine.Config, entry.options, at, ExpertEntry)
+        engine.check(options, entries)
+        if entry.id in self._kept:
+            return self._kept[entry.id]
+        # An expert may be sent to another process, and needs neither routers nor encoders.
+        stays = engine.task is not Task.ANSWER
+        encoders = self._setting.encoders if stays else None
+        setting = replace(self._setting, entries={}, router=None, encoders=encoders)
+        if not (entry.enabled and entries.get(entry.host, entry).enabled):
+            return DisabledExpert(build(entry, setting, options))
+        if self._make is not None:
+            return self._make(entry, options, setting)
+        made = build(entry, setting, options)
+        made.verify(entries)  # in a cluster's ingress the files are elsewhere
+        return made
 
     def _make_compositions(self) -> dict[str, Composition]:
         config = self._document.config
@@ -114,17 +127,20 @@ class _Assembly:
             with self._collect(("routers", name)):
                 self._router(name)
         direct = self._strategy(Component(kind="single"), ("experts",))
-        made = {e.id: Composition(e.id, direct, config.service.limits) for e in config.experts}
+        limits = config.service.limits
+        made = {e.id: Composition(e.id, direct, limits, task=_task(e)) for e in config.served}
         for name, entry in config.compositions.items():
             at: Field = ("compositions", name)
             with self._collect(at):
+                # A router that failed to build is reported under its own name already.
+                router = self._routers.get(entry.router)
                 made[name] = Composition(
                     name,
                     self._strategy(entry.strategy, (*at, "strategy")),
-                    entry.limits or config.service.limits,
-                    # A router that failed to build is reported under its own name already.
-                    self._routers.get(entry.router),
+                    entry.limits or limits,
+                    router,
                     entry.description,
+                    Task.ANSWER if router is None else router.task,
                 )
         return made
 
@@ -195,6 +211,11 @@ class _Assembly:
                 text = problem if located else self._document.problem((*at, *error.at), problem)
                 if text not in self._problems:
                     self._problems.append(f"{text} {error.hint}".rstrip())
+
+
+def _task(entry: ExpertEntry) -> Task:
+    """Return what an entry is asked; of an unknown engine, which is a problem already, anything."""
+    return engine_of(entry).task if entry.engine in ENGINES.names() else Task.ANSWER
 
 
 def _kept(before: Parts, document: Document) -> dict[str, Expert]:

@@ -11,6 +11,7 @@ from motet.encoders.live import Encoders
 from motet.experts import Expert
 from motet.residency.swapper import Swapper
 from motet.routers import Router
+from motet.types import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Composition:
 
     Attributes
     ----------
+    task
+        What it is asked, and so the endpoint that it answers at.
     router
         None for the composition that every expert is by itself.
     """
@@ -28,6 +31,7 @@ class Composition:
     limits: Limits
     router: Router | None = None
     description: str = ""
+    task: Task = Task.ANSWER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,7 @@ class Parts:
     Attributes
     ----------
     experts
-        By id, in the order of the config; built, and not started.
+        By id, in the order of the config, encoders behind them; built, and not started.
     compositions
         By name: each expert by itself, then those of the config.
     encoders

@@ -296,13 +296,15 @@ def _expand(document: Document, env: Mapping[str, str]) -> Any:
 def _broken_references(document: Document) -> Iterator[str]:
     """Yield a problem for each repeated id and each name that points nowhere."""
     config = document.config
-    seen: dict[str, int] = {}
-    for number, expert in enumerate(config.experts):
-        at: Field = ("experts", number, "id")
-        if expert.id in seen:
-            first = document.lines.get(("experts", seen[expert.id], "id"), 1)
-            yield document.problem(at, f"expert id {expert.id!r} is taken on line {first}.")
-        seen.setdefault(expert.id, number)
+    seen: dict[str, Field] = {}
+    for section, entries in config.members.items():
+        for number, entry in enumerate(entries):
+            at: Field = (section, number, "id")
+            if entry.id in seen:
+                first = document.lines.get(seen[entry.id], 1)
+                what = section.removesuffix("s")
+                yield document.problem(at, f"{what} id {entry.id!r} is taken on line {first}.")
+            seen.setdefault(entry.id, at)
     redactor = config.store.redactor
     if redactor is not None and redactor not in REDACTORS.names():
         hint = did_you_mean(redactor, REDACTORS.names())
@@ -310,8 +312,9 @@ def _broken_references(document: Document) -> Iterator[str]:
     yield from _repeated_keys(document)
     for name, composition in config.compositions.items():
         if name in seen:
+            what = str(seen[name][0]).removesuffix("s")
             yield document.problem(
-                ("compositions", name), f"{name!r} is an expert's id too; names must differ."
+                ("compositions", name), f"{name!r} is an {what}'s id too; names must differ."
             )
         if composition.router not in config.routers:
             yield document.problem(

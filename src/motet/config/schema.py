@@ -263,6 +263,9 @@ class Config(Options):
     """Version of this format."""
     experts: list[ExpertEntry] = Field(min_length=1)
     """The fleet, at least one."""
+    encoders: list[ExpertEntry] = Field(default_factory=list)
+    """Encoders, which `/v1/embeddings` asks: entries as those of `experts`, of engines that turn
+    texts to vectors."""
     routers: dict[Name, Component] = Field(default_factory=dict)
     """Routers by name."""
     residency: Residency | None = None
@@ -282,6 +285,16 @@ class Config(Options):
     @model_validator(mode="after")
     def _guarded(self) -> Config:
         return guarded(self)
+
+    @property
+    def members(self) -> dict[str, list[ExpertEntry]]:
+        """Everything that is asked by its id, by the section it stands in."""
+        return {"experts": self.experts, "encoders": self.encoders}
+
+    @property
+    def served(self) -> list[ExpertEntry]:
+        """The entries of all those sections."""
+        return [entry for entries in self.members.values() for entry in entries]
 
 
 def guarded(config: Config) -> Config:

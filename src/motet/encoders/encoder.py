@@ -41,9 +41,13 @@ class Model(Protocol):
     """What computes: `width` numbers for each text of a batch."""
 
     width: int
+    tokens: int
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Return `[texts, width]` vectors of length one."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text is, however many are read."""
 
 
 Compile = Callable[[Path, str], Model]
@@ -103,6 +107,15 @@ class Encoder:
     def width(self) -> int:
         """Numbers in a vector."""
         return self._model.width
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a text that are read; the rest changes nothing."""
+        return self._model.tokens
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text is, those beyond `tokens` included; blocks."""
+        return self._model.count(texts)
 
     def encode(self, texts: Sequence[str], report: Progress = silent) -> Floats:
         """Return `[texts, width]` float32 vectors of length one.
@@ -175,6 +188,11 @@ class _TorchModel:
             disable_progress_bar()
             self._model: Any = SentenceTransformer(str(folder), device=device)
         self.width = int(self._model.get_embedding_dimension())
+        self.tokens = int(self._model.max_seq_length)
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        read = self._model.tokenizer(list(texts), truncation=False, padding=False, verbose=False)
+        return [len(ids) for ids in read["input_ids"]]
 
     def encode(self, texts: Sequence[str]) -> Floats:
         vectors: Floats = self._model.encode(

@@ -15,6 +15,7 @@
     │   ├── UnknownModel        404
     │   ├── NotFound            404  no file or batch has that id
     │   ├── ContextLengthExceeded
+    │   ├── InputTooLong             a text does not fit the encoder that is to read it
     │   ├── UnsupportedRequest       no expert has the capability it needs
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
     │   ├── RateLimited         429  its key asks more than its limits allow
@@ -73,6 +74,7 @@ from motet.errors.requests import (
     ContextLengthExceeded,
     Forbidden,
     ForeignSite,
+    InputTooLong,
     InvalidLine,
     NotFound,
     QuotaExceeded,
@@ -104,6 +106,7 @@ __all__ = [
     "ExpertUnavailable",
     "Forbidden",
     "ForeignSite",
+    "InputTooLong",
     "InternalError",
     "InvalidLine",
     "MotetError",

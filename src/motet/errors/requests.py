@@ -75,6 +75,20 @@ class ContextLengthExceeded(RequestError):
         self.wanted = wanted
 
 
+class InputTooLong(RequestError):
+    """A text that was to be embedded does not fit the encoder's context."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, encoder: str, number: int, *, limit: int, wanted: int) -> None:
+        super().__init__(
+            f"input[{number}]: {encoder!r} reads {limit} tokens of a text, and this one has "
+            f"{wanted}.",
+            hint="Split the text, or let the encoder cut it: truncate: true in its config.",
+            param="input",
+        )
+
+
 class UnsupportedRequest(RequestError):
     """No expert that may answer has a capability the request needs."""
 

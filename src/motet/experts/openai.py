@@ -214,8 +214,8 @@ class OpenAIExpert(Expert):
         """
         if not self._host.is_open:
             raise ExpertUnavailable(self.card.id, "is not started.")
-        path = "/completions" if request.prompt is not None else "/chat/completions"
-        body = self._dialect.said(body_of(request, self.options.model))
+        path, body = self._message(request)
+        body = self._dialect.said(body)
         headers = None if request.trace is None else request.trace.headers
         for _ in range(3):
             reply = await self._send(path, _written(body), headers)
@@ -233,6 +233,11 @@ class OpenAIExpert(Expert):
         if reply.status in _RETRIED:
             raise _Passing(error, retry_after(reply.headers))
         raise error
+
+    def _message(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """Return where `request` is sent, and its body."""
+        path = "/completions" if request.prompt is not None else "/chat/completions"
+        return path, body_of(request, self.options.model)
 
     async def _send(self, path: str, content: bytes, headers: Mapping[str, str] | None) -> Response:
         try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
+from pydantic import BaseModel
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -20,7 +22,9 @@ from motet.protocol.body import Body
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.service.motet import Motet
-from motet.types import SpanContext
+from motet.types import Request, SpanContext
+
+T = TypeVar("T")
 
 _BIG = 2**17
 
@@ -35,44 +39,46 @@ def add_answers(
     """Add the endpoints that answer or decide."""
 
     async def answer(kind: type[Body], http: HttpRequest) -> Response:
-        body = await _read(kind, http, service)
+        body = await read(kind.read, http, service)
         holder = holder_of(http)
-        requests = body.requests(holder.caller)
-        if service.tracing is not None and (trace := _trace(http)) is not None:
-            requests = [replace(request, trace=trace) for request in requests]
         return AnswerResponse(
             service,
             body,
-            requests,
+            traced(body.requests(holder.caller), http, service),
             open_answers=open_answers,
             enter=None if holder.is_free else partial(admissions.enter, holder),
             keep_alive_s=keep_alive_s,
         )
 
-    @app.post_direct("/v1/chat/completions", **_takes(ChatBody))
+    @app.post_direct("/v1/chat/completions", **takes_body(ChatBody))
     async def chat_completions(http: HttpRequest) -> Response:
         """Answer a chat, as a stream of events or as one body."""
         return await answer(ChatBody, http)
 
-    @app.post_direct("/v1/completions", **_takes(CompletionBody))
+    @app.post_direct("/v1/completions", **takes_body(CompletionBody))
     async def completions(http: HttpRequest) -> Response:
         """Continue a prompt, as a stream of events or as one body."""
         return await answer(CompletionBody, http)
 
-    @app.post_direct("/v1/route", **_takes(ChatBody))
+    @app.post_direct("/v1/route", **takes_body(ChatBody))
     async def route(http: HttpRequest) -> Response:
         """Decide which experts would answer, and say why, without asking them."""
-        request = (await _read(ChatBody, http, service)).request(caller_of(http))
+        request = (await read(ChatBody.read, http, service)).request(caller_of(http))
         decision = decision_json(request.model, await service.route(request))
         return Response(orjson.dumps(decision), media_type="application/json")
 
 
-async def _read(kind: type[Body], http: HttpRequest, service: Motet) -> Body:
-    """Return what a client sent; a big body is read beside the loop, so that others go on."""
+async def read(of: Callable[[bytes], T], http: HttpRequest, service: Motet) -> T:
+    """Return what `of` reads in a body; a big one beside the loop, so that others go on."""
     content = await read_body(http, service.config.service)
-    return (
-        await asyncio.to_thread(kind.read, content) if len(content) > _BIG else kind.read(content)
-    )
+    return await asyncio.to_thread(of, content) if len(content) > _BIG else of(content)
+
+
+def traced(requests: list[Request], http: HttpRequest, service: Motet) -> list[Request]:
+    """Return requests that know the span a client asks from, where traces are kept."""
+    if service.tracing is None or (trace := _trace(http)) is None:
+        return requests
+    return [replace(request, trace=trace) for request in requests]
 
 
 def _trace(http: HttpRequest) -> SpanContext | None:
@@ -81,7 +87,7 @@ def _trace(http: HttpRequest) -> SpanContext | None:
     return None if said is None else SpanContext.read(said, http.headers.get("tracestate", ""))
 
 
-def _takes(body: type[Body]) -> dict[str, Any]:
+def takes_body(body: type[BaseModel]) -> dict[str, Any]:
     """Return the OpenAPI part of a route that reads `body` itself, for speed and our errors."""
     schema = {"$ref": f"#/components/schemas/{body.__name__}"}
     return {

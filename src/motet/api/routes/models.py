@@ -10,6 +10,9 @@ from fastapi import FastAPI, Request
 from motet.api.guard import caller_of
 from motet.errors import UnknownModel
 from motet.service.motet import Motet
+from motet.types import Task
+
+_KINDS = {Task.ANSWER: "expert", Task.EMBED: "encoder"}
 
 
 def add_models(app: FastAPI, service: Motet) -> None:
@@ -23,7 +26,7 @@ def add_models(app: FastAPI, service: Motet) -> None:
             member = service.fleet.view[name]
             card = member.card
             about = {
-                "kind": "expert",
+                "kind": _KINDS[service.pipeline.compositions[name].task],
                 "state": member.health.state,
                 "description": card.description,
                 "engine": card.engine,
