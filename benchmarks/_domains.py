@@ -14,7 +14,7 @@ import random
 import re
 from pathlib import Path
 
-from motet.lab.retrieval.data import Pair
+from motet.lab.retrieval.data import Asked
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -154,7 +154,7 @@ CUES = {
 """What a question may say of where it is asked."""
 
 
-def generated(per_domain: int, rng: random.Random, *, cued: bool) -> list[Pair]:
+def generated(per_domain: int, rng: random.Random, *, cued: bool) -> list[Asked]:
     """Return pairs of the generated domains, each document once.
 
     Parameters
@@ -170,11 +170,11 @@ def generated(per_domain: int, rng: random.Random, *, cued: bool) -> list[Pair]:
             question = rng.choice(_ASKING).format(thing, trouble, setting)
             if cued:
                 question += f" This is {CUES[domain]}."
-            pairs.append(Pair(domain, question, rng.choice(_ANSWERING).format(*said)))
+            pairs.append(Asked(domain, question, rng.choice(_ANSWERING).format(*said)))
     return pairs
 
 
-def manual() -> list[Pair]:
+def manual() -> list[Asked]:
     """Return headings of our documentation with the text that follows them."""
     pairs = []
     for page in sorted((ROOT / "docs").glob("*.md")):
@@ -185,5 +185,5 @@ def manual() -> list[Pair]:
             heading, _, body = section.partition("\n")
             body = " ".join(body.split())[:600]
             if len(body) > 80:
-                pairs.append(Pair("manual", f"{page.stem}: {heading.strip()}", body))
+                pairs.append(Asked("manual", f"{page.stem}: {heading.strip()}", body))
     return pairs

@@ -149,7 +149,8 @@ class DecisionLog(Observer):
             return None
         asked: Any = request.prompt if request.messages == () else request.messages
         if request.texts is not None:
-            asked = request.texts.inputs
+            texts = request.texts
+            asked = {"task": str(texts.task), "inputs": texts.inputs, "role": texts.role}
         said = self._redaction.of(asked)
         return None if said is None else _json(said)
 

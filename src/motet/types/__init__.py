@@ -11,7 +11,7 @@ from motet.types.decision import Choice, Decision
 from motet.types.fleet import READY, ExpertCard, Fleet, Health, Member, State
 from motet.types.request import ANYBODY, Caller, Capability, Message, Request, message_texts
 from motet.types.span import SpanContext
-from motet.types.texts import Task, Texts
+from motet.types.texts import Task, Texts, Verdict
 
 __all__ = [
     "ANYBODY",
@@ -36,5 +36,6 @@ __all__ = [
     "Task",
     "Texts",
     "Usage",
+    "Verdict",
     "message_texts",
 ]

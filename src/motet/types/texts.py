@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -43,3 +44,30 @@ class Texts:
     def token_ids(self) -> int:
         """How many token ids there are among the inputs."""
         return sum(len(each) for each in self.inputs if not isinstance(each, str))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of a text that was to be judged.
+
+    Attributes
+    ----------
+    scores
+        Chance of each category, in [0, 1].
+    threshold
+        From which on a category holds.
+    """
+
+    scores: Mapping[str, float]
+    threshold: float = 0.5
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that hold, the surest first."""
+        holding = (name for name, score in self.scores.items() if score >= self.threshold)
+        return tuple(sorted(holding, key=lambda name: -self.scores[name]))
+
+    @property
+    def flagged(self) -> bool:
+        """Whether any holds."""
+        return bool(self.categories)

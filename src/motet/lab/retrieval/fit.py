@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from motet.encoders.domains import Domains
-from motet.lab.retrieval.data import Pair, check
+from motet.lab.retrieval.data import Asked, check
 from motet.lab.retrieval.judge import ndcg
 from motet.progress import Progress, silent
 
@@ -54,7 +54,7 @@ class FitOptions:
 
 
 def fit(
-    pairs: Sequence[Pair],
+    pairs: Sequence[Asked],
     encoder: Encoder,
     options: FitOptions | None = None,
     report: Progress = silent,
@@ -124,13 +124,13 @@ def _map(
     held = np.arange(len(questions)) % _HELD_OUT == 0
     down, up = _trained(questions[~held], documents[~held], answers[~held], options)
     _, first = np.unique(answers, return_index=True)
-    found = []
+    reached = []
     for share in _SHARES:
         moved = questions[held] + questions[held] @ down @ (up * np.float32(share))
         moved /= np.linalg.norm(moved, axis=1, keepdims=True).clip(1e-12)
-        found.append(float(ndcg(moved, documents[first], answers[held]).mean()))
-    best = int(np.argmax(found))  # the least share of equals
-    said = {"share": _SHARES[best], "ndcg_base": found[0], "ndcg": found[best]}
+        reached.append(float(ndcg(moved, documents[first], answers[held]).mean()))
+    best = int(np.argmax(reached))  # the least share of equals
+    said = {"share": _SHARES[best], "ndcg_base": reached[0], "ndcg": reached[best]}
     return down, up * np.float32(_SHARES[best]), {n: round(v, 4) for n, v in said.items()}
 
 
