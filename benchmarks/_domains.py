@@ -14,7 +14,7 @@ import random
 import re
 from pathlib import Path
 
-from motet.lab.retrieval.data import Asked
+from motet.lab.retrieval.data import Question
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -154,7 +154,7 @@ CUES = {
 """What a question may say of where it is asked."""
 
 
-def generated(per_domain: int, rng: random.Random, *, cued: bool) -> list[Asked]:
+def generated(per_domain: int, rng: random.Random, *, cued: bool) -> list[Question]:
     """Return pairs of the generated domains, each document once.
 
     Parameters
@@ -170,11 +170,11 @@ def generated(per_domain: int, rng: random.Random, *, cued: bool) -> list[Asked]
             question = rng.choice(_ASKING).format(thing, trouble, setting)
             if cued:
                 question += f" This is {CUES[domain]}."
-            pairs.append(Asked(domain, question, rng.choice(_ANSWERING).format(*said)))
+            pairs.append(Question(domain, question, rng.choice(_ANSWERING).format(*said)))
     return pairs
 
 
-def manual() -> list[Asked]:
+def manual() -> list[Question]:
     """Return headings of our documentation with the text that follows them."""
     pairs = []
     for page in sorted((ROOT / "docs").glob("*.md")):
@@ -185,5 +185,5 @@ def manual() -> list[Asked]:
             heading, _, body = section.partition("\n")
             body = " ".join(body.split())[:600]
             if len(body) > 80:
-                pairs.append(Asked("manual", f"{page.stem}: {heading.strip()}", body))
+                pairs.append(Question("manual", f"{page.stem}: {heading.strip()}", body))
     return pairs

@@ -24,7 +24,7 @@ from _common import console, finish, machine, markdown, parser, versions
 from _domains import generated, manual
 from motet.encoders.domains import Domains
 from motet.encoders.encoder import DEFAULT_ENCODER, Encoder, encoder
-from motet.lab.retrieval.data import Asked
+from motet.lab.retrieval.data import Question
 from motet.lab.retrieval.fit import FitOptions, fit
 from motet.lab.retrieval.judge import ndcg
 
@@ -48,7 +48,7 @@ class Memory:
         return np.stack([self._known[text] for text in texts])
 
 
-def split(pairs: list[Asked], rng: random.Random) -> tuple[list[Asked], list[Asked]]:
+def split(pairs: list[Question], rng: random.Random) -> tuple[list[Question], list[Question]]:
     """Return pairs to learn from and pairs to judge on, the same share of each domain."""
     learn, judge = [], []
     for domain in sorted({pair.domain for pair in pairs}):
@@ -60,7 +60,7 @@ def split(pairs: list[Asked], rng: random.Random) -> tuple[list[Asked], list[Ask
     return learn, judge
 
 
-def one_split(base: Memory, pairs: list[Asked], seed: int, epochs: int) -> tuple[Any, list[str]]:
+def one_split(base: Memory, pairs: list[Question], seed: int, epochs: int) -> tuple[Any, list[str]]:
     """Return nDCG@10 of each contender for each query of one split, and the queries' domains."""
     learn, judge = split(pairs, random.Random(seed))
     options = FitOptions(seed=seed, epochs=epochs)

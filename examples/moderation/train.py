@@ -38,7 +38,7 @@ def main() -> None:
         made = train(learn, reads, encoder=base)
         card = {
             "trained_on": f"generated texts of the writers {', '.join(read)}",
-            "judged_on": f"generated texts of the writer {HELD_OUT}, none of whose templates or phrases was read",
+            "judged_on": f"generated texts of the writer {HELD_OUT}, whose phrases none has",
             "unread": judge(made, unread, base),
             "read": judge(made, learn, base),
             "seed": args.seed,

@@ -23,6 +23,7 @@ from motet.api.routes.embeddings import add_embeddings
 from motet.api.routes.files import add_files
 from motet.api.routes.health import add_health
 from motet.api.routes.models import add_models
+from motet.api.routes.moderations import add_moderations
 from motet.batch.service import BatchService
 from motet.errors import MotetError
 from motet.operations.admission import Admissions
@@ -33,12 +34,14 @@ from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.protocol.embeddings import EmbeddingBody
+from motet.protocol.moderations import LabelBody, ModerationBody
 from motet.service.keeping import Keeper
+from motet.service.labels import Labels
 from motet.service.ledger import follow_ledger
 from motet.service.motet import Motet
 from motet.service.register import Register
 
-_BODIES = (ChatBody, CompletionBody, EmbeddingBody, BatchBody)
+_BODIES = (ChatBody, CompletionBody, EmbeddingBody, ModerationBody, LabelBody, BatchBody)
 
 
 Beside = Callable[[Motet], Coroutine[Any, Any, None]]
@@ -70,6 +73,7 @@ def create_app(
         `hash_of` a key that may do everything, if there is one: see `motet.operations.callers`.
     """
     keeper = Keeper(service)
+    labels = Labels(service, keeper)
     batches = BatchService(service, keeper.database)
     admissions = admissions or Admissions()
 
@@ -77,7 +81,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with keeper, service, batches:
             ledger = follow_ledger(service, admissions.budgets, keeper.database)
-            async with _beside([ledger, *(work(service) for work in beside)]):
+            async with _beside([ledger, labels.follow(), *(work(service) for work in beside)]):
                 yield
 
     app = App(
@@ -96,6 +100,7 @@ def create_app(
     metrics = _metrics(service, keeper)
     add_answers(app, service, open_answers, admissions, keep_alive_s)
     add_embeddings(app, service, open_answers, admissions)
+    add_moderations(app, service, open_answers, admissions, labels)
     add_models(app, service)
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from motet.composer.moderate import Members, Moderator
 from motet.composer.parts import Composition, Parts
+from motet.composer.screen import ContentScreen
 from motet.composer.strategies import STRATEGIES, Strategy
-from motet.config import Component, Config, Document, ExpertEntry, Options, Setting
+from motet.config import Component, Config, Document, ExpertEntry, Limits, Options, Setting
 from motet.config.difference import kept
 from motet.config.lines import Field
+from motet.config.moderation import ModerationEntry, ScreenEntry
 from motet.encoders.live import Encoders
 from motet.errors import ConfigError
 from motet.experts import ENGINES, Expert
 from motet.experts.build import build, engine_of
 from motet.experts.disabled import DisabledExpert
+from motet.moderation.ensembles import Ensembles
 from motet.registry import Registry
 from motet.residency.swapper import Swapper
 from motet.routers import ROUTERS, Router
@@ -26,7 +30,11 @@ from motet.wording import did_you_mean
 _DEEPEST = 32
 """Routers that may stand in one another, each built within the one before."""
 
-_SECTION_OF = {Task.ANSWER: "experts", Task.EMBED: "encoders"}
+_SECTION_OF = {
+    Task.ANSWER: "experts",
+    Task.EMBED: "encoders",
+    Task.MODERATE: "classifiers",
+}
 """Where members of each task stand in a config."""
 
 Build = Callable[[ExpertEntry, Options, Setting], Expert]
@@ -67,6 +75,7 @@ class _Assembly:
         self._under_way: list[str] = []
         entries = {entry.id: entry for entry in document.config.experts}
         place = Setting(document.folder, entries=entries)
+        self._ensembles = Ensembles() if before is None else before.ensembles
         encoding = tuple(entry.id for entry in document.config.encoders)
         at_home = before is not None and before.document.folder == document.folder
         encoders = before.encoders if before is not None and at_home else Encoders(place)
@@ -85,6 +94,7 @@ class _Assembly:
             routers=self._routers,
             compositions=compositions,
             encoders=self._setting.encoders,
+            ensembles=self._ensembles,
             expert_fields=frozenset().union(*fields),
             swapper=self._swapper,
         )
@@ -129,6 +139,7 @@ class _Assembly:
         direct = self._strategy(Component(kind="single"), ("experts",))
         limits = config.service.limits
         made = {e.id: Composition(e.id, direct, limits, task=_task(e)) for e in config.served}
+        made |= self._moderations(limits)
         for name, entry in config.compositions.items():
             at: Field = ("compositions", name)
             with self._collect(at):
@@ -141,8 +152,43 @@ class _Assembly:
                     router,
                     entry.description,
                     Task.ANSWER if router is None else router.task,
+                    self._screen(entry.screen, made),
                 )
         return made
+
+    def _moderations(self, limits: Limits) -> dict[str, Composition]:
+        config = self._document.config
+        classifiers = frozenset(entry.id for entry in config.classifiers)
+        return {
+            name: Composition(
+                name,
+                Moderator(name, entry, self._ensembles, classifiers),
+                limits,
+                Members(name, entry, self._ensembles),
+                entry.description,
+                Task.MODERATE,
+            )
+            for name, entry in config.moderations.items()
+        }
+
+    def _screen(
+        self, entry: ScreenEntry | None, made: Mapping[str, Composition]
+    ) -> ContentScreen | None:
+        """Return a screen; a classifier by itself judges as an ensemble of one."""
+        if entry is None or entry.before is entry.after is None:
+            return None
+
+        def judge(name: str | None) -> Moderator | None:
+            if name is None:
+                return None
+            known = made[name].strategy
+            if isinstance(known, Moderator):
+                return known
+            alone = ModerationEntry(members=(name,))
+            return Moderator(name, alone, Ensembles(), frozenset(alone.members))
+
+        window = entry.window if entry.hold == "window" else None
+        return ContentScreen(judge(entry.before), judge(entry.after), window)
 
     def _router(self, name: str) -> Router:
         """Return the router called `name`, built on first use so that chains find their parts."""

@@ -163,7 +163,9 @@ class Calls:
         """Name the expert whose words go out from here on."""
         self.author = expert
 
-    def stream(self, expert: str, request: Request) -> AsyncGenerator[Chunk, None]:
+    def stream(
+        self, expert: str, request: Request, purpose: Purpose = Purpose.ANSWER
+    ) -> AsyncGenerator[Chunk, None]:
         """Ask `expert`; the call is in the trace from its first step on.
 
         Raises
@@ -173,7 +175,7 @@ class Calls:
         ExpertError
             From the expert; the trace notes it.
         """
-        return self._opened(self._record(expert, request, tell=self._tell))
+        return self._opened(self._record(expert, request, tell=self._tell, purpose=purpose))
 
     async def ask(self, expert: str, request: Request) -> str:
         """Ask `expert` what a router wants to know; see `motet.types.Asks`."""
@@ -183,7 +185,9 @@ class Calls:
         finally:
             self._tell(call)
 
-    async def draft(self, expert: str, request: Request, *, share: int = 1) -> Draft:
+    async def draft(
+        self, expert: str, request: Request, *, share: int = 1, purpose: Purpose = Purpose.ANSWER
+    ) -> Draft:
         """Ask `expert` for one whole answer, which the trace keeps.
 
         Parameters
@@ -197,7 +201,7 @@ class Calls:
             As in `stream`; an answer without a word is an `ExpertError` too.
         """
         request = replace(request, stream=False, n=1, top_logprobs=None)
-        call = self._admit(expert, request)
+        call = self._admit(expert, request, purpose)
         try:
             whole = await self._whole(call, request, share)
             call.draft = without_thoughts(whole.text)
@@ -239,11 +243,12 @@ class Calls:
         call: Call | None = None,
         share: int = 1,
         tell: Tell = _nobody,
+        purpose: Purpose = Purpose.ANSWER,
     ) -> AsyncGenerator[Chunk, None]:
         """Ask, and note in the trace what comes; every expert call passes here."""
         asked = self._experts[expert]
         price = asked.card.price
-        call = call or self._admit(expert, request)
+        call = call or self._admit(expert, request, purpose)
         try:
             request = self._within_budget(request, price, share)
             if call.span is not None:
@@ -284,8 +289,10 @@ class Calls:
             tell(call)
 
     def _admit(self, expert: str, request: Request, purpose: Purpose = Purpose.ANSWER) -> Call:
-        # Counted on admission, not when they end: a panel begins all of its calls at once.
-        if len(self.trace) >= self._limits.expert_calls:
+        # Counted on admission, not when they end: a panel begins all of its calls at once. Those of
+        # a screen are as many as an answer is long, and bounded by it.
+        made = sum(call.purpose is not Purpose.SCREEN for call in self.trace)
+        if purpose is not Purpose.SCREEN and made >= self._limits.expert_calls:
             raise BudgetExceeded(
                 f"A request may make {self._limits.expert_calls} expert calls, and all are made.",
                 hint="Raise expert_calls in the composition's limits.",

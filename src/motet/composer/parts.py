@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from motet.composer.screen import ContentScreen
 from motet.composer.strategies.base import Strategy
 from motet.config import Document, Limits
 from motet.encoders.live import Encoders
 from motet.experts import Expert
+from motet.moderation.ensembles import Ensembles
 from motet.residency.swapper import Swapper
 from motet.routers import Router
 from motet.types import Task
@@ -20,6 +22,8 @@ class Composition:
 
     Attributes
     ----------
+    screen
+        What judges its prompts and answers; None where nothing does.
     task
         What it is asked, and so the endpoint that it answers at.
     router
@@ -32,6 +36,7 @@ class Composition:
     router: Router | None = None
     description: str = ""
     task: Task = Task.ANSWER
+    screen: ContentScreen | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,8 @@ class Parts:
         By name: each expert by itself, then those of the config.
     encoders
         What `routers` share.
+    ensembles
+        What ensembles of moderation have learned.
     expert_fields
         Fields of a body that mean something to one engine alone; see `Expert.own_fields`.
     swapper
@@ -57,5 +64,6 @@ class Parts:
     routers: Mapping[str, Router]
     compositions: Mapping[str, Composition]
     encoders: Encoders
+    ensembles: Ensembles
     expert_fields: frozenset[str] = frozenset()
     swapper: Swapper | None = None

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from motet.config.judges import broken_moderations
 from motet.config.lines import Field, located, read_yaml
 from motet.config.redactors import REDACTORS
 from motet.config.schema import Config, Service, guarded
@@ -310,6 +311,7 @@ def _broken_references(document: Document) -> Iterator[str]:
         hint = did_you_mean(redactor, REDACTORS.names())
         yield document.problem(("store", "redactor"), f"no redactor {redactor!r}. {hint}".rstrip())
     yield from _repeated_keys(document)
+    yield from broken_moderations(document, {name: str(at[0]) for name, at in seen.items()})
     for name, composition in config.compositions.items():
         if name in seen:
             what = str(seen[name][0]).removesuffix("s")

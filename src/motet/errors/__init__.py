@@ -16,6 +16,7 @@
     │   ├── NotFound            404  no file or batch has that id
     │   ├── ContextLengthExceeded
     │   ├── InputTooLong             a text does not fit the encoder that is to read it
+    │   ├── ContentFiltered          a screen has flagged the prompt or the answer
     │   ├── UnsupportedRequest       no expert has the capability it needs
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
     │   ├── RateLimited         429  its key asks more than its limits allow
@@ -71,6 +72,7 @@ from motet.errors.requests import (
     BudgetExceeded,
     BudgetSpent,
     ConfigRefused,
+    ContentFiltered,
     ContextLengthExceeded,
     Forbidden,
     ForeignSite,
@@ -96,6 +98,7 @@ __all__ = [
     "BudgetSpent",
     "ConfigError",
     "ConfigRefused",
+    "ContentFiltered",
     "ContextLengthExceeded",
     "DeadlineExceeded",
     "DeployError",

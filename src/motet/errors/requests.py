@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from motet.errors.base import MotetError
-from motet.wording import did_you_mean, nearest
+from motet.wording import did_you_mean, listed, nearest
 
 
 class Unauthorized(MotetError):
@@ -93,6 +93,18 @@ class UnsupportedRequest(RequestError):
     """No expert that may answer has a capability the request needs."""
 
     code = "unsupported_request"
+
+
+class ContentFiltered(RequestError):
+    """A screen of the composition has flagged what was asked, or what was answered."""
+
+    code = "content_filter"
+
+    def __init__(self, what: str, moderation: str, categories: Collection[str]) -> None:
+        super().__init__(
+            f"{what}: {moderation!r} flags it as {listed(categories)}.",
+            hint="Put it in other words.",
+        )
 
 
 class BudgetExceeded(RequestError):

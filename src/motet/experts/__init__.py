@@ -7,9 +7,11 @@ ENGINES: Registry[Expert] = Registry(
     "engine",
     "motet.engines",
     {
+        "classifier": "motet.experts.classifier:ClassifierExpert",
         "encoder": "motet.experts.encoder:EncoderExpert",
         "fake": "motet.experts.fake:FakeExpert",
-        "fake-encoder": "motet.experts.fake:FakeEncoder",
+        "fake-classifier": "motet.experts.fake_texts:FakeClassifier",
+        "fake-encoder": "motet.experts.fake_texts:FakeEncoder",
         "fake-pool": "motet.experts.fake:PooledFake",
         "openai": "motet.experts.openai:OpenAIExpert",
         "openai-embeddings": "motet.experts.openai_embeddings:OpenAIEncoder",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import math
 import os
 import time
 from collections.abc import AsyncGenerator
 from typing import Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt
 
 from motet.config import Options
 from motet.errors import (
@@ -29,12 +27,11 @@ from motet.types import (
     Health,
     Request,
     State,
-    Task,
     Usage,
     message_texts,
 )
 
-_ERRORS = {
+ERRORS = {
     "failed": ExpertError,
     "unavailable": ExpertUnavailable,
     "overloaded": ExpertOverloaded,
@@ -119,7 +116,7 @@ class FakeExpert(Expert):
                 yield Chunk(index=index, text=token)
         if script.fail_after is not None and script.fail_after <= len(said):
             wait = 1.0 if script.error in ("unavailable", "overloaded") else None
-            raise _ERRORS[script.error](self.card.id, "scripted failure.", retry_after=wait)
+            raise ERRORS[script.error](self.card.id, "scripted failure.", retry_after=wait)
         for index in range(request.n):
             yield Chunk(index=index, finish=finish)
         yield Chunk(usage=Usage(prompt, len(said) * request.n))
@@ -130,49 +127,10 @@ class FakeExpert(Expert):
             raise ContextLengthExceeded(limit=limit, wanted=wanted, expert=self.card.id)
 
 
-class FakeEncoderConfig(FakeConfig):
-    """Options of `engine: fake-encoder`; those of an answer in words mean nothing to it."""
-
-    width: PositiveInt = 4
-    """Numbers in a vector."""
-
-
-class FakeEncoder(FakeExpert):
-    """Plays an encoder: a text's vector follows from its letters, its tokens are its words."""
-
-    Config = FakeEncoderConfig
-    task = Task.EMBED
-    capabilities = frozenset()
-    options: FakeEncoderConfig
-
-    async def _play(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        script = self.options
-        await asyncio.sleep(script.delay_s)
-        if script.fail_after is not None:
-            raise _ERRORS[script.error](self.card.id, "scripted failure.", retry_after=1.0)
-        assert request.texts is not None, "an encoder is asked about texts"
-        inputs = request.texts.inputs
-        yield Chunk(
-            values=tuple(_vector(each, script.width) for each in inputs),
-            choice_extra={"encoder": self.card.id},
-            finish="stop",
-        )
-        words = (len(each.split()) if isinstance(each, str) else len(each) for each in inputs)
-        yield Chunk(usage=Usage(sum(words)))
-
-
 class PooledFake(FakeExpert):
     """The same in replicas of a pool on Ray, where a model would be."""
 
     home = "pool"
-
-
-def _vector(text: str | tuple[int, ...], width: int) -> tuple[float, ...]:
-    """Return a vector of length one that is the same for the same text everywhere."""
-    digits = hashlib.shake_128(repr(text).encode()).digest(2 * width)
-    values = [int.from_bytes(digits[at : at + 2]) - 32767.5 for at in range(0, 2 * width, 2)]
-    length = math.hypot(*values)
-    return tuple(value / length for value in values)
 
 
 def _echo(request: Request) -> tuple[str, ...]:

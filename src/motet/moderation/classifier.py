@@ -7,6 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,7 +105,10 @@ class TextClassifier:
             "encoder": self.encoder,
             "card": self.card,
         }
-        arrays = {"weights": self.weights.astype(np.float16), "bias": self.bias}
+        arrays: dict[str, NDArray[Any]] = {
+            "weights": self.weights.astype(np.float16),
+            "bias": self.bias,
+        }
         return seal(folder, _KIND, facts, arrays)
 
     def check(self, encoder: Encoder) -> None:
@@ -127,18 +131,17 @@ class TextClassifier:
         """Return `[texts, categories]` chances of texts by their encoder's vectors."""
         return _chances(vectors @ self.weights + self.bias)
 
-    def _logits(self, text: str) -> Floats:
+    def _logits(self, text: str) -> NDArray[Any]:
         import numpy as np
 
         buckets, values = features(text, self.reads, len(self.weights))
-        logits: Floats = self.bias + np.asarray(values, np.float32) @ self.weights[buckets]
-        return logits
+        return self.bias + np.asarray(values, np.float32) @ self.weights[buckets]
 
 
-def _chances(logits: Floats) -> Floats:
+def _chances(logits: NDArray[Any]) -> Floats:
     import numpy as np
 
-    chances: Floats = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+    chances: Floats = (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
     return chances
 
 
@@ -149,7 +152,7 @@ def features(text: str, reads: Reads, buckets: int) -> tuple[list[int], list[flo
     """
     words = _WORD.findall(text.lower())
     if reads == "words":
-        said = [*words, *map(" ".join, zip(words, words[1:], strict=False))]
+        said = [*words, *map(" ".join, pairwise(words))]
     else:
         line = f" {' '.join(words)} "
         said = [line[at : at + n] for n in _RUNS for at in range(max(0, len(line) - n + 1))]

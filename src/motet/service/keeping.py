@@ -13,8 +13,9 @@ from motet.operations.records import DecisionLog
 from motet.service.motet import Motet
 from motet.store.database import Database
 from motet.store.decisions import trimmer
+from motet.store.moderations import forgetter
 from motet.store.place import StorePlace
-from motet.store.writer import Writer
+from motet.store.writer import Writer, all_of
 
 
 class Keeper:
@@ -37,7 +38,10 @@ class Keeper:
         settings = motet.config.store
         retention = settings.retention
         self.database = Database(StorePlace.of(motet.document))
-        self.writer = Writer(self.database, trimmer(retention.days, int(retention.size)))
+        self.writer = Writer(
+            self.database,
+            all_of(trimmer(retention.days, int(retention.size)), forgetter(retention.days)),
+        )
         self._motet = motet
         if settings.records:
             motet.observers.add(DecisionLog(self.writer, settings, self._artifact))

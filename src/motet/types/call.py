@@ -16,6 +16,7 @@ class Purpose(StrEnum):
 
     ROUTE = "route"
     ANSWER = "answer"
+    SCREEN = "screen"
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class Call:
     Attributes
     ----------
     purpose
-        `route` where a router asked in order to decide.
+        `route` where a router asked in order to decide, `screen` where a text was to be judged.
     finish
         Why its last choice ended, as in `Chunk`; None where none did.
     code

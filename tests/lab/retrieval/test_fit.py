@@ -5,7 +5,7 @@ import pytest
 from tests.routers.learned import world
 
 from motet.errors import TableError
-from motet.lab.retrieval.data import Asked
+from motet.lab.retrieval.data import Question
 from motet.lab.retrieval.fit import FitOptions, fit
 
 QUICK = FitOptions(rank=8, centroids=2, epochs=40, batch=32, rate=1e-2)
@@ -22,7 +22,7 @@ def pairs(seed=0):
             for b in words:
                 for tail in ("x", "y"):
                     question = f"{domain} {a} {b} {tail}" if a != b else f"{domain} {a} {tail}"
-                    made.append(Asked(domain, question, f"{other[a]} {other[b]} {tail}"))
+                    made.append(Question(domain, question, f"{other[a]} {other[b]} {tail}"))
     return [made[at] for at in np.random.default_rng(seed).permutation(len(made))]
 
 
@@ -54,4 +54,4 @@ def test_the_same_seed_gives_the_same(made):
 
 def test_too_few_questions_are_refused():
     with pytest.raises(TableError, match="has 1 questions"):
-        fit([Asked("law", "q", "d")], world.ENCODER)
+        fit([Question("law", "q", "d")], world.ENCODER)

@@ -12,7 +12,9 @@ from motet.errors import UnknownModel
 from motet.service.motet import Motet
 from motet.types import Task
 
-_KINDS = {Task.ANSWER: "expert", Task.EMBED: "encoder"}
+_KINDS = {Task.ANSWER: "expert", Task.EMBED: "encoder", Task.MODERATE: "classifier"}
+
+_COMPOSED = {**dict.fromkeys(Task, "composition"), Task.MODERATE: "moderation"}
 
 
 def add_models(app: FastAPI, service: Motet) -> None:
@@ -20,13 +22,14 @@ def add_models(app: FastAPI, service: Motet) -> None:
     created = int(time.time())
 
     def describe(name: str) -> dict[str, Any]:
-        description = service.pipeline.compositions[name].description
-        about: dict[str, Any] = {"kind": "composition", "description": description}
+        composition = service.pipeline.compositions[name]
+        description = composition.description
+        about: dict[str, Any] = {"kind": _COMPOSED[composition.task], "description": description}
         if name in service.fleet.view:
             member = service.fleet.view[name]
             card = member.card
             about = {
-                "kind": _KINDS[service.pipeline.compositions[name].task],
+                "kind": _KINDS[composition.task],
                 "state": member.health.state,
                 "description": card.description,
                 "engine": card.engine,

@@ -18,7 +18,7 @@ _LEAST = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """A question, and the document that answers it."""
 
     domain: str
@@ -26,7 +26,7 @@ class Asked:
     document: str
 
 
-def read_pairs(path: Path) -> list[Asked]:
+def read_pairs(path: Path) -> list[Question]:
     """Return the pairs of a JSONL file, whose lines have `domain`, `question` and `document`.
 
     Raises
@@ -43,7 +43,7 @@ def read_pairs(path: Path) -> list[Asked]:
     return pairs
 
 
-def check(pairs: Sequence[Asked], name: str) -> None:
+def check(pairs: Sequence[Question], name: str) -> None:
     """Raise `TableError` unless every domain has enough questions."""
     counts = Counter(pair.domain for pair in pairs)
     if not counts:
@@ -55,7 +55,7 @@ def check(pairs: Sequence[Asked], name: str) -> None:
         )
 
 
-def _pair(line: str, where: str) -> Asked:
+def _pair(line: str, where: str) -> Question:
     try:
         values = json.loads(line)
     except ValueError as error:
@@ -64,4 +64,4 @@ def _pair(line: str, where: str) -> Asked:
     for name, value in zip(_FIELDS, said, strict=True):
         if not isinstance(value, str) or not value.strip():
             raise TableError(f"{where}: {name!r} must be a text. Got {shown(value)}.")
-    return Asked(*map(str, said))
+    return Question(*map(str, said))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from motet.encoders.domains import Domains
-from motet.lab.retrieval.data import Asked, check
+from motet.lab.retrieval.data import Question, check
 from motet.lab.retrieval.judge import ndcg
 from motet.progress import Progress, silent
 
@@ -54,7 +54,7 @@ class FitOptions:
 
 
 def fit(
-    pairs: Sequence[Asked],
+    pairs: Sequence[Question],
     encoder: Encoder,
     options: FitOptions | None = None,
     report: Progress = silent,
