@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -150,7 +151,8 @@ def features(text: str, reads: Reads, buckets: int) -> tuple[list[int], list[flo
 
     A text of any length is read whole; what stands in it often counts by the root.
     """
-    words = _WORD.findall(text.lower())
+    # Wide, styled and capital letters are the letters that they look like.
+    words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
     if reads == "words":
         said = [*words, *map(" ".join, pairwise(words))]
     else:
