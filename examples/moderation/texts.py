@@ -242,12 +242,21 @@ def known(writer: str, phrases: Sequence[str], seed: int) -> list[str]:
     return random.Random(f"{seed} {writer}").sample(rest, round(_SEEN * len(rest)))
 
 
-def texts(writer: str, per_category: int, seed: int = 0) -> list[tuple[str, list[str]]]:
+def texts(
+    writer: str, per_category: int, seed: int = 0, draw: int = 0
+) -> list[tuple[str, list[str]]]:
     """Return texts of a writer with their categories: harmless ones thrice as many as of each.
 
     Some of them wrap what is meant in words around it, as people do.
+
+    Parameters
+    ----------
+    seed
+        Which phrases each writer knows.
+    draw
+        Which of his texts.
     """
-    rng = random.Random(f"{seed} {writer} texts")
+    rng = random.Random(f"{seed} {writer} texts" + (f" {draw}" if draw else ""))
     made = []
     for category, acts in [*ACTS.items(), ("", HARMLESS)]:
         can = known(writer, acts, seed)

@@ -72,6 +72,16 @@ def best_sequence(rounds, switches):
     return min(itertools.chain(*least))
 
 
+@given(st.integers(2, 8), st.integers(20, 500), st.floats(0.002, 0.2), st.floats(0.2, 5))
+def test_no_other_eta_has_a_better_bound(members, labels, share, other):
+    for shared in (0.0, share):
+        switches = round(shared * labels)
+        eta = best_eta(members, labels, shared)
+        least = regret_bound(members, labels, eta, share=shared, switches=switches)
+        worse = regret_bound(members, labels, eta * other, share=shared, switches=switches)
+        assert least <= worse + ROOM
+
+
 def test_an_adversary_comes_near_the_bound():
     # Whoever weighs most is wrong: no ensemble does better than the bound says.
     hedge = Hedge(names(2), best_eta(2, 200))

@@ -58,7 +58,7 @@ class Hedge:
         horizon
             Labels for which the bound is the least, where `eta` is not said.
         """
-        return cls(tuple(members), eta or best_eta(len(members), horizon), share)
+        return cls(tuple(members), eta or best_eta(len(members), horizon, share), share)
 
     def learn(self, losses: Mapping[str, float]) -> None:
         """Take the members' losses on one label; a member that said nothing keeps its place.
@@ -139,9 +139,13 @@ class Hedge:
         return Hedge(self.members, self.eta, self.share, {n: w / total for n, w in weights.items()})
 
 
-def best_eta(members: int, labels: int) -> float:
-    """Return the learning rate whose bound is the least after so many labels."""
-    return math.sqrt(8 * math.log(max(members, 2)) / labels)
+def best_eta(members: int, labels: int, share: float = 0.0) -> float:
+    """Return the learning rate whose bound is the least after so many labels.
+
+    With a share, the bound against a best member that changes as often as the share expects.
+    """
+    switches = round(share * labels)
+    return math.sqrt(8 * _entropy(max(members, 2), labels, share, switches) / labels)
 
 
 def regret_bound(
@@ -156,10 +160,13 @@ def regret_bound(
     """
     if not labels:
         return 0.0
-    entropy = math.log(members)
+    return _entropy(members, labels, share, switches) / eta + eta * labels / 8
+
+
+def _entropy(members: int, labels: int, share: float, switches: int) -> float:
+    """Return what naming the best members, one after the other, takes: nats."""
     if share and members > 1:
-        stays = labels - 1 - switches
-        entropy += switches * math.log((members - 1) / share) - stays * math.log(1 - share)
-    elif switches:
-        return math.inf
-    return entropy / eta + eta * labels / 8
+        stays = max(labels - 1 - switches, 0)
+        changing = switches * math.log((members - 1) / share) - stays * math.log(1 - share)
+        return math.log(members) + changing
+    return math.log(members) if not switches else math.inf
