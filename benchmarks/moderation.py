@@ -3,11 +3,11 @@
 Texts of the writer that no member has read come one by one (examples/moderation/texts.py), each is
 judged, and then labelled. What is allowed changes twice: in the middle third nothing is said
 against two of the categories. Members: the shipped classifiers, and one of meaning trained on that
-other policy. Contenders on the same stream: Hedge, Hedge with a fixed share, even weights (the control
-that learns nothing), the best member in hindsight, and the best member of each third. Best is who
-loses least, by the loss of the product: the mean distance of scores from what is so. Accuracy is
-that of flagged or not, and is compared with the most accurate member too.
-Intervals are of 95%, by a bootstrap over texts, paired where two are compared, over all seeds.
+other policy. Contenders on the same stream: Hedge, Hedge with a fixed share, even weights (the
+control that learns nothing), the best member in hindsight, and the best member of each third. Best
+is who loses least, by the loss of the product: the mean distance of scores from what is so.
+Accuracy is that of flagged or not, and is compared with the most accurate member too. Intervals are
+of 95%, by a bootstrap over texts, paired where two are compared, over all seeds.
 
 Run as `python benchmarks/moderation.py [--quick] [--json FILE] [--out]`.
 """
