@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.composer.screen import ContentScreen, _parts
-from motet.errors import ContentFiltered
+from motet.errors import ContentFiltered, RequestError
 from motet.types import Chunk, Request, Usage, Verdict
 
 BAD = "fool"
@@ -70,6 +70,8 @@ def test_nothing_flagged_goes_out_and_all_else_does(pieces, window):
     [
         Chunk(reasoning="you fool"),
         Chunk(tool_calls=({"index": 0, "function": {"name": "say", "arguments": '{"x": "fool"}'}},)),
+        Chunk(tool_calls=({"index": 0, "custom": {"name": "say", "input": "fool"}},)),
+        Chunk(message_extra={"refusal": "fool"}),
         Chunk(index=3, text="fool"),
     ],
 )  # fmt: skip
@@ -107,3 +109,8 @@ async def test_a_prompt_is_judged_whole():
     assert judge.seen[0][:2] == ["be kind", "a"] and "arguments" in judge.seen[0][2]
     with pytest.raises(ContentFiltered, match="The prompt is refused: 'judge' flags it as rude"):
         await screen.prompt(Request(model="m", prompt="you fool"), None)
+    with pytest.raises(ContentFiltered):
+        tool = {"type": "function", "function": {"name": "x", "description": "fool"}}
+        await screen.prompt(Request(model="m", prompt="hi", tools=(tool,)), None)
+    with pytest.raises(RequestError, match="token ids cannot be judged"):
+        await screen.prompt(Request(model="m", prompt="", prompt_ids=(1, 2)), None)

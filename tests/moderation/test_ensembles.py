@@ -38,5 +38,9 @@ def test_what_was_learned_outlives_a_config():
     taught.learn({"a": 0.0, "b": 1.0})
     ensembles.take("guard", taught.json())
     ensembles.take("gone", taught.json())
-    ensembles.begin("guard", Hedge(("a", "b"), 1.0))
+    after = Ensembles(ensembles)
+    after.begin("guard", Hedge(("a", "c"), 1.0))
+    # The old config goes on with its own members while it has answers under way.
     assert ensembles.hedge("guard").json() == taught.json()
+    assert set(after.hedge("guard").weights) == {"a", "c"}
+    assert after.hedge("guard").weights["a"] > 0.5 and after.heard is ensembles.heard

@@ -75,7 +75,7 @@ class _Assembly:
         self._under_way: list[str] = []
         entries = {entry.id: entry for entry in document.config.experts}
         place = Setting(document.folder, entries=entries)
-        self._ensembles = Ensembles() if before is None else before.ensembles
+        self._ensembles = Ensembles(None if before is None else before.ensembles)
         encoding = tuple(entry.id for entry in document.config.encoders)
         at_home = before is not None and before.document.folder == document.folder
         encoders = before.encoders if before is not None and at_home else Encoders(place)

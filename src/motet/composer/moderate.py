@@ -137,9 +137,10 @@ class Moderator(Strategy):
         failures: list[MotetError] = []
 
         async def one(name: str) -> Scores | None:
-            ask = self._scored if name in self._classifiers else self._judged
             try:
-                return await ask(name, texts, request, calls, purpose)
+                if name in self._classifiers:
+                    return await self._scored(name, texts, request, calls, purpose)
+                return await self._judged(name, texts, request, calls)
             except (ExpertError, ContextLengthExceeded, BudgetExceeded) as failure:
                 failures.append(failure)
                 return None
@@ -165,9 +166,12 @@ class Moderator(Strategy):
         return [self._known(each.scores) for each in values]
 
     async def _judged(
-        self, name: str, texts: Sequence[str], request: Request, calls: Calls, purpose: Purpose
+        self, name: str, texts: Sequence[str], request: Request, calls: Calls
     ) -> Scores:
-        """Return what an expert says in words, text by text."""
+        """Return what an expert says in words, text by text.
+
+        There are as many calls as texts, and that is their bound: they are those of a screen.
+        """
         told = "\n".join(f"- {name}: {about}" for name, about in self._entry.categories.items())
         system = {"role": "system", "content": _JUDGE.format(categories=told)}
         scores: Scores = []
@@ -178,7 +182,7 @@ class Moderator(Strategy):
                 temperature=0.0,
                 max_tokens=_MOST_SAID,
             )
-            draft = await calls.draft(name, asked, purpose=purpose)
+            draft = await calls.draft(name, asked, purpose=Purpose.SCREEN)
             said = object_in(draft.text)
             values = {each: _number(said.get(each)) for each in self._entry.categories}
             if all(value is None for value in values.values()):

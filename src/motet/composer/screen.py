@@ -5,15 +5,15 @@ What a screen asks is in the request's trace under the purpose `screen`, and in 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from motet.composer.calls import Calls
-from motet.errors import ContentFiltered
+from motet.errors import ContentFiltered, RequestError
 from motet.types import Chunk, Request, Verdict, message_texts
 
 _PART = 4000
@@ -52,8 +52,18 @@ class ContentScreen:
         ------
         ContentFiltered
             One is flagged.
+        RequestError
+            It is token ids, which nobody can judge.
         """
-        if self.before is not None and (texts := list(_texts(request))):
+        if self.before is None:
+            return
+        if request.prompt_ids:
+            raise RequestError(
+                "prompt: token ids cannot be judged, and this composition judges its prompts.",
+                hint="Send the text.",
+                param="prompt",
+            )
+        if texts := list(_texts(request)):
             await _refuse(self.before, texts, request, calls, "The prompt is refused")
 
     async def answer(
@@ -102,8 +112,10 @@ async def _refuse(
 
 
 def _texts(request: Request) -> Iterator[str]:
-    if request.prompt is not None:
-        yield from _parts(request.prompt)
+    for text in (request.prompt or "", "" if request.texts is None else request.texts.text):
+        yield from _parts(text)
+    if request.tools:
+        yield from _parts(orjson.dumps(request.tools, default=str).decode())
     for message in request.messages:
         for text in message_texts(message):
             yield from _parts(text)
@@ -114,12 +126,14 @@ def _texts(request: Request) -> Iterator[str]:
 def _words(chunk: Chunk) -> str:
     """Return all that a client would read of a chunk."""
     called = "".join(_arguments(call) for call in chunk.tool_calls)
-    return f"{chunk.reasoning}{chunk.text}{called}"
+    more = orjson.dumps(chunk.message_extra, default=str).decode() if chunk.message_extra else ""
+    return f"{chunk.reasoning}{chunk.text}{called}{more}"
 
 
-def _arguments(call: object) -> str:
-    said = call.get("function") if isinstance(call, dict) else None
-    return str(said.get("arguments") or "") if isinstance(said, dict) else ""
+def _arguments(call: Mapping[str, Any]) -> str:
+    """Return what a piece of a tool call says, of a function or of a tool of the client's own."""
+    of = call.get("function") or call.get("custom") or {}
+    return "".join(str(of.get(name) or "") for name in ("name", "arguments", "input"))
 
 
 def _parts(text: str) -> Iterator[str]:

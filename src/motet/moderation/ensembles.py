@@ -14,7 +14,12 @@ so that a label can come later."""
 
 
 class Ensembles:
-    """Weights by ensemble. They outlive a config, as the service does.
+    """Weights by ensemble, of one config.
+
+    Parameters
+    ----------
+    before
+        Those of the config before, which go on as they are: what was learned is taken from them.
 
     Attributes
     ----------
@@ -22,28 +27,28 @@ class Ensembles:
         Told of what members have said of each text.
     """
 
-    def __init__(self) -> None:
-        self.heard: Heard = lambda id, name, number, scores: None
+    def __init__(self, before: Ensembles | None = None) -> None:
+        self.heard: Heard = _nobody if before is None else before.heard
+        self._known = {} if before is None else dict(before._hedges)
         self._hedges: dict[str, Hedge] = {}
 
     def begin(self, name: str, hedge: Hedge) -> None:
         """Have an ensemble, which goes on from what it has learned where there is something."""
-        before = self._hedges.get(name)
+        before = self._known.get(name)
         self._hedges[name] = hedge if before is None else hedge.restored(before.json())
 
     def hedge(self, name: str) -> Hedge:
         """Return the weights of an ensemble."""
         return self._hedges[name]
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The ensembles that there are."""
-        return tuple(self._hedges)
-
     def take(self, name: str, kept: Mapping[str, Any]) -> None:
         """Take weights that were kept, such as by another replica."""
         if name in self._hedges:
             self._hedges[name] = self._hedges[name].restored(kept)
+
+
+def _nobody(id: str, name: str, number: int, scores: Mapping[str, Mapping[str, float]]) -> None:
+    """Keep nothing."""
 
 
 def combined(
