@@ -117,8 +117,8 @@ class Hedge:
     def restored(self, kept: Mapping[str, Any]) -> Hedge:
         """Return what was kept, under the members and settings of this one.
 
-        The same members and settings go on where they were. Others begin to count anew, and a
-        known member keeps its share of the weight.
+        The same members and settings go on where they were. Others begin to count anew: a new
+        member comes with an even weight, and the known ones divide the rest as they did.
         """
         members = tuple(kept["members"])
         if (members, kept["eta"], kept["share"]) == (self.members, self.eta, self.share):
@@ -131,12 +131,14 @@ class Hedge:
                 float(kept["loss"]),
                 int(kept["labels"]),
             )
-        even = 1 / len(self.members)
-        weights = {name: float(kept["weights"].get(name, even)) for name in self.members}
-        total = sum(weights.values())
-        if total <= 0:
-            return Hedge(self.members, self.eta, self.share)
-        return Hedge(self.members, self.eta, self.share, {n: w / total for n, w in weights.items()})
+        known = {name: kept["weights"][name] for name in self.members if name in kept["weights"]}
+        total, even = sum(known.values()), 1 / len(self.members)
+        room = even * len(known)  # the others come with even weights
+        weights = {
+            name: room * known[name] / total if name in known and total > 0 else even
+            for name in self.members
+        }
+        return Hedge(self.members, self.eta, self.share, weights)
 
 
 def best_eta(members: int, labels: int, share: float = 0.0) -> float:
