@@ -150,8 +150,13 @@ def test_faults_of_a_config_are_named(tmp_path, options, said):
         ("engine: fake}", "engine: fake-encoder}", "belongs in 'encoders'"),
         ("engine: encoder", "engine: fake", "belongs in 'experts'"),
         ("id: a,", "id: echo,", "encoder id 'echo' is taken on line 3"),
+        (
+            "engine: encoder}",
+            "engine: encoder-pool}\nresidency: {memory: 1GiB}",
+            "of experts alone",
+        ),
     ],
 )
 def test_each_engine_stands_in_its_section(before, after, said):
     with pytest.raises(ConfigError, match=said):
-        assemble(parse((CONFIG % "").replace(before, after)))
+        assemble(parse((CONFIG % "").replace(before, after, 1)))

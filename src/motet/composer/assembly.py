@@ -115,6 +115,13 @@ class _Assembly:
             raise ConfigError(
                 f"the engine {entry.engine!r} belongs in {belongs!r}.", at=("engine",)
             )
+        swaps = self._document.config.residency is not None
+        if swaps and engine.home == "pool" and engine.task is not Task.ANSWER:
+            raise ConfigError(
+                "with `residency`, pools are of experts alone: their engines come and go by turns.",
+                hint="Write engine: encoder.",
+                at=("engine",),
+            )
         options = self._options(engine.Config, entry.options, at, ExpertEntry)
         engine.check(options, entries)
         if entry.id in self._kept:

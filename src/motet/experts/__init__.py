@@ -9,6 +9,7 @@ ENGINES: Registry[Expert] = Registry(
     {
         "classifier": "motet.experts.classifier:ClassifierExpert",
         "encoder": "motet.experts.encoder:EncoderExpert",
+        "encoder-pool": "motet.experts.encoder:PooledEncoder",
         "fake": "motet.experts.fake:FakeExpert",
         "fake-classifier": "motet.experts.fake_texts:FakeClassifier",
         "fake-encoder": "motet.experts.fake_texts:FakeEncoder",

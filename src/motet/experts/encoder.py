@@ -199,6 +199,17 @@ class EncoderExpert(Expert):
         return vectors
 
 
+class PooledEncoder(EncoderExpert):
+    """The same in replicas of a pool on Ray, such as on GPUs."""
+
+    home = "pool"
+
+    @property
+    def slots(self) -> int:
+        """Requests that a replica works on at once; what is asked at once shares batches."""
+        return self.options.batch
+
+
 def embedded(encoder: str, vectors: Iterable[Any]) -> Chunk:
     """Return the chunk that holds an encoder's vectors, and says by whom they are."""
     return Chunk(values=tuple(vectors), choice_extra={"encoder": encoder}, finish="stop")
