@@ -184,6 +184,10 @@ def figures_of(
             figure = f"moderation_{key}_minus_{against}_accuracy"
             figures |= {figure: mean, f"{figure}_low": low, f"{figure}_high": high}
     for key, name in (("hedge", "hedge"), ("share", "hedge with a share")):
+        for what, of in (("accuracy", right), ("loss", joined["lost"])):
+            mean, low, high = interval(of[name] - of["even weights"], rng)
+            figure = f"moderation_{key}_minus_even_{what}"
+            figures |= {figure: mean, f"{figure}_low": low, f"{figure}_high": high}
         figures[f"moderation_{key}_regret_max"] = max(run["hedges"][name].regret for run in runs)
         figures[f"moderation_{key}_regret_bound"] = runs[0]["hedges"][name].bound()
     tracked = [

@@ -44,6 +44,9 @@ def test_nearness_is_the_mean_cosine_to_the_centroids(seed):
         [np.mean([vector @ c for c in made.centroids[d]]) for d in range(2)] for vector in vectors
     ]
     np.testing.assert_allclose(made.nearness(vectors), expected, atol=1e-5)
+    chances = made.chances(vectors)
+    np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(chances.argmax(axis=1), made.nearness(vectors).argmax(axis=1))
 
 
 @given(st.integers(0, 50), st.integers(0, 1))

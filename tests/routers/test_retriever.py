@@ -61,6 +61,18 @@ async def test_only_who_is_there_is_chosen(folder):
     assert await made.route(asking("court"), fleet("x"), NOBODY) is None
 
 
+async def test_a_query_of_no_sure_domain_goes_to_the_fallback(folder):
+    sure = router(folder, fallback="base", min_confidence=0.5)
+    unsure = router(folder, fallback="base", min_confidence=1)
+    everybody = fleet(*world.TOPICS, "base")
+    assert (await sure.route(asking("court clause"), everybody, NOBODY)).primary == "law"
+    decision = await unsure.route(asking("court clause"), everybody, NOBODY)
+    assert decision.experts[:2] == ("base", "law") and len(decision.experts) == 4
+    assert "confidence is under 1; nearest to the questions of 'law'" in decision.reason
+    assert (await unsure.route(asking("court"), fleet("law"), NOBODY)).primary == "law"
+    assert (await sure.route(asking("court"), fleet("base"), NOBODY)).primary == "base"
+
+
 async def test_domains_may_share_an_encoder(folder):
     made = router(folder, encoders={"law": "base", "maths": "base"})
     decision = await made.route(asking("court"), fleet("base", "code"), NOBODY)
@@ -79,6 +91,7 @@ async def test_documents_need_an_encoder_of_their_own(folder):
 @pytest.mark.parametrize(
     ("options", "encoding", "said"),
     [
+        ({"fallback": "bas"}, (*world.TOPICS, "base"), "no encoder 'bas'. Did you mean 'base'"),
         ({}, ("law", "code"), "no encoder 'maths' for the domain 'maths'"),
         ({"documents": "bas"}, (*world.TOPICS, "base"), "no encoder 'bas'. Did you mean 'base'"),
         ({"encoders": {"lav": "law"}}, tuple(world.TOPICS), "no domain 'lav'. Did you mean 'law'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,10 @@ def fit(
         str | None,
         typer.Option(help="The base: a hub id, a folder or pypi:package; MiniLM if not given."),
     ] = None,
+    together: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="One expert of all domains at once, a `fallback`."),
+    ] = None,
     rank: Annotated[int, typer.Option(min=1, max=1024, help="Of each domain's map.")] = 32,
     centroids: Annotated[int, typer.Option(min=1, max=1024, help="Of each domain.")] = 8,
     epochs: Annotated[int, typer.Option(min=1, max=10_000)] = 60,
@@ -46,6 +51,8 @@ def fit(
     from motet.lab.retrieval.fit import fit as fitted
 
     pairs = read_pairs(questions)
+    if together is not None:
+        pairs = [replace(pair, domain=together) for pair in pairs]
     options = FitOptions(rank=rank, centroids=centroids, epochs=epochs, seed=seed)
     with progress_bar() as report:
         base = named(encoder or DEFAULT_ENCODER, report=report)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 _KIND = "encoder-domains"
+_SHARPNESS = 20.0
+"""What nearness is multiplied by in the softmax: means of cosines lie close together."""
 _AGAIN = "motet encoder fit QUESTIONS --out DIR"
 
 
@@ -109,6 +111,15 @@ class Domains:
         """Return `[texts, domains]`: the mean cosine to a domain's centroids."""
         near: Floats = vectors @ self.centroids.mean(axis=1).T  # of a mean, the mean
         return near
+
+    def chances(self, vectors: Floats) -> Floats:
+        """Return `[texts, domains]`: how likely each domain is, by a softmax of nearness."""
+        import numpy as np
+
+        near = self.nearness(vectors)
+        grown = np.exp(_SHARPNESS * (near - near.max(axis=1, keepdims=True)))
+        chances: Floats = grown / grown.sum(axis=1, keepdims=True)
+        return chances
 
     def turned(self, vectors: Floats, domain: int) -> Floats:
         """Return `[texts, width]` vectors of queries as a domain's expert has them."""

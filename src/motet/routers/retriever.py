@@ -13,15 +13,12 @@ from motet.encoders.domains import Domains, domain_facts
 from motet.encoders.encoder import Backend
 from motet.errors import ArtifactError, ConfigError, RequestError
 from motet.routers.base import Router
-from motet.routers.loading import Loading
+from motet.routers.loading import Loading, fall_back
 from motet.types import Asks, Choice, Decision, Fleet, Request, Task
 from motet.wording import did_you_mean, listed
 
 if TYPE_CHECKING:
     from motet.encoders.live import Batcher, Encoders
-
-_SHARPNESS = 20.0
-"""What nearness is multiplied by in the softmax that is the confidence."""
 
 
 class RetrieverConfig(Options):
@@ -35,6 +32,11 @@ class RetrieverConfig(Options):
     """The encoder for texts of `input_type: document`: the base, whose vectors of documents all
     experts of an artifact share. Without one such texts are refused here, for each encoder has an
     index of its own."""
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
+    """Below this chance of the nearest domain, the fallback embeds the query."""
+    fallback: str | None = None
+    """The encoder of queries whose domain is not sure, such as one trained on all domains
+    together."""
     encoder: str | None = None
     """Where the base is, if not under the name that the artifact has."""
     backend: Backend = "auto"
@@ -68,8 +70,9 @@ class RetrieverRouter(Router):
         for domain, encoder in zip(domains, self._encoders, strict=True):
             at = ("encoders", domain) if domain in options.encoders else ("encoders",)
             self._check(encoder, f" for the domain {domain!r}", *at)
-        if options.documents is not None:
-            self._check(options.documents, "", "documents")
+        for field in ("documents", "fallback"):
+            if (named := getattr(options, field)) is not None:
+                self._check(named, "", field)
         self._loading = Loading(lambda: asyncio.to_thread(self._load))
 
     def _check(self, encoder: str, what: str, *at: str) -> None:
@@ -110,8 +113,8 @@ class RetrieverRouter(Router):
         if request.texts is not None and request.texts.role == "document":
             return self._for_documents(request, fleet)
         domains, batcher = await self._loading.get()
-        near = domains.nearness((await batcher.embed(request.text))[None])[0]
-        return self._nearest(dict(zip(domains.names, map(float, near), strict=True)), fleet)
+        chances = domains.chances((await batcher.embed(request.text))[None])[0]
+        return self._nearest(dict(zip(domains.names, map(float, chances), strict=True)), fleet)
 
     def _for_documents(self, request: Request, fleet: Fleet) -> Decision | None:
         encoder = self.options.documents
@@ -128,25 +131,28 @@ class RetrieverRouter(Router):
             choices=(Choice(encoder),), router=self.name, reason="the encoder of documents"
         )
 
-    def _nearest(self, near: dict[str, float], fleet: Fleet) -> Decision | None:
-        import numpy as np
-
-        order = sorted(near, key=lambda domain: -near[domain])
-        encoder_of = dict(zip(near, self._encoders, strict=True))
+    def _nearest(self, chances: dict[str, float], fleet: Fleet) -> Decision | None:
+        encoder_of = dict(zip(chances, self._encoders, strict=True))
+        order = sorted(chances, key=lambda domain: -chances[domain])
         there = [domain for domain in order if encoder_of[domain] in fleet]
         if not there:
-            return None
-        weights = np.exp(_SHARPNESS * np.array([near[d] - near[there[0]] for d in there]))
-        weights = weights / weights.sum()
+            return fall_back(self.name, self.options.fallback, fleet, "no other is there", ())
         best: dict[str, float] = {}  # several domains may share an encoder
-        for domain, weight in zip(there, weights, strict=True):
-            best.setdefault(encoder_of[domain], float(weight))
-        reason = f"nearest to the questions of {there[0]!r} ({near[there[0]]:.2f})"
+        for domain in there:
+            best.setdefault(encoder_of[domain], chances[domain])
+        choices = tuple(Choice(encoder, chance) for encoder, chance in best.items())
+        first = there[0]
+        reason = f"nearest to the questions of {first!r} ({chances[first]:.2f})"
         if len(there) > 1:
-            reason += f", then {there[1]!r} ({near[there[1]]:.2f})"
+            reason += f", then {there[1]!r} ({chances[there[1]]:.2f})"
+        if chances[first] < self.options.min_confidence:
+            why = f"confidence is under {self.options.min_confidence:g}; {reason}"
+            unsure = fall_back(self.name, self.options.fallback, fleet, why, choices)
+            if unsure is not None:
+                return unsure
         return Decision(
-            choices=tuple(Choice(encoder, weight) for encoder, weight in best.items()),
+            choices=choices,
             router=self.name,
             reason=reason,
-            confidence=round(float(weights[0]), 4),
+            confidence=round(chances[first], 4),
         )
