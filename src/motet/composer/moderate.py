@@ -11,7 +11,7 @@ from motet.composer.calls import Calls
 from motet.composer.relay import verdict
 from motet.composer.strategies.base import Strategy
 from motet.config.moderation import ModerationEntry
-from motet.errors import BudgetExceeded, ContextLengthExceeded, ExpertError, MotetError
+from motet.errors import ExpertError, MotetError
 from motet.moderation.ensembles import Ensembles, combined
 from motet.moderation.hedge import Hedge
 from motet.routers import Router
@@ -141,7 +141,7 @@ class Moderator(Strategy):
                 if name in self._classifiers:
                     return await self._scored(name, texts, request, calls, purpose)
                 return await self._judged(name, texts, request, calls)
-            except (ExpertError, ContextLengthExceeded, BudgetExceeded) as failure:
+            except MotetError as failure:
                 failures.append(failure)
                 return None
 

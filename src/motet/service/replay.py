@@ -228,6 +228,8 @@ class _Again:
             return "its text was not kept: that takes store.text: true"
         if composition is None or composition.router is None:
             return f"the config has no composition {row.composition!r}"
+        if composition.task is Task.MODERATE:
+            return "an ensemble asks every member"
         if composition.router.asks:
             return "its router asks an expert"
         return ""

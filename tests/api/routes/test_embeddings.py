@@ -1,5 +1,6 @@
 """Embeddings over HTTP: the official client, keys and limits, who leaves, and routed encoders."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -15,6 +16,9 @@ from typer.testing import CliRunner
 from motet.cli.main import app
 from motet.composer.assembly import assemble
 from motet.config import parse
+from motet.service.keeping import kept_by
+from motet.service.replay import replay
+from motet.store.decisions import DecisionRows, Wanted
 
 FLEET = """
 version: 1
@@ -139,6 +143,7 @@ routers:
   domains: {{kind: retriever, artifact: domains, documents: base, backend: torch}}
 compositions:
   find: {{router: domains}}
+store: {{path: store.db, text: true}}
 """
 
 
@@ -187,6 +192,22 @@ def test_the_decision_is_explained(routed):
     assert decision["reason"].startswith("nearest to the questions of 'law'")
     assert answer.json()["model"] == "law"
     assert "up to 64 texts" in embed(routed, ["a"] * 65, "find").text
+
+
+async def test_a_decision_is_kept_and_made_again(routed):
+    embed(routed, "the statute of a court", "find", input_type="query")
+    document = routed.motet.document
+    for _ in range(40):
+        async with kept_by(document) as database:
+            rows = await DecisionRows(database).listing(Wanted(composition="find"), 1)
+        if rows and "statute" in (rows[0].prompt or ""):
+            break
+        await asyncio.sleep(0.1)
+    (row,) = rows
+    assert (row.router, row.author, row.outcome) == ("domains", "law", "ok")
+    assert row.prompt_tokens == 5 and row.artifact
+    again = await replay(rows, document)
+    assert len(again.rows) == 1 and not again.changed
 
 
 def test_an_apply_keeps_encoders_that_stay(routed):
