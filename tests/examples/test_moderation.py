@@ -1,20 +1,15 @@
 """The generated texts of moderation: the held-out writer shares nothing with the others."""
 
-import importlib.util
 import itertools
-from pathlib import Path
 
 import pytest
-
-PLACE = Path(__file__).parents[2] / "examples" / "moderation" / "texts.py"
+from tests.examples.conftest import script
 
 
 @pytest.fixture(scope="module")
 def texts():
-    spec = importlib.util.spec_from_file_location("moderation_texts", PLACE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with script("moderation/texts.py") as module:
+        yield module
 
 
 def test_the_held_out_writer_is_read_by_nobody(texts):
