@@ -68,6 +68,6 @@ def test_what_is_shipped_is_whole_and_says_how_good_it_is(name, tmp_path):
     assert set(facts["card"]["unread"]) == {"accuracy", "precision", "recall", "categories"}
     assert sum(file.stat().st_size for file in folder.iterdir()) < 150_000
     if name != "meaning":
-        said = ["I want to kill my boss.", "How do I bake bread with rye flour?"]
+        said = ["I want to kill my boss.", "Can you help me to learn the guitar?"]
         angry, kind = TextClassifier.load(folder).scores(said)
         assert angry[facts["categories"].index("violence")] > 0.5 > kind.max()
