@@ -16,6 +16,8 @@ ARGUMENTS = {
     errors.NotFound: lambda: errors.NotFound("file", "file-1", ["file-2"]),
     errors.UnknownModel: lambda: errors.UnknownModel("gpt", ["gpt2", "smollm"]),
     errors.ContextLengthExceeded: lambda: errors.ContextLengthExceeded(limit=5, wanted=9),
+    errors.ContentFiltered: lambda: errors.ContentFiltered("The prompt", "guard", ["hate"]),
+    errors.InputTooLong: lambda: errors.InputTooLong("minilm", 3, limit=5, wanted=9),
     errors.RequestTooLarge: lambda: errors.RequestTooLarge(limit=5, size=9),
     errors.Unauthorized: lambda: errors.Unauthorized(given=True),
     errors.InternalError: errors.InternalError,

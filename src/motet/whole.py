@@ -20,6 +20,7 @@ class Joined:
     reasoning: list[str] = field(default_factory=list)
     tool_calls: dict[int, dict[str, Any]] = field(default_factory=dict)
     logprobs: dict[str, list[Any]] = field(default_factory=dict)
+    values: list[Any] = field(default_factory=list)
     finish: str | None = None
     message_extra: Mapping[str, Any] = field(default_factory=dict)
     choice_extra: Mapping[str, Any] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Joined:
             self.message_extra = merged(self.message_extra, chunk.message_extra)
         if chunk.choice_extra:
             self.choice_extra = merged(self.choice_extra, chunk.choice_extra)
+        self.values.extend(chunk.values)
         self.finish = chunk.finish or self.finish
 
     @property
@@ -146,6 +148,7 @@ def _chunk(index: int, choice: Joined) -> Chunk:
         reasoning="".join(choice.reasoning),
         tool_calls=tuple(choice.whole_tool_calls),
         logprobs=choice.logprobs or None,
+        values=tuple(choice.values),
         finish=choice.finish,
         message_extra=choice.message_extra,
         choice_extra=choice.choice_extra,

@@ -18,6 +18,7 @@ from motet.errors import DeadlineExceeded, MotetError, ServiceStopping
 from motet.operations.admission import Admission
 from motet.protocol.body import Body
 from motet.protocol.frames import Framer
+from motet.protocol.texts import TextsBody
 from motet.service.motet import Motet
 from motet.types import Chunk, Request
 from motet.whole import Whole, collect
@@ -93,7 +94,7 @@ class AnswerResponse(Response):
     def __init__(
         self,
         motet: Motet,
-        body: Body,
+        body: Body | TextsBody,
         requests: Sequence[Request],
         *,
         open_answers: OpenAnswers,

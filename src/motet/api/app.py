@@ -20,10 +20,12 @@ from motet.api.routes.admin import add_admin
 from motet.api.routes.answering import Answering
 from motet.api.routes.answers import add_answers
 from motet.api.routes.batches import add_batches
+from motet.api.routes.embeddings import add_embeddings
 from motet.api.routes.files import add_files
 from motet.api.routes.health import add_health
 from motet.api.routes.messages import add_messages
 from motet.api.routes.models import add_models
+from motet.api.routes.moderations import add_moderations
 from motet.api.routes.responses import add_responses
 from motet.batch.service import BatchService
 from motet.errors import MotetError
@@ -34,16 +36,38 @@ from motet.operations.swap_metrics import SwapMetrics
 from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
+from motet.protocol.embeddings import EmbeddingBody
 from motet.protocol.messages.body import CountBody, MessagesBody
+from motet.protocol.moderations import LabelBody, ModerationBody
 from motet.protocol.responses.body import ResponsesBody
 from motet.service.keeping import Keeper
+from motet.service.labels import Labels
 from motet.service.ledger import follow_ledger
 from motet.service.motet import Motet
 from motet.service.register import Register
 from motet.service.responses import Responses
 
-_BODIES = (ChatBody, CompletionBody, ResponsesBody, MessagesBody, CountBody, BatchBody)
+_BODIES = (
+    ChatBody,
+    CompletionBody,
+    ResponsesBody,
+    MessagesBody,
+    CountBody,
+    EmbeddingBody,
+    ModerationBody,
+    LabelBody,
+    BatchBody,
+)
 
+
+_ABOUT: dict[str, Any] = {
+    "title": "Motet",
+    "version": motet.__version__,
+    "summary": "Many expert language models behind one endpoint.",
+    "exception_handlers": dict.fromkeys(
+        (MotetError, HTTPException, RequestValidationError, Exception), on_error
+    ),
+}
 
 Beside = Callable[[Motet], Coroutine[Any, Any, None]]
 """Work that goes on beside the answers for as long as the service runs."""
@@ -74,6 +98,7 @@ def create_app(
         `hash_of` a key that may do everything, if there is one: see `motet.operations.callers`.
     """
     keeper = Keeper(service)
+    labels = Labels(service, keeper)
     batches = BatchService(service, keeper.database)
     admissions = admissions or Admissions()
 
@@ -81,27 +106,18 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with keeper, service, batches:
             ledger = follow_ledger(service, admissions.budgets, keeper.database)
-            async with _beside([ledger, *(work(service) for work in beside)]):
+            async with _beside([ledger, labels.follow(), *(work(service) for work in beside)]):
                 yield
 
-    app = App(
-        lambda: service.config,
-        admin_hash,
-        title="Motet",
-        version=motet.__version__,
-        summary="Many expert language models behind one endpoint.",
-        lifespan=lifespan,
-        exception_handlers={
-            kind: on_error
-            for kind in (MotetError, HTTPException, RequestValidationError, Exception)
-        },
-    )
+    app = App(lambda: service.config, admin_hash, lifespan=lifespan, **_ABOUT)
     open_answers = app.state.open_answers = OpenAnswers()
     metrics = _metrics(service, keeper)
     answering = Answering(service, open_answers, admissions, keep_alive_s)
     add_answers(app, answering)
     add_responses(app, answering, Responses(keeper.writer, keeper.database))
     add_messages(app, answering)
+    add_embeddings(app, answering)
+    add_moderations(app, answering, labels)
     add_models(app, service)
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)

@@ -31,6 +31,7 @@ _SCOPES = (
     ("/v1/files", "batch"),
     ("/v1/batches", "batch"),
     ("/v1/feedback", "feedback"),
+    ("/v1/moderations/labels", "feedback"),
     ("/v1/models", None),
     ("/v1/", "chat"),
 )

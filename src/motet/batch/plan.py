@@ -114,7 +114,14 @@ class Planner:
                 raise InvalidLine(
                     f"custom_id: {line.custom_id!r} is taken by line {first}.", param="custom_id"
                 )
-            router = self._pipeline.find(line.request).router
+            composition = self._pipeline.find(line.request)
+            if composition.screen is not None:
+                raise InvalidLine(
+                    f"model: {composition.name!r} is screened, which batches do not do: ask it "
+                    "line by line.",
+                    param="model",
+                )
+            router = composition.router
             if router is not None:
                 await self._consulted.ready(router)
             decision, asked = await self._pipeline.decide_asking(line.request)

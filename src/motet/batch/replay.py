@@ -26,7 +26,7 @@ import orjson
 from motet.batch.answers import Said
 from motet.batch.plan import Planned
 from motet.composer.answer import answering
-from motet.composer.calls import Calls, Members
+from motet.composer.calls import Calls, Nested
 from motet.composer.parts import Composition
 from motet.errors import MotetError
 from motet.experts.wire.request import body_of
@@ -76,7 +76,7 @@ async def replay(
     planned: Planned,
     fleet: Fleet,
     answers: Mapping[str, Said],
-    members: Members | None = None,
+    members: Nested | None = None,
 ) -> Step:
     """Run a strategy against `answers`, by their keys, and say what it wants next.
 

@@ -14,8 +14,10 @@ from motet.cli import (
     check,
     decisions,
     deploy,
+    encoder,
     experts,
     fuse,
+    moderation,
     plan,
     profile,
     replay,
@@ -51,6 +53,8 @@ app.command("replay")(replay.replay)
 app.command("usage")(usage.usage)
 app.add_typer(table.app, name="table", help="Routing tables from real runs.")
 app.add_typer(router.app, name="router", help="Routers that learn from tables: train, judge.")
+app.add_typer(encoder.app, name="encoder", help="Expert encoders of domains: fit.")
+app.add_typer(moderation.app, name="moderation", help="Ensembles that judge texts: label, train.")
 app.add_typer(profile.app, name="profile", help="What each expert is good at, by skill.")
 app.add_typer(fuse.app, name="fuse", help="Experts fused in latent space: train, judge.")
 app.add_typer(experts.app, name="experts", help="Experts of a config or of a running service.")

@@ -29,6 +29,7 @@ from motet.config import (
     Telemetry,
 )
 from motet.config.keys import Budget
+from motet.config.moderation import ModerationEntry, ScreenEntry
 from motet.config.schema import PriceEntry, Replicas, Residency, Resources
 from motet.experts import ENGINES
 from motet.registry import Registry
@@ -50,8 +51,12 @@ _SECTIONS: tuple[tuple[str, type[Options], str], ...] = (
     ("experts[].price", PriceEntry, ""),
     ("experts[].resources", Resources, ""),
     ("experts[].resources.replicas", Replicas, ""),
+    ("encoders", ExpertEntry, "One entry an encoder, as those of `experts`."),
+    ("classifiers", ExpertEntry, "One entry a classifier, as those of `experts`."),
+    ("moderations", ModerationEntry, "One entry an ensemble, by name, which is a model name."),
     ("routers", Component, "One entry a router, by name. Its kind adds the fields listed below."),
     ("compositions", CompositionEntry, "One entry a composition, by name, which is a model name."),
+    ("compositions.*.screen", ScreenEntry, ""),
     ("residency", Residency, ""),
     ("service", Service, ""),
     ("service.limits and compositions.*.limits", Limits, ""),

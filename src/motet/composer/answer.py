@@ -82,7 +82,7 @@ class Answer:
         Raises
         ------
         MotetError
-            As `Pipeline.decide`.
+            As `Pipeline.decide`; or `ContentFiltered`, by the composition's screen.
         """
         way, request = self._way, self.request
         self._began = time.monotonic()
@@ -93,6 +93,9 @@ class Answer:
             self.calls = way.calls(request, self.composition)
             if self._first is not None:
                 await self._first()
+            screen = self.composition.screen
+            if screen is not None:
+                await self.calls.within(screen.prompt(request, self.calls))
             self.decision = await self.calls.within(
                 way.choose(request, self.composition, self.calls)
             )
@@ -102,6 +105,8 @@ class Answer:
             await self._end()
             raise
         self._chunks = answering(self.composition, request, self.decision, self.calls)
+        if screen is not None and screen.after is not None:
+            self._chunks = screen.answer(self._chunks, request, self.calls)
         return self
 
     async def __aexit__(self, *_: object) -> None:

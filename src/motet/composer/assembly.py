@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from motet.composer.moderate import Members, Moderator
 from motet.composer.naming import Naming, refuse_circles
 from motet.composer.parts import Composition, Parts
+from motet.composer.screen import ContentScreen
 from motet.composer.strategies import STRATEGIES, Strategy
-from motet.config import Component, Config, Document, ExpertEntry, Options, Setting
+from motet.config import Component, Config, Document, ExpertEntry, Limits, Options, Setting
 from motet.config.difference import kept
 from motet.config.lines import Field
+from motet.config.moderation import ModerationEntry, ScreenEntry
 from motet.encoders.live import Encoders
 from motet.errors import ConfigError
 from motet.experts import ENGINES, Expert
 from motet.experts.build import build, engine_of
 from motet.experts.disabled import DisabledExpert
+from motet.moderation.ensembles import Ensembles
 from motet.registry import Registry
 from motet.residency.swapper import Swapper
 from motet.routers import ROUTERS, Router
+from motet.types import Task
 from motet.wording import did_you_mean
 
 _DEEPEST = 32
 """Routers that may stand in one another, each built within the one before."""
+
+_SECTION_OF = {
+    Task.ANSWER: "experts",
+    Task.EMBED: "encoders",
+    Task.MODERATE: "classifiers",
+}
+"""Where members of each task stand in a config."""
 
 Build = Callable[[ExpertEntry, Options, Setting], Expert]
 """Makes an expert of a config entry and its engine's options."""
@@ -64,6 +76,8 @@ class _Assembly:
         self._under_way: list[str] = []
         entries = {entry.id: entry for entry in document.config.experts}
         place = Setting(document.folder, entries=entries)
+        self._ensembles = Ensembles(None if before is None else before.ensembles)
+        encoding = tuple(entry.id for entry in document.config.encoders)
         at_home = before is not None and before.document.folder == document.folder
         encoders = before.encoders if before is not None and at_home else Encoders(place)
         self._naming = Naming(document.config.compositions)
@@ -73,6 +87,7 @@ class _Assembly:
             encoders=encoders,
             compositions=tuple(document.config.compositions),
             named=self._naming.note,
+            encoding=encoding,
         )
 
     def parts(self) -> Parts:
@@ -83,40 +98,56 @@ class _Assembly:
             refuse_circles({name: each.members for name, each in compositions.items()})
         if self._problems:
             raise ConfigError(self._problems)
-        fields = (ENGINES.load(e.engine).own_fields for e in self._document.config.experts)
+        fields = (ENGINES.load(e.engine).own_fields for e in self._document.config.served)
         return Parts(
             document=self._document,
             experts=experts,
             routers=self._routers,
             compositions=compositions,
             encoders=self._setting.encoders,
+            ensembles=self._ensembles,
             expert_fields=frozenset().union(*fields),
             swapper=self._swapper,
         )
 
     def _make_experts(self) -> dict[str, Expert]:
         experts: dict[str, Expert] = {}
-        # An expert may be sent to another process, and needs neither routers nor encoders.
-        setting = Setting(self._setting.folder, self._setting.cache)
-        entries = self._setting.entries
-        for number, entry in enumerate(self._document.config.experts):
-            at: Field = ("experts", number)
-            with self._collect(at):
-                engine = self._load(ENGINES, entry.engine, (*at, "engine"))
-                options = self._options(engine.Config, entry.options, at, ExpertEntry)
-                engine.check(options, entries)
-                if entry.id in self._kept:
-                    experts[entry.id] = self._kept[entry.id]
-                    continue
-                if not (entry.enabled and entries.get(entry.host, entry).enabled):
-                    experts[entry.id] = DisabledExpert(build(entry, setting, options))
-                    continue
-                if self._make is not None:
-                    experts[entry.id] = self._make(entry, options, setting)
-                    continue
-                experts[entry.id] = build(entry, setting, options)
-                experts[entry.id].verify(entries)  # in a cluster's ingress the files are elsewhere
+        for section, entries in self._document.config.members.items():
+            for number, entry in enumerate(entries):
+                at: Field = (section, number)
+                with self._collect(at):
+                    experts[entry.id] = self._expert(entry, at)
         return experts
+
+    def _expert(self, entry: ExpertEntry, at: Field) -> Expert:
+        entries = self._setting.entries
+        engine = self._load(ENGINES, entry.engine, (*at, "engine"))
+        if (belongs := _SECTION_OF[engine.task]) != at[0]:
+            raise ConfigError(
+                f"the engine {entry.engine!r} belongs in {belongs!r}.", at=("engine",)
+            )
+        swaps = self._document.config.residency is not None
+        if swaps and engine.home == "pool" and engine.task is not Task.ANSWER:
+            raise ConfigError(
+                "with `residency`, pools are of experts alone: their engines come and go by turns.",
+                hint="Write engine: encoder.",
+                at=("engine",),
+            )
+        options = self._options(engine.Config, entry.options, at, ExpertEntry)
+        engine.check(options, entries)
+        if entry.id in self._kept:
+            return self._kept[entry.id]
+        # An expert may be sent to another process, and needs neither routers nor encoders.
+        stays = engine.task is not Task.ANSWER
+        encoders = self._setting.encoders if stays else None
+        setting = replace(self._setting, entries={}, router=None, encoders=encoders)
+        if not (entry.enabled and entries.get(entry.host, entry).enabled):
+            return DisabledExpert(build(entry, setting, options))
+        if self._make is not None:
+            return self._make(entry, options, setting)
+        made = build(entry, setting, options)
+        made.verify(entries)  # in a cluster's ingress the files are elsewhere
+        return made
 
     def _make_compositions(self) -> dict[str, Composition]:
         config = self._document.config
@@ -124,21 +155,60 @@ class _Assembly:
             with self._collect(("routers", name)):
                 self._router(name)
         direct = self._strategy(Component(kind="single"), ("experts",))
-        made = {e.id: Composition(e.id, direct, config.service.limits) for e in config.experts}
+        limits = config.service.limits
+        made = {e.id: Composition(e.id, direct, limits, task=_task(e)) for e in config.served}
+        made |= self._moderations(limits)
         for name, entry in config.compositions.items():
             at: Field = ("compositions", name)
             with self._collect(at), self._naming.by(f"composition {name}") as named:
                 self._naming.include(f"router {entry.router}")
+                # A router that failed to build is reported under its own name already.
+                router = self._routers.get(entry.router)
                 made[name] = Composition(
                     name,
                     self._strategy(entry.strategy, (*at, "strategy")),
-                    entry.limits or config.service.limits,
-                    # A router that failed to build is reported under its own name already.
-                    self._routers.get(entry.router),
+                    entry.limits or limits,
+                    router,
                     entry.description,
+                    Task.ANSWER if router is None else router.task,
+                    self._screen(entry.screen, made),
                     members=tuple(named),
                 )
         return made
+
+    def _moderations(self, limits: Limits) -> dict[str, Composition]:
+        config = self._document.config
+        classifiers = frozenset(entry.id for entry in config.classifiers)
+        return {
+            name: Composition(
+                name,
+                Moderator(name, entry, self._ensembles, classifiers),
+                limits,
+                Members(name, entry, self._ensembles),
+                entry.description,
+                Task.MODERATE,
+            )
+            for name, entry in config.moderations.items()
+        }
+
+    def _screen(
+        self, entry: ScreenEntry | None, made: Mapping[str, Composition]
+    ) -> ContentScreen | None:
+        """Return a screen; a classifier by itself judges as an ensemble of one."""
+        if entry is None or entry.before is entry.after is None:
+            return None
+
+        def judge(name: str | None) -> Moderator | None:
+            if name is None:
+                return None
+            known = made[name].strategy
+            if isinstance(known, Moderator):
+                return known
+            alone = ModerationEntry(members=(name,))
+            return Moderator(name, alone, Ensembles(), frozenset(alone.members))
+
+        window = entry.window if entry.hold == "window" else None
+        return ContentScreen(judge(entry.before), judge(entry.after), window)
 
     def _router(self, name: str) -> Router:
         """Return the router called `name`, built on first use so that chains find their parts."""
@@ -209,6 +279,11 @@ class _Assembly:
                 text = problem if located else self._document.problem((*at, *error.at), problem)
                 if text not in self._problems:
                     self._problems.append(f"{text} {error.hint}".rstrip())
+
+
+def _task(entry: ExpertEntry) -> Task:
+    """Return what an entry is asked; of an unknown engine, which is a problem already, anything."""
+    return engine_of(entry).task if entry.engine in ENGINES.names() else Task.ANSWER
 
 
 def _kept(before: Parts, document: Document) -> dict[str, Expert]:

@@ -33,6 +33,8 @@ T = TypeVar("T")
 _STOPPED = "stopped before its end"
 _CANCELLED = "cancelled"
 Tell = Callable[[Call], None]
+_COUNTED = (Purpose.ROUTE, Purpose.ANSWER)
+"""What a composition's `expert_calls` bounds."""
 
 
 class Asked(Protocol):
@@ -50,7 +52,7 @@ class Experts(Protocol):
     def __getitem__(self, expert: str, /) -> Asked: ...
 
 
-class Members(Protocol):
+class Nested(Protocol):
     """Compositions that answer in the place of experts; see `motet.composer.nesting`."""
 
     def __contains__(self, name: object, /) -> bool: ...
@@ -116,7 +118,7 @@ class Calls:
         tell: Tell = _nobody,
         before: Iterable[Call] = (),
         span: SpanContext | None = None,
-        members: Members | None = None,
+        members: Nested | None = None,
     ) -> None:
         self.trace: list[Call] = list(before)
         self.author: str | None = None
@@ -185,7 +187,9 @@ class Calls:
         inner = self._inner.get(expert)
         self.author = expert if inner is None else inner.author or expert
 
-    def stream(self, expert: str, request: Request) -> AsyncGenerator[Chunk, None]:
+    def stream(
+        self, expert: str, request: Request, purpose: Purpose = Purpose.ANSWER
+    ) -> AsyncGenerator[Chunk, None]:
         """Ask `expert`; the call is in the trace from its first step on.
 
         Raises
@@ -195,7 +199,7 @@ class Calls:
         ExpertError
             From the expert; the trace notes it.
         """
-        return self._opened(self._record(expert, request, tell=self._tell))
+        return self._opened(self._record(expert, request, tell=self._tell, purpose=purpose))
 
     async def ask(self, expert: str, request: Request) -> str:
         """Ask `expert` what a router wants to know; see `motet.types.Asks`."""
@@ -205,7 +209,9 @@ class Calls:
         finally:
             self._tell(call)
 
-    async def draft(self, expert: str, request: Request, *, share: int = 1) -> Draft:
+    async def draft(
+        self, expert: str, request: Request, *, share: int = 1, purpose: Purpose = Purpose.ANSWER
+    ) -> Draft:
         """Ask `expert` for one whole answer, which the trace keeps.
 
         Parameters
@@ -219,7 +225,7 @@ class Calls:
             As in `stream`; an answer without a word is an `ExpertError` too.
         """
         request = replace(request, stream=False, n=1, top_logprobs=None)
-        call = self._admit(expert, request)
+        call = self._admit(expert, request, purpose)
         try:
             whole = await self._whole(call, request, share)
             call.draft = without_thoughts(whole.text)
@@ -265,9 +271,10 @@ class Calls:
         call: Call | None = None,
         share: int = 1,
         tell: Tell = _nobody,
+        purpose: Purpose = Purpose.ANSWER,
     ) -> AsyncGenerator[Chunk, None]:
         """Ask, and note in the trace what comes; every expert call passes here."""
-        call = call or self._admit(expert, request)
+        call = call or self._admit(expert, request, purpose)
         try:
             if call.purpose is Purpose.COMPOSE:
                 price, answer = Price(), self._composed(call, request)
@@ -324,9 +331,10 @@ class Calls:
     def _admit(self, expert: str, request: Request, purpose: Purpose = Purpose.ANSWER) -> Call:
         if self._members is not None and expert in self._members:
             purpose = Purpose.COMPOSE
-        # Counted on admission, not when they end: a panel begins all of its calls at once.
-        is_counted = purpose is not Purpose.COMPOSE
-        if is_counted and len(self.made) >= self._limits.expert_calls:
+        # Counted on admission, not when they end: a panel begins all of its calls at once. Those of
+        # a screen are as many as an answer is long, and bounded by it.
+        made = sum(call.purpose in _COUNTED for call in self.trace)
+        if purpose in _COUNTED and made >= self._limits.expert_calls:
             raise BudgetExceeded(
                 f"A request may make {self._limits.expert_calls} expert calls, and all are made.",
                 hint="Raise expert_calls in the composition's limits.",

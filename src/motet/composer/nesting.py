@@ -16,7 +16,7 @@ _CAN = frozenset(Capability) - {Capability.COMPLETIONS}
 
 
 class NestedCompositions:
-    """The compositions that one other may ask; see `motet.composer.calls.Members`.
+    """The compositions that one other may ask; see `motet.composer.calls.Nested`.
 
     Deadline, budget and trace are those of the whole tree. That it is no circle was checked when
     the config was read.

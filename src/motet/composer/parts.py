@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from motet.composer.screen import ContentScreen
 from motet.composer.strategies.base import Strategy
 from motet.config import Document, Limits
 from motet.encoders.live import Encoders
 from motet.experts import Expert
+from motet.moderation.ensembles import Ensembles
 from motet.residency.swapper import Swapper
 from motet.routers import Router
+from motet.types import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,10 @@ class Composition:
 
     Attributes
     ----------
+    screen
+        What judges its prompts and answers; None where nothing does.
+    task
+        What it is asked, and so the endpoint that it answers at.
     router
         None for the composition that every expert is by itself.
     members
@@ -30,6 +37,8 @@ class Composition:
     limits: Limits
     router: Router | None = None
     description: str = ""
+    task: Task = Task.ANSWER
+    screen: ContentScreen | None = None
     members: tuple[str, ...] = ()
 
 
@@ -40,11 +49,13 @@ class Parts:
     Attributes
     ----------
     experts
-        By id, in the order of the config; built, and not started.
+        By id, in the order of the config, encoders behind them; built, and not started.
     compositions
         By name: each expert by itself, then those of the config.
     encoders
         What `routers` share.
+    ensembles
+        What ensembles of moderation have learned.
     expert_fields
         Fields of a body that mean something to one engine alone; see `Expert.own_fields`.
     swapper
@@ -56,5 +67,6 @@ class Parts:
     routers: Mapping[str, Router]
     compositions: Mapping[str, Composition]
     encoders: Encoders
+    ensembles: Ensembles
     expert_fields: frozenset[str] = frozenset()
     swapper: Swapper | None = None

@@ -14,7 +14,14 @@ from motet.composer.calls import Calls, Experts
 from motet.composer.eligibility import eligible, roomy_first, why_not
 from motet.composer.nesting import NestedCompositions, with_members
 from motet.composer.parts import Composition, Parts
-from motet.errors import InternalError, MotetError, NoExpertAvailable, RequestError, UnknownModel
+from motet.errors import (
+    InternalError,
+    MotetError,
+    NoExpertAvailable,
+    RequestError,
+    UnknownModel,
+    UnsupportedRequest,
+)
 from motet.operations.base import UNKNOWN, Observer, Outcome
 from motet.operations.tracing import Tracing
 from motet.types import Call, Choice, Decision, Fleet, Request, SpanContext
@@ -104,6 +111,8 @@ class Pipeline:
         ------
         UnknownModel
             There is none, or its caller may not ask it.
+        UnsupportedRequest
+            It is asked for something else than it does.
         RequestError
             It sends a field that belongs to one expert through a composition of several.
         """
@@ -111,6 +120,12 @@ class Pipeline:
         composition = self.compositions.get(request.model)
         if composition is None or (allowed is not None and request.model not in allowed):
             raise UnknownModel(request.model, self.compositions if allowed is None else allowed)
+        if request.task is not composition.task:
+            raise UnsupportedRequest(
+                f"{request.model!r} is asked at /v1/{composition.task}, and not at "
+                f"/v1/{request.task}.",
+                param="model",
+            )
         if composition.router is not None:
             for field in self.parts.expert_fields.intersection(request.extra):
                 raise RequestError(

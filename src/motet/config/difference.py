@@ -60,15 +60,15 @@ def difference(old: Config, new: Config) -> list[Change]:
 
 def kept(old: Config, new: Config) -> frozenset[str]:
     """Return the experts that are the same in both, their bases included: nothing restarts them."""
-    before = {entry.id: entry for entry in old.experts}
-    after = {entry.id: entry for entry in new.experts}
+    before = {entry.id: entry for entry in old.served}
+    after = {entry.id: entry for entry in new.served}
     same = {name for name, entry in after.items() if before.get(name) == entry}
     return frozenset(name for name in same if after[name].host in same)
 
 
 def _experts(old: Config, new: Config) -> Iterator[Change]:
-    before = {entry.id: entry for entry in old.experts}
-    after = {entry.id: entry for entry in new.experts}
+    before = {entry.id: entry for entry in old.served}
+    after = {entry.id: entry for entry in new.served}
     unchanged = kept(old, new)
     for name, entry in after.items():
         if name not in before:
@@ -109,7 +109,9 @@ def _sections(old: Config, new: Config) -> Iterator[Change]:
         if getattr(old.service, field) != getattr(new.service, field):
             effect = "at the next start" if field in _AT_START else "from now on"
             yield Change("service", field, "changed", effect=effect)
-    rest = set(Config.model_fields) - {"version", "experts", "routers", "compositions", "service"}
+    rest = set(Config.model_fields) - {
+        "version", "routers", "compositions", "service", *new.members,
+    }  # fmt: skip
     for section in sorted(rest):
         if getattr(old, section) != getattr(new, section):
             effect = _SECTIONS.get(section, "from now on")

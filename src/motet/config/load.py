@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from motet.config.judges import broken_moderations
 from motet.config.lines import Field, located, read_yaml
 from motet.config.redactors import REDACTORS
 from motet.config.schema import Config, Service, guarded
@@ -296,22 +297,26 @@ def _expand(document: Document, env: Mapping[str, str]) -> Any:
 def _broken_references(document: Document) -> Iterator[str]:
     """Yield a problem for each repeated id and each name that points nowhere."""
     config = document.config
-    seen: dict[str, int] = {}
-    for number, expert in enumerate(config.experts):
-        at: Field = ("experts", number, "id")
-        if expert.id in seen:
-            first = document.lines.get(("experts", seen[expert.id], "id"), 1)
-            yield document.problem(at, f"expert id {expert.id!r} is taken on line {first}.")
-        seen.setdefault(expert.id, number)
+    seen: dict[str, Field] = {}
+    for section, entries in config.members.items():
+        for number, entry in enumerate(entries):
+            at: Field = (section, number, "id")
+            if entry.id in seen:
+                first = document.lines.get(seen[entry.id], 1)
+                what = section.removesuffix("s")
+                yield document.problem(at, f"{what} id {entry.id!r} is taken on line {first}.")
+            seen.setdefault(entry.id, at)
     redactor = config.store.redactor
     if redactor is not None and redactor not in REDACTORS.names():
         hint = did_you_mean(redactor, REDACTORS.names())
         yield document.problem(("store", "redactor"), f"no redactor {redactor!r}. {hint}".rstrip())
     yield from _repeated_keys(document)
+    yield from broken_moderations(document, {name: str(at[0]) for name, at in seen.items()})
     for name, composition in config.compositions.items():
         if name in seen:
+            what = str(seen[name][0]).removesuffix("s")
             yield document.problem(
-                ("compositions", name), f"{name!r} is an expert's id too; names must differ."
+                ("compositions", name), f"{name!r} is an {what}'s id too; names must differ."
             )
         if composition.router not in config.routers:
             yield document.problem(

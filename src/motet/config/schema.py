@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from motet.config.keys import Keys, Secret
+from motet.config.moderation import ModerationEntry, ScreenEntry
 from motet.config.options import Name, Options
 from motet.config.store import Store
 from motet.config.telemetry import Telemetry
@@ -156,6 +157,8 @@ class CompositionEntry(Options):
     """How the chosen experts become one answer."""
     limits: Limits | None = None
     """Bounds for this composition, instead of the service's."""
+    screen: ScreenEntry | None = None
+    """What judges its prompts and answers."""
     description: str = ""
     """One sentence for people."""
 
@@ -263,6 +266,14 @@ class Config(Options):
     """Version of this format."""
     experts: list[ExpertEntry] = Field(min_length=1)
     """The fleet, at least one."""
+    encoders: list[ExpertEntry] = Field(default_factory=list)
+    """Encoders, which `/v1/embeddings` asks: entries as those of `experts`, of engines that turn
+    texts to vectors."""
+    classifiers: list[ExpertEntry] = Field(default_factory=list)
+    """Classifiers, which ensembles and `/v1/moderations` ask: entries of engines that judge
+    texts."""
+    moderations: dict[Name, ModerationEntry] = Field(default_factory=dict)
+    """Ensembles of classifiers and experts by name, which is a model name at `/v1/moderations`."""
     routers: dict[Name, Component] = Field(default_factory=dict)
     """Routers by name."""
     residency: Residency | None = None
@@ -282,6 +293,20 @@ class Config(Options):
     @model_validator(mode="after")
     def _guarded(self) -> Config:
         return guarded(self)
+
+    @property
+    def members(self) -> dict[str, list[ExpertEntry]]:
+        """Everything that is asked by its id, by the section it stands in."""
+        return {
+            "experts": self.experts,
+            "encoders": self.encoders,
+            "classifiers": self.classifiers,
+        }
+
+    @property
+    def served(self) -> list[ExpertEntry]:
+        """The entries of all those sections."""
+        return [entry for entries in self.members.values() for entry in entries]
 
 
 def guarded(config: Config) -> Config:

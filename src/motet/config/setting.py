@@ -45,6 +45,8 @@ class Setting:
         Where weights are kept.
     entries
         The experts of the config, by id.
+    encoding
+        Ids of its encoders.
     router
         Returns another configured router (`motet.routers.Router`) by name; raises `ConfigError`
         when there is none, or when the two need each other.
@@ -62,6 +64,7 @@ class Setting:
     folder: Path
     cache: Path = field(default_factory=default_cache)
     entries: Mapping[str, ExpertEntry] = field(default_factory=dict)
+    encoding: tuple[str, ...] = ()
     router: Callable[[str], Any] | None = None
     encoders: Any = None
     kind: str | None = None

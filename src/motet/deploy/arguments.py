@@ -37,7 +37,7 @@ class GraphArgs(TypedDict, total=False):
 
 def pools_of(document: Document) -> Iterator[tuple[str, ExpertEntry]]:
     """Yield expert id and entry of every pool, in the order of the config."""
-    for entry in document.config.experts:
+    for entry in document.config.served:
         if holds_model(entry):
             yield entry.id, entry
 
@@ -92,9 +92,10 @@ def swapper_arguments(document: Document) -> GraphArgs:
 
 
 def _written(document: Document) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each expert's id and its entry as the file has it, `${ENV}` and all."""
-    experts = document.config.experts
-    yield from zip((entry.id for entry in experts), document.written["experts"], strict=True)
+    """Yield each id and its entry as the file has it, `${ENV}` and all."""
+    for section, entries in document.config.members.items():
+        written = document.written.get(section) or []
+        yield from zip((entry.id for entry in entries), written, strict=True)
 
 
 def _with_only(document: Document, entries: list[dict[str, Any]], **parts: Any) -> GraphArgs:

@@ -214,7 +214,7 @@ def _logical_cpus(document: Document) -> int:
 
 def _planned_devices(document: Document) -> dict[str, float]:
     """Return a resource for every planned device: this machine has them all."""
-    devices = {entry.resources.device for entry in document.config.experts}
+    devices = {entry.resources.device for entry in document.config.served}
     return {device_resource(device): 1.0 for device in devices if device is not None}
 
 

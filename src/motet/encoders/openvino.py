@@ -44,6 +44,8 @@ class CompiledEncoder:
     ----------
     width
         Numbers in a vector.
+    tokens
+        Tokens of a text that are read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,8 +56,12 @@ class CompiledEncoder:
 
         facts = json.loads((folder / FACTS).read_text())
         self.width = int(facts["width"])
+        self.tokens = int(facts["tokens"])
+        self._counter = Tokenizer.from_file(str(folder / TOKENIZER))
+        self._counter.no_truncation()
+        self._counter.no_padding()
         self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        self._tokenizer.enable_truncation(facts["tokens"])
+        self._tokenizer.enable_truncation(self.tokens)
         self._tokenizer.enable_padding(**facts["padding"])
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": _threads()}
         self._compiled: Any = openvino.compile_model(str(folder / MODEL), "CPU", settings)
@@ -76,6 +82,10 @@ class CompiledEncoder:
         with self._lock:  # a compiled model has one set of buffers
             vectors: NDArray[np.float32] = self._compiled(arrays)[0].copy()
         return vectors
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text is, however many are read."""
+        return [len(each.ids) for each in self._counter.encode_batch(list(texts))]
 
 
 def compiled(folder: Path, digest: str, cache: Path) -> CompiledEncoder:

@@ -15,6 +15,8 @@
     │   ├── UnknownModel        404
     │   ├── NotFound            404  no file or batch has that id
     │   ├── ContextLengthExceeded
+    │   ├── InputTooLong             a text does not fit the encoder that is to read it
+    │   ├── ContentFiltered          a screen has flagged the prompt or the answer
     │   ├── UnsupportedRequest       no expert has the capability it needs
     │   ├── BudgetExceeded           its token or cost budget, or fan-out cap, is used up
     │   ├── RateLimited         429  its key asks more than its limits allow
@@ -70,9 +72,11 @@ from motet.errors.requests import (
     BudgetExceeded,
     BudgetSpent,
     ConfigRefused,
+    ContentFiltered,
     ContextLengthExceeded,
     Forbidden,
     ForeignSite,
+    InputTooLong,
     InvalidLine,
     NotFound,
     QuotaExceeded,
@@ -94,6 +98,7 @@ __all__ = [
     "BudgetSpent",
     "ConfigError",
     "ConfigRefused",
+    "ContentFiltered",
     "ContextLengthExceeded",
     "DeadlineExceeded",
     "DeployError",
@@ -104,6 +109,7 @@ __all__ = [
     "ExpertUnavailable",
     "Forbidden",
     "ForeignSite",
+    "InputTooLong",
     "InternalError",
     "InvalidLine",
     "MotetError",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from motet.errors.base import MotetError
-from motet.wording import did_you_mean, nearest
+from motet.wording import did_you_mean, listed, nearest
 
 
 class Unauthorized(MotetError):
@@ -82,10 +82,36 @@ class ContextLengthExceeded(RequestError):
         self.wanted = wanted
 
 
+class InputTooLong(RequestError):
+    """A text that was to be embedded does not fit the encoder's context."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, encoder: str, number: int, *, limit: int, wanted: int) -> None:
+        super().__init__(
+            f"input[{number}]: {encoder!r} reads {limit} tokens of a text, and this one has "
+            f"{wanted}.",
+            hint="Split the text, or let the encoder cut it: truncate: true in its config.",
+            param="input",
+        )
+
+
 class UnsupportedRequest(RequestError):
     """No expert that may answer has a capability the request needs."""
 
     code = "unsupported_request"
+
+
+class ContentFiltered(RequestError):
+    """A screen of the composition has flagged what was asked, or what was answered."""
+
+    code = "content_filter"
+
+    def __init__(self, what: str, moderation: str, categories: Collection[str]) -> None:
+        super().__init__(
+            f"{what}: {moderation!r} flags it as {listed(categories)}.",
+            hint="Put it in other words.",
+        )
 
 
 class BudgetExceeded(RequestError):

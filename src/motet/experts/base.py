@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, ClassVar, Literal
 
 from motet.config import ExpertEntry, Options
-from motet.types import Capability, Chunk, ExpertCard, Health, Price, Request
+from motet.types import Capability, Chunk, ExpertCard, Health, Price, Request, Task
 from motet.weights import Setting
 
 SLOTS = 8
@@ -29,6 +29,8 @@ class Expert(ABC):
         that Ray's vLLM adapter builds.
     elsewhere
         Why it never answers in this process, of an engine that stands for one on Ray; else empty.
+    task
+        What it is asked; members of another task than answering stand in sections of their own.
     capabilities
         What the engine can do unless the config says otherwise.
     own_fields
@@ -39,6 +41,7 @@ class Expert(ABC):
     Config: ClassVar[type[Options]] = Options
     home: ClassVar[Literal["ingress", "pool", "vllm"]] = "ingress"
     elsewhere: ClassVar[str] = ""
+    task: ClassVar[Task] = Task.ANSWER
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.CHAT})
     own_fields: ClassVar[frozenset[str]] = frozenset()
 

@@ -25,7 +25,7 @@ from motet.experts.example import example
 from motet.ids import new_id
 from motet.types import READY, Capability, Chunk, Health, Request, State, Usage, message_texts
 
-_ERRORS = {
+ERRORS = {
     "failed": ExpertError,
     "unavailable": ExpertUnavailable,
     "overloaded": ExpertOverloaded,
@@ -139,7 +139,7 @@ class FakeExpert(Expert):
                 yield Chunk(index=index, text=token)
         if script.fail_after is not None and script.fail_after <= len(said):
             wait = 1.0 if script.error in ("unavailable", "overloaded") else None
-            raise _ERRORS[script.error](self.card.id, "scripted failure.", retry_after=wait)
+            raise ERRORS[script.error](self.card.id, "scripted failure.", retry_after=wait)
         for index in range(request.n):
             yield Chunk(index=index, finish=finish)
         yield Chunk(usage=Usage(prompt, len(said) * request.n))

@@ -147,7 +147,11 @@ class DecisionLog(Observer):
     def _prompt(self, request: Request) -> str | None:
         if not self._has_text:
             return None
-        said = self._redaction.of(request.prompt if request.messages == () else request.messages)
+        asked: Any = request.prompt if request.messages == () else request.messages
+        if request.texts is not None:
+            texts = request.texts
+            asked = {"task": str(texts.task), "inputs": texts.inputs, "role": texts.role}
+        said = self._redaction.of(asked)
         return None if said is None else _json(said)
 
     def _answer(self, outcome: Outcome) -> str | None:

@@ -21,13 +21,14 @@ from motet.config import Telemetry
 from motet.operations.base import Observer, Outcome
 from motet.operations.export import Exporter
 from motet.operations.tracing import Tracing
-from motet.types import Call, Decision, Request, SpanContext
+from motet.types import Call, Decision, Request, SpanContext, Task
 
 _MOST_OPEN = 65_536
 """Requests under way that are remembered."""
 _CANCELLED = "cancelled"
 _OTHER = "_OTHER"
 """What the conventions call an error without a name."""
+_OPERATIONS = {Task.ANSWER: "chat", Task.EMBED: "embeddings", Task.MODERATE: "moderation"}
 _NS = 1_000_000_000
 _VERSION = version("motet")
 
@@ -141,7 +142,9 @@ def _decided(root: SpanContext, decision: Decision, began: float, seconds: float
 def _called(root: SpanContext, request: Request, call: Call, began: float, number: int) -> Span:
     context = call.span or root.child(f"call {number}")  # a batch passes none on
     ended = call.started if call.finished is None else call.finished
-    operation = "text_completion" if request.prompt is not None else "chat"
+    operation = _OPERATIONS[request.task]
+    if request.prompt is not None:
+        operation = "text_completion"
     span = _span(context, f"{operation} {call.expert}", began + call.started, ended - call.started)
     span.kind = Span.SPAN_KIND_CLIENT
     span.parent_span_id = _id(root.span_id)

@@ -14,6 +14,7 @@ ROUTERS: Registry[Router] = Registry(
         **dict.fromkeys(ESTIMATORS.names(), _LEARNED),
         "llm": "motet.routers.llm:LLMRouter",
         "constant": "motet.routers.constant:ConstantRouter",
+        "retriever": "motet.routers.retriever:RetrieverRouter",
         "skill": "motet.routers.skill.router:SkillRouter",
         "symbolic": "motet.routers.symbolic:SymbolicRouter",
     },

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from motet.config import Options, Setting
-from motet.types import Asks, Decision, Fleet, Request
+from motet.types import Asks, Decision, Fleet, Request, Task
 
 
 class Router(ABC):
@@ -19,6 +19,8 @@ class Router(ABC):
     Config: ClassVar[type[Options]] = Options
     artifact: str | None = None
     """What it has learned from, as a digest; None for one that has not learned."""
+    task: ClassVar[Task] = Task.ANSWER
+    """What those among whom it chooses are asked."""
 
     def __init__(self, name: str, options: Any, setting: Setting) -> None:
         self.name = name

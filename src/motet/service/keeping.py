@@ -13,10 +13,11 @@ from motet.operations.records import DecisionLog
 from motet.service.motet import Motet
 from motet.store.database import Database
 from motet.store.decisions import DECISIONS
+from motet.store.moderations import forgetter
 from motet.store.place import StorePlace
 from motet.store.responses import RESPONSES
-from motet.store.retention import each, trimmer
-from motet.store.writer import Writer
+from motet.store.retention import trimmer
+from motet.store.writer import Writer, all_of
 
 
 class Keeper:
@@ -41,9 +42,10 @@ class Keeper:
         self.database = Database(StorePlace.of(motet.document))
         self.writer = Writer(
             self.database,
-            each(
+            all_of(
                 trimmer(DECISIONS, retention.days, int(retention.size)),
                 trimmer(RESPONSES, retention.responses_days, int(retention.responses_size)),
+                forgetter(retention.days),
             ),
         )
         self._motet = motet

@@ -16,7 +16,7 @@ from motet.composer.parts import Parts
 from motet.composer.pipeline import Pipeline
 from motet.config import Config, Document, load
 from motet.config.difference import Change, difference
-from motet.errors import NoExpertAvailable, ServiceStopping
+from motet.errors import MotetError, NoExpertAvailable, ServiceStopping, first_of
 from motet.experts.fleet import LiveFleet
 from motet.operations.base import Observer
 from motet.operations.observers import Observers
@@ -26,8 +26,8 @@ from motet.residency.swapper import Swapper, Watcher
 from motet.service.patience import PATIENCE_S
 from motet.service.proving import prove
 from motet.service.running import Running
-from motet.types import Decision, Message, Request, Usage
-from motet.whole import collect
+from motet.types import Decision, Message, Request, Task, Texts, Usage, Verdict
+from motet.whole import Whole, collect
 
 log = logging.getLogger(__name__)
 
@@ -321,6 +321,35 @@ class Motet:
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
         request = Request(model=model, messages=tuple(messages), **options)
+        whole, answer = await self._ask(request)
+        return Reply(whole.text, answer.author, answer.calls.usage, answer.explain())
+
+    async def embed(
+        self, model: str, inputs: Sequence[str], *, dimensions: int | None = None
+    ) -> list[Any]:
+        """Return the vector of each text, each by the encoder that is chosen for it; see `chat`."""
+        composition = self.pipeline.compositions.get(model)
+        is_routed = composition is not None and composition.router is not None
+        parts = [(text,) for text in inputs] if is_routed else [tuple(inputs)]
+        asked = [Texts(task=Task.EMBED, inputs=each, dimensions=dimensions) for each in parts]
+        try:
+            async with asyncio.TaskGroup() as group:
+                asking = [
+                    group.create_task(self._ask(Request(model=model, texts=each))) for each in asked
+                ]
+        except* MotetError as errors:
+            raise first_of(errors) from None
+        answers = [task.result()[0] for task in asking]
+        return [vector for whole in answers for vector in whole.choices[0].values]
+
+    async def moderate(self, model: str, inputs: Sequence[str]) -> list[Verdict]:
+        """Return what an ensemble or a classifier says of each text; see `chat`."""
+        texts = Texts(task=Task.MODERATE, inputs=tuple(inputs))
+        whole, _ = await self._ask(Request(model=model, texts=texts))
+        return whole.choices[0].values
+
+    async def _ask(self, request: Request) -> tuple[Whole, Answer]:
+        """Return a whole answer; see `chat`."""
         if not self._is_open:
             raise NoExpertAvailable(
                 "The service is not started, so no expert is.",
@@ -329,8 +358,7 @@ class Motet:
         running = self._running
         ready = partial(_somebody_ready, running, request)
         async with running.pipeline.answer(request, first=ready) as answer:
-            whole = await collect(answer)
-            return Reply(whole.text, answer.author, answer.calls.usage, answer.explain())
+            return await collect(answer), answer
 
 
 def _new(old: Parts, new: Parts) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from motet.errors import ApplyFailed, MotetError
 from motet.service.running import Running
-from motet.types import Caller, Capability, Request
+from motet.types import Caller, Capability, Request, Task, Texts
 from motet.whole import collect
 
 _PROMPT = "Answer with the one word: yes."
@@ -74,6 +74,10 @@ async def _expert(running: Running, name: str) -> None:
 
 
 def _question(running: Running, name: str) -> Request:
+    task = running.pipeline.compositions[name].task
+    if task is not Task.ANSWER:
+        texts = Texts(task=task, inputs=(_PROMPT,))
+        return Request(model=name, texts=texts, caller=_PROVER)
     if Capability.CHAT in running.fleet.view[name].card.capabilities:
         messages = ({"role": "user", "content": _PROMPT},)
         return Request(model=name, messages=messages, max_tokens=_TOKENS, caller=_PROVER)

@@ -28,7 +28,7 @@ from motet.lab.coldstart.versions import versions
 from motet.routers.learned.router import LearnedRouter
 from motet.routers.learned.store import read_manifest
 from motet.store.decisions import DecisionRow
-from motet.types import Caller, Request
+from motet.types import Caller, Request, Task, Texts
 from motet.wording import did_you_mean
 
 _AT_ONCE = 32
@@ -228,6 +228,8 @@ class _Again:
             return "its text was not kept: that takes store.text: true"
         if composition is None or composition.router is None:
             return f"the config has no composition {row.composition!r}"
+        if composition.task is Task.MODERATE:
+            return "an ensemble asks every member"
         if composition.router.asks:
             return "its router asks an expert"
         return ""
@@ -281,4 +283,7 @@ def _request(row: DecisionRow) -> Request:
     model = row.composition or ""
     if isinstance(said, str):
         return Request(model=model, prompt=said, caller=caller)
+    if isinstance(said, dict):
+        texts = Texts(task=Task(said["task"]), inputs=tuple(said["inputs"]), role=said["role"])
+        return Request(model=model, texts=texts, caller=caller)
     return Request(model=model, messages=tuple(said), caller=caller)

@@ -26,11 +26,6 @@ def trimmer(table: Table, days: float, most_bytes: int) -> Tidy:
     return lambda connection: _trim(connection, table, time.time() - days * _DAY_S, most_bytes)
 
 
-def each(*tidies: Tidy) -> Tidy:
-    """Return what does all of them, and says whether one has more to do."""
-    return lambda connection: any([tidy(connection) for tidy in tidies])
-
-
 def _trim(connection: Connection, table: Table, oldest: float, most_bytes: int) -> bool:
     """Remove some rows, the oldest first; return whether more are due."""
     held = int(connection.scalar(select(func.coalesce(func.sum(table.c.size), 0))) or 0)

@@ -45,6 +45,11 @@ Heard = Callable[[bool, int], None]
 """Is told whether the store is up, and how many more rows were dropped."""
 
 
+def all_of(*each: Tidy) -> Tidy:
+    """Return what tidies up in several tables."""
+    return lambda connection: any([tidy(connection) for tidy in each])
+
+
 class Writer:
     """Keeps rows in batches, each row once, and tidies up in between.
 

@@ -11,6 +11,7 @@ from motet.types.decision import Choice, Decision
 from motet.types.fleet import READY, ExpertCard, Fleet, Health, Member, State
 from motet.types.request import ANYBODY, Caller, Capability, Message, Request, message_texts
 from motet.types.span import SpanContext
+from motet.types.texts import Task, Texts, Verdict
 
 __all__ = [
     "ANYBODY",
@@ -32,6 +33,9 @@ __all__ = [
     "Request",
     "SpanContext",
     "State",
+    "Task",
+    "Texts",
     "Usage",
+    "Verdict",
     "message_texts",
 ]

@@ -80,6 +80,9 @@ class Chunk:
     ----------
     index
         Which of the request's `n` choices this piece belongs to.
+    values
+        What is said of each text that was asked about, in order: a `[width]` vector, or scores by
+        category.
     finish
         Why the choice ended (`stop`, `length`, `tool_calls`, ...); None while it goes on.
     usage
@@ -97,6 +100,7 @@ class Chunk:
     reasoning: str = ""
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     logprobs: Mapping[str, Any] | None = None
+    values: tuple[Any, ...] = ()
     finish: str | None = None
     usage: Usage | None = None
     message_extra: Mapping[str, Any] = field(default_factory=dict)
@@ -106,8 +110,8 @@ class Chunk:
     @property
     def says_nothing(self) -> bool:
         """Whether the chunk brings nothing of the answer itself, such as one that names a role."""
-        said = self.text or self.reasoning or self.tool_calls or self.logprobs or self.finish
-        return not (said or self.message_extra)
+        said = self.text or self.reasoning or self.tool_calls or self.logprobs or self.values
+        return not (said or self.finish or self.message_extra)
 
     @property
     def is_usage_alone(self) -> bool:

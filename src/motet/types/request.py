@@ -10,6 +10,7 @@ from typing import Any
 
 from motet.ids import new_id
 from motet.types.span import SpanContext
+from motet.types.texts import Task, Texts
 
 Message = Mapping[str, Any]
 """One chat message in OpenAI's wire form; the API has validated it."""
@@ -74,6 +75,8 @@ class Request:
         The field in which the client gave it: some hosts take only one of OpenAI's two.
     top_logprobs
         Alternatives wanted per token; None when no log-probabilities are wanted.
+    texts
+        What is asked about, where nothing is to be generated; there are no messages then.
     extra
         Other OpenAI fields, passed through to the expert untouched.
     native
@@ -107,6 +110,7 @@ class Request:
     response_format: Mapping[str, Any] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    texts: Texts | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     native: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     caller: Caller = ANYBODY
@@ -114,9 +118,16 @@ class Request:
     trace: SpanContext | None = None
     id: str = field(default_factory=lambda: new_id("req"))
 
+    @property
+    def task(self) -> Task:
+        """What is wanted of whoever is asked."""
+        return Task.ANSWER if self.texts is None else self.texts.task
+
     @cached_property
     def text(self) -> str:
         """Every text part of the request, newest last, joined by newlines."""
+        if self.texts is not None:
+            return self.texts.text
         if self.prompt is not None:
             return self.prompt
         return "\n".join(text for message in self.messages for text in message_texts(message))
@@ -124,6 +135,8 @@ class Request:
     @cached_property
     def needs(self) -> frozenset[Capability]:
         """Capabilities an expert must have to answer this request."""
+        if self.texts is not None:
+            return frozenset()  # who is asked does nothing else
         needs = {Capability.COMPLETIONS if self.prompt is not None else Capability.CHAT}
         if self.tools and self.tool_choice != "none":
             needs.add(Capability.TOOLS)
@@ -136,7 +149,8 @@ class Request:
     @cached_property
     def estimated_tokens(self) -> int:
         """Rough prompt length in tokens, at four characters a token; engines count exactly."""
-        return len(self.text) // 4 + len(self.prompt_ids) + 4 * len(self.messages) + 1
+        ids = len(self.prompt_ids) + (0 if self.texts is None else self.texts.token_ids)
+        return len(self.text) // 4 + ids + 4 * len(self.messages) + 1
 
 
 def message_texts(message: Message) -> Iterator[str]:

@@ -8,18 +8,20 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from motet.api.answer import AnswerResponse, OpenAnswers
-from motet.api.guard import holder_of, read_body
+from motet.api.guard import caller_of, holder_of, read_body
 from motet.operations.admission import Admissions
 from motet.protocol.body import Body
 from motet.protocol.frames import Framer
+from motet.protocol.texts import TextsBody
 from motet.service.motet import Motet
-from motet.types import SpanContext
+from motet.types import Request, SpanContext
 
-B = TypeVar("B", bound=Body)
+T = TypeVar("T")
 
 _BIG = 2**17
 
@@ -49,18 +51,26 @@ class Answering:
         self._admissions = admissions
         self._keep_alive_s = keep_alive_s
 
-    async def read(self, kind: type[B], http: HttpRequest) -> B:
-        """Return what a client sent; a big body is read beside the loop, so that others go on."""
+    async def read(self, of: Callable[[bytes], T], http: HttpRequest) -> T:
+        """Return what `of` reads in a body; a big one beside the loop, so that others go on."""
         content = await read_body(http, self.service.config.service)
-        is_big = len(content) > _BIG
-        return await asyncio.to_thread(kind.read, content) if is_big else kind.read(content)
+        return await asyncio.to_thread(of, content) if len(content) > _BIG else of(content)
 
     def answer(
         self, body: Body, http: HttpRequest, ended: Callable[[Framer], None] | None = None
     ) -> Response:
         """Return the answer to a body; see `AnswerResponse`."""
+        return self.answer_to(body, body.requests(caller_of(http)), http, ended)
+
+    def answer_to(
+        self,
+        body: Body | TextsBody,
+        requests: list[Request],
+        http: HttpRequest,
+        ended: Callable[[Framer], None] | None = None,
+    ) -> Response:
+        """Return the answer to what a body asks, framed for it."""
         holder = holder_of(http)
-        requests = body.requests(holder.caller)
         if self.service.tracing is not None and (trace := _trace(http)) is not None:
             requests = [replace(request, trace=trace) for request in requests]
         return AnswerResponse(
@@ -80,7 +90,7 @@ def _trace(http: HttpRequest) -> SpanContext | None:
     return None if said is None else SpanContext.read(said, http.headers.get("tracestate", ""))
 
 
-def takes(body: type[Body]) -> dict[str, Any]:
+def takes_body(body: type[BaseModel]) -> dict[str, Any]:
     """Return the OpenAPI part of a route that reads `body` itself, for speed and our errors."""
     schema = {"$ref": f"#/components/schemas/{body.__name__}"}
     return {

@@ -16,6 +16,11 @@ from motet.api.guard import caller_of
 from motet.api.routes.forms import page
 from motet.errors import UnknownModel
 from motet.service.motet import Motet
+from motet.types import Task
+
+_KINDS = {Task.ANSWER: "expert", Task.EMBED: "encoder", Task.MODERATE: "classifier"}
+
+_COMPOSED = {**dict.fromkeys(Task, "composition"), Task.MODERATE: "moderation"}
 
 
 def add_models(app: FastAPI, service: Motet) -> None:
@@ -24,14 +29,15 @@ def add_models(app: FastAPI, service: Motet) -> None:
     created_at = datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def describe(name: str) -> dict[str, Any]:
-        description = service.pipeline.compositions[name].description
-        about: dict[str, Any] = {"kind": "composition", "description": description}
+        composition = service.pipeline.compositions[name]
+        description = composition.description
+        about: dict[str, Any] = {"kind": _COMPOSED[composition.task], "description": description}
         context = None
         if name in service.fleet.view:
             member = service.fleet.view[name]
             card, context = member.card, member.card.context
             about = {
-                "kind": "expert",
+                "kind": _KINDS[composition.task],
                 "state": member.health.state,
                 "description": card.description,
                 "engine": card.engine,

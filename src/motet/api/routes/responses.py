@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from motet.api.direct import App
 from motet.api.guard import caller_of
-from motet.api.routes.answering import Answering, takes
+from motet.api.routes.answering import Answering, takes_body
 from motet.api.routes.forms import page
 from motet.errors import NotFound, RequestError
 from motet.protocol.frames import Framer
@@ -25,10 +25,10 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 def add_responses(app: App, answering: Answering, kept: Responses) -> None:
     """Add the endpoints of responses: to ask for one, and to look at those that are kept."""
 
-    @app.post_direct("/v1/responses", **takes(ResponsesBody))
+    @app.post_direct("/v1/responses", **takes_body(ResponsesBody))
     async def create(http: HttpRequest) -> Response:
         """Answer, as a stream of events or as one response; maybe continuing another."""
-        body = await answering.read(ResponsesBody, http)
+        body = await answering.read(ResponsesBody.read, http)
         owner, keeps = caller_of(http).key, answering.service.config.store.responses
         if body.previous_response_id is not None:
             body = body.after(await earlier(body.previous_response_id, owner, keeps))

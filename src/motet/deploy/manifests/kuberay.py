@@ -158,10 +158,14 @@ def of(document: Document, values: Values) -> dict[str, Any]:
 
 def _check_devices(document: Document, devices: list[str]) -> None:
     problems = []
-    for number, entry in enumerate(document.config.experts):
-        planned = entry.resources.device
+    places = (
+        (section, number, entry.resources.device)
+        for section, entries in document.config.members.items()
+        for number, entry in enumerate(entries)
+    )
+    for section, number, planned in places:
         if devices and planned is not None and planned not in devices:
-            at = ("experts", number, "resources", "device")
+            at = (section, number, "resources", "device")
             reason = f"no workers have the device {planned}; they have {', '.join(devices)}."
             problems.append(document.problem(at, reason))
     if problems:

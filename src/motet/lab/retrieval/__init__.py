@@ -1,0 +1,1 @@
+"""Encoders judged by what they find, and expert encoders fitted to domains."""

@@ -1,0 +1,1 @@
+"""Judging texts: classifiers, and the weights of an ensemble that learn from labels."""
