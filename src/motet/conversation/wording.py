@@ -1,0 +1,174 @@
+"""How a turn of a chat is worded: whether it says by itself what is asked.
+
+"and for five boxes?", "make it shorter" and "same in feet" say so only together with what was
+asked before them; "thanks!" asks nothing. English only: it is what routers with a table read, and a
+turn in another language is taken as one that speaks for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from functools import lru_cache
+
+_WORDS = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_LEADING = frozenset("and also now ok okay so then please but well great thanks or no yes".split())
+"""Words that a turn may begin with whatever it is."""
+_PLEASANT = frozenset(
+    "thanks thank you thx ty hello hi hey hiya yo good morning afternoon evening night day bye "
+    "goodbye see later tomorrow cheers great perfect awesome nice cool wow lovely excellent "
+    "wonderful super amazing brilliant haha lol helpful helps helped very much so a lot that is "
+    "was it this works worked makes sense ok okay alright got there everyone welcome appreciate "
+    "really for your the help again all how are things going friend bot assistant many man well "
+    "done job work answer i see understood clear now too have weekend nicely just what needed".split()
+)
+_PLEASING = frozenset(
+    "thanks thank thx ty hello hi hey hiya yo morning afternoon evening night bye goodbye cheers "
+    "great perfect awesome nice cool wow lovely excellent wonderful super amazing brilliant haha lol "
+    "helpful helped appreciate understood welcome see clear sense works worked weekend".split()
+)
+"""One of these is in every turn that is nothing but kind."""
+_OPENING = re.compile(
+    r"^(?:what about|how about|what if|what else|any other|who else|where else|the other|the same|"
+    r"same|similarly|likewise|instead|again|only|just|without|except|excluding|including|plus|"
+    r"minus|suppose|assume|if|unless|because|next|another|one more|once more|two more|more|less|"
+    r"fewer|longer|shorter|bigger|smaller|else|ditto|as well|too|back to|going back|return to|"
+    r"returning to|regarding the|about the|for the|with the|in the|on the|at the|rather|not|why not|"
+    r"how so|how come|which one|are you sure|is that|are those|try again|go on|continue|keep|carry "
+    r"on|repeat|redo|undo|say that|do the|do that|your last|your previous|the previous|the last|"
+    r"the first|the second|the third|the next|that one|this one|last one|next one|"
+    r"wait|actually|sorry|i meant|i mean|correction|oops|hmm)\b",
+    re.IGNORECASE,
+)
+_EDITS = frozenset(
+    "add append remove drop exclude include sort order limit group filter rename swap replace use "
+    "make allow forbid change anchor keep skip round shorten simplify rephrase reword restrict turn "
+    "adjust tweak fix correct ignore reverse double halve extend shrink put leave omit require "
+    "expand elaborate explain show give join return format convert start end escape merge show "
+    "let narrow cap name call double invert flip switch modify update check recheck verify "
+    "combine split raise lower increase decrease order rank".split()
+)
+"""Verbs that change what is there already, where they begin a short turn."""
+_POINTING = frozenset(
+    "it its those these them they this he she his her him their there ones one both same "
+    "again instead previous above earlier before former latter else otherwise".split()
+)
+_POINTED = frozenset(
+    "do with of for to like than about from in say make explain translate write turn convert change "
+    "after before is was if and not".split()
+)
+"""Words before a "that" which points at something, instead of beginning a clause."""
+_DOUBT = re.compile(
+    r"\b(?:(?:are )?you (?:really |quite |absolutely )?(?:sure|certain|serious|positive)|really|"
+    r"is (?:that|this|it) (?:right|correct|true)|(?:as well|too|also|instead|then|though|either))"
+    r"\W*$",
+    re.IGNORECASE,
+)
+"""Ends of turns that doubt or extend what was said."""
+_PLACING = frozenset("in for as on at to from by with of into within per over under between".split())
+_ASKING = frozenset("what which who whom whose how why when where".split())
+_VERBS = frozenset(
+    "is are was were do does did can could will would should has have had am be may might".split()
+)
+_RETURNING = re.compile(
+    r"\b(?:back to|go back|going back|return(?:ing)? to|earlier|from before|once more|"
+    r"again|at the (?:start|beginning)|the first (?:one|question|task)|previously|you (?:wrote|"
+    r"gave|said)|another one of)\b",
+    re.IGNORECASE,
+)
+_CONTENT_BEHIND = re.compile(r":\s*\S+(?:\s+\S+){3,}", re.DOTALL)
+_COMMON = (
+    _LEADING
+    | _POINTING
+    | _PLACING
+    | _ASKING
+    | _VERBS
+    | frozenset(
+        "a an the i me my we our you your not if any some many much more most less least only just "
+        "please tell give show write make want need get there than too very s t re ll ve question "
+        "one two three four five six seven eight nine ten back same answer using".split()
+    )
+)
+_SHORT = 4
+_MEDIUM = 8
+_LONG = 12
+
+
+class Wording(Enum):
+    """What a turn says by itself."""
+
+    WHOLE = auto()
+    """Words that may be a whole question."""
+    PART = auto()
+    """Words that go on with what was said."""
+    PLEASANTRY = auto()
+    """A greeting or thanks: it asks nothing."""
+
+
+@lru_cache(maxsize=4096)
+def wording(text: str) -> Wording:
+    """Return what a turn says by itself, of its words alone."""
+    words = [word.lower() for word in _WORDS.findall(text[:2000])]
+    if not words:
+        return Wording.PART
+    known = set(words)
+    if len(words) <= _MEDIUM and known <= _PLEASANT and known & _PLEASING:
+        return Wording.PLEASANTRY
+    rest, text = _less_leading(words, text)
+    if not rest:  # "ok", "yes please"
+        return Wording.PART
+    return Wording.PART if _is_part(rest, text, was_led=len(rest) < len(words)) else Wording.WHOLE
+
+
+def _is_part(words: list[str], text: str, *, was_led: bool) -> bool:
+    """Return whether what follows the leading words goes on with something."""
+    first, count = words[0], len(words)
+    if _CONTENT_BEHIND.search(text):  # "Summarize this: ...", unless it is "same for: ..."
+        return _OPENING.match(text) is not None or (was_led and first in ("this", "the", "for"))
+    if _OPENING.match(text) is not None:
+        return True
+    if count <= _LONG and (_POINTING & set(words) or _points_with_that(words)):
+        return True
+    if count <= _MEDIUM and _DOUBT.search(text) is not None:
+        return True
+    if count <= _MEDIUM and first in _EDITS and not {"write", "code"} & set(words):
+        return True
+    asks = bool(_ASKING & set(words)) or words[0] in _VERBS
+    if first in _ASKING:  # "when?", "why Lima", "how many left"
+        return count <= 2 or (count == 3 and not _VERBS & set(words))
+    if first in _PLACING:  # "in feet", but not "in which year did the war end"
+        return count <= _MEDIUM and not asks
+    if was_led or first == "the":  # "and Poetry?", "the dash should be optional"
+        return count <= _MEDIUM and not asks
+    return count <= _SHORT and not asks and (count <= 2 or any(w.isdigit() for w in words))
+
+
+def _points_with_that(words: list[str]) -> bool:
+    """Return whether a "that" stands for something, and begins no clause."""
+    last = len(words) - 1
+    return any(
+        word == "that" and (at in (0, last) or words[at - 1] in _POINTED)
+        for at, word in enumerate(words)
+    )
+
+
+def _less_leading(words: list[str], text: str) -> tuple[list[str], str]:
+    """Return words and text without those that a turn may begin with whatever it is."""
+    at = 0
+    while at < len(words) and words[at] in _LEADING:
+        at += 1
+    for word in words[:at]:
+        text = text[text.lower().index(word) + len(word) :]
+    return words[at:], text.lstrip(" ,.;:!-")
+
+
+def returns(text: str) -> bool:
+    """Return whether a turn says that it goes back to something before the last question."""
+    return _RETURNING.search(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def content(text: str) -> frozenset[str]:
+    """Return the words of a text that say what it is about, less a plural's ending."""
+    words = {word.lower() for word in _WORDS.findall(text[:2000])} - _COMMON
+    return frozenset(word.removesuffix("s") if len(word) > 3 else word for word in words)
