@@ -29,6 +29,11 @@ class Composition:
     router: Router | None = None
     description: str = ""
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it goes by what is remembered of a conversation."""
+        return self.strategy.remembers or (self.router is not None and self.router.remembers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:

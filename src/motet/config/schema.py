@@ -23,6 +23,7 @@ from pydantic import (
 
 from motet.config.keys import Keys, Secret
 from motet.config.options import Name, Options
+from motet.config.sessions import Sessions
 from motet.config.store import Store
 from motet.config.telemetry import Telemetry
 from motet.types import Capability
@@ -35,6 +36,9 @@ class PriceEntry(Options):
     """USD per million prompt tokens."""
     output: NonNegativeFloat = 0.0
     """USD per million generated tokens."""
+    cached_input: NonNegativeFloat | None = None
+    """USD per million prompt tokens that its prompt cache holds; those of `input` when absent.
+    What a `sticky` router weighs before it leaves an expert."""
 
 
 class Replicas(Options):
@@ -274,6 +278,8 @@ class Config(Options):
     """The HTTP service."""
     store: Store = Store()
     """What is kept, and where."""
+    sessions: Sessions = Sessions()
+    """What is remembered of conversations."""
     telemetry: Telemetry = Telemetry()
     """Traces and logs."""
     keys: Keys = ()

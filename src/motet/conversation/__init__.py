@@ -1,4 +1,4 @@
-"""What a request tells of the conversation that it goes on with: who it is, what about, how it goes.
+"""What a request tells of its conversation: which it is, what it is about, and how it goes.
 
 A request carries its whole history, so nothing here needs a memory.
 """

@@ -11,7 +11,7 @@ import re
 from enum import Enum, auto
 from functools import lru_cache
 
-_WORDS = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_WORDS = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _LEADING = frozenset("and also now ok okay so then please but well great thanks or no yes".split())
 """Words that a turn may begin with whatever it is."""
 _PLEASANT = frozenset(
@@ -20,42 +20,46 @@ _PLEASANT = frozenset(
     "wonderful super amazing brilliant haha lol helpful helps helped very much so a lot that is "
     "was it this works worked makes sense ok okay alright got there everyone welcome appreciate "
     "really for your the help again all how are things going friend bot assistant many man well "
-    "done job work answer i see understood clear now too have weekend nicely just what needed".split()
+    "done job work answer i understood clear now too have weekend nicely just what needed".split()
 )
 _PLEASING = frozenset(
-    "thanks thank thx ty hello hi hey hiya yo morning afternoon evening night bye goodbye cheers "
-    "great perfect awesome nice cool wow lovely excellent wonderful super amazing brilliant haha lol "
-    "helpful helped appreciate understood welcome see clear sense works worked weekend".split()
+    "thanks thank thx ty hello hi hey hiya yo morning afternoon evening night bye goodbye "
+    "cheers great perfect awesome nice cool wow lovely excellent wonderful super amazing "
+    "brilliant haha lol helpful helped appreciate understood welcome see clear sense works "
+    "worked weekend".split()
 )
 """One of these is in every turn that is nothing but kind."""
 _OPENING = re.compile(
-    r"^(?:what about|how about|what if|what else|any other|who else|where else|the other|the same|"
-    r"same|similarly|likewise|instead|again|only|just|without|except|excluding|including|plus|"
-    r"minus|suppose|assume|if|unless|because|next|another|one more|once more|two more|more|less|"
-    r"fewer|longer|shorter|bigger|smaller|else|ditto|as well|too|back to|going back|return to|"
-    r"returning to|regarding the|about the|for the|with the|in the|on the|at the|rather|not|why not|"
-    r"how so|how come|which one|are you sure|is that|are those|try again|go on|continue|keep|carry "
-    r"on|repeat|redo|undo|say that|do the|do that|your last|your previous|the previous|the last|"
-    r"the first|the second|the third|the next|that one|this one|last one|next one|"
-    r"wait|actually|sorry|i meant|i mean|correction|oops|hmm)\b",
+    r"^(?:what about|how about|what if|what else|any other|who else|where else|the other|"
+    r"the same|same|similarly|likewise|instead|again|only|just|without|except|"
+    r"excluding|including|plus|minus|suppose|assume|if|unless|because|next|"
+    r"another|one more|once more|two more|more|less|fewer|longer|shorter|bigger|"
+    r"smaller|else|ditto|as well|too|back to|going back|return to|returning to|"
+    r"regarding the|about the|for the|with the|in the|on the|at the|rather|not|"
+    r"why not|how so|how come|which one|are you sure|is that|are those|try again|"
+    r"go on|continue|keep|carry on|repeat|redo|undo|say that|do the|do that|"
+    r"your last|your previous|the previous|the last|the first|the second|the third|"
+    r"the next|that one|this one|last one|next one|wait|actually|sorry|i meant|"
+    r"i mean|correction|oops|hmm)\b",
     re.IGNORECASE,
 )
+"""How a turn begins that goes on with something."""
 _EDITS = frozenset(
-    "add append remove drop exclude include sort order limit group filter rename swap replace use "
-    "make allow forbid change anchor keep skip round shorten simplify rephrase reword restrict turn "
-    "adjust tweak fix correct ignore reverse double halve extend shrink put leave omit require "
-    "expand elaborate explain show give join return format convert start end escape merge show "
-    "let narrow cap name call double invert flip switch modify update check recheck verify "
-    "combine split raise lower increase decrease order rank".split()
+    "add append remove drop exclude include sort order limit group filter rename swap replace "
+    "use make allow forbid change anchor keep skip round shorten simplify rephrase reword "
+    "restrict turn adjust tweak fix correct ignore reverse double halve extend shrink put leave "
+    "omit require expand elaborate explain show give join return format convert start end "
+    "escape merge let narrow cap name call invert flip switch modify update check recheck "
+    "verify combine split raise lower increase decrease rank".split()
 )
 """Verbs that change what is there already, where they begin a short turn."""
 _POINTING = frozenset(
-    "it its those these them they this he she his her him their there ones one both same "
-    "again instead previous above earlier before former latter else otherwise".split()
+    "it its those these them they this he she his her him their there ones one both same again "
+    "instead previous above earlier before former latter else otherwise".split()
 )
 _POINTED = frozenset(
-    "do with of for to like than about from in say make explain translate write turn convert change "
-    "after before is was if and not".split()
+    "do with of for to like than about from in say make explain translate write turn convert "
+    "change after before is was if and not".split()
 )
 """Words before a "that" which points at something, instead of beginning a clause."""
 _DOUBT = re.compile(
@@ -65,7 +69,9 @@ _DOUBT = re.compile(
     re.IGNORECASE,
 )
 """Ends of turns that doubt or extend what was said."""
-_PLACING = frozenset("in for as on at to from by with of into within per over under between".split())
+_PLACING = frozenset(
+    "in for as on at to from by with of into within per over under between".split()
+)
 _ASKING = frozenset("what which who whom whose how why when where".split())
 _VERBS = frozenset(
     "is are was were do does did can could will would should has have had am be may might".split()

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from motet.conversation.identity import name_in
 from motet.errors import RequestError
 from motet.ids import new_id
 from motet.parsing import parsed
@@ -153,6 +154,18 @@ class Body(BaseModel, ABC):
         body: Self = checked(values, cls.model_validate)
         return body
 
+    @property
+    def session(self) -> str:
+        """The client's name of its conversation, where a field says so; else empty."""
+        said = name_in(self.model_extra or {}, "prompt_cache_key")
+        return said or name_in(self._metadata, "session_id", "user_id")
+
+    @property
+    def _metadata(self) -> dict[str, Any]:
+        """What a client says of its request, where it does."""
+        said = getattr(self, "metadata", None)
+        return said if isinstance(said, dict) else {}
+
     def _limit(self) -> dict[str, Any]:
         """Return the bound on generated tokens, and under which name it came; the newer wins."""
         name = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
@@ -170,6 +183,8 @@ class Body(BaseModel, ABC):
             "stop": tuple(text for text in self.stop or () if text),
             "seed": self.seed,
             "user": self.user,
+            "session": self.session,
+            "subagent": name_in(self._metadata, "subagent"),
             "caller": caller,
             "id": id or new_id("req"),
             "extra": {k: v for k, v in (self.model_extra or {}).items() if v is not None},

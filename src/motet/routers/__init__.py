@@ -14,6 +14,7 @@ ROUTERS: Registry[Router] = Registry(
         **dict.fromkeys(ESTIMATORS.names(), _LEARNED),
         "llm": "motet.routers.llm:LLMRouter",
         "constant": "motet.routers.constant:ConstantRouter",
+        "sticky": "motet.routers.sticky:StickyRouter",
         "skill": "motet.routers.skill.router:SkillRouter",
         "symbolic": "motet.routers.symbolic:SymbolicRouter",
     },

@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from motet.config import Document
+from motet.config import Config, Document
 from motet.errors import StoreError
 from motet.operations.records import DecisionLog
 from motet.service.motet import Motet
 from motet.store.database import Database
 from motet.store.decisions import trimmer
 from motet.store.place import StorePlace
-from motet.store.writer import Writer
+from motet.store.sessions import SessionRows, forgetter
+from motet.store.writer import Tidy, Writer, every
 
 
 class Keeper:
@@ -35,9 +36,9 @@ class Keeper:
 
     def __init__(self, motet: Motet) -> None:
         settings = motet.config.store
-        retention = settings.retention
         self.database = Database(StorePlace.of(motet.document))
-        self.writer = Writer(self.database, trimmer(retention.days, int(retention.size)))
+        self.writer = Writer(self.database, _tidy(motet.config))
+        motet.memory.keep_in(SessionRows(self.database), self.writer)
         self._motet = motet
         if settings.records:
             motet.observers.add(DecisionLog(self.writer, settings, self._artifact))
@@ -58,6 +59,12 @@ class Keeper:
     def _artifact(self, router: str) -> str | None:
         known = self._motet.parts.routers.get(router)
         return known.artifact if known else None
+
+
+def _tidy(config: Config) -> Tidy:
+    """Return what removes decisions and conversations that are too old or too many."""
+    retention, bounds = config.store.retention, config.sessions
+    return every(trimmer(retention.days, int(retention.size)), forgetter(bounds.days, bounds.most))
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ call, a router's own included, leaves a `Call` in the trace with its `Usage`.
 
 from motet.types.answer import Chunk, Price, Usage
 from motet.types.call import Asks, Call, Purpose
+from motet.types.conversation import NEW, Past
 from motet.types.decision import Choice, Decision
 from motet.types.fleet import READY, ExpertCard, Fleet, Health, Member, State
 from motet.types.request import ANYBODY, Caller, Capability, Message, Request, message_texts
@@ -14,6 +15,7 @@ from motet.types.span import SpanContext
 
 __all__ = [
     "ANYBODY",
+    "NEW",
     "READY",
     "Asks",
     "Call",
@@ -27,6 +29,7 @@ __all__ = [
     "Health",
     "Member",
     "Message",
+    "Past",
     "Price",
     "Purpose",
     "Request",

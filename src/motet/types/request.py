@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from motet.ids import new_id
+from motet.types.conversation import NEW, Past
 from motet.types.span import SpanContext
 
 Message = Mapping[str, Any]
@@ -76,6 +77,12 @@ class Request:
         Other OpenAI fields, passed through to the expert untouched.
     caller
         Who asks; no part of the body.
+    session
+        The client's own name of the conversation that this goes on with; empty where it has none.
+    subagent
+        The kind of sub-agent that asks, where its client says so; empty otherwise.
+    past
+        What is remembered of the conversation, for compositions that go by it. No part of the body.
     fused
         Who is to answer together in latent space, the primary first; strategies set it, and no
         body can.
@@ -103,6 +110,9 @@ class Request:
     metadata: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    session: str = ""
+    subagent: str = ""
+    past: Past = NEW
     caller: Caller = ANYBODY
     fused: tuple[str, ...] = ()
     trace: SpanContext | None = None

@@ -15,12 +15,13 @@ from motet.api.answer import AnswerResponse, OpenAnswers
 from motet.api.direct import App
 from motet.api.guard import caller_of, holder_of, read_body
 from motet.composer.explanation import decision_json
+from motet.conversation.identity import checked_name
 from motet.operations.admission import Admissions
 from motet.protocol.body import Body
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
 from motet.service.motet import Motet
-from motet.types import SpanContext
+from motet.types import Request, SpanContext
 
 _BIG = 2**17
 
@@ -37,7 +38,7 @@ def add_answers(
     async def answer(kind: type[Body], http: HttpRequest) -> Response:
         body = await _read(kind, http, service)
         holder = holder_of(http)
-        requests = body.requests(holder.caller)
+        requests = [_in_session(each, http) for each in body.requests(holder.caller)]
         if service.tracing is not None and (trace := _trace(http)) is not None:
             requests = [replace(request, trace=trace) for request in requests]
         return AnswerResponse(
@@ -62,7 +63,8 @@ def add_answers(
     @app.post_direct("/v1/route", **_takes(ChatBody))
     async def route(http: HttpRequest) -> Response:
         """Decide which experts would answer, and say why, without asking them."""
-        request = (await _read(ChatBody, http, service)).request(caller_of(http))
+        body = await _read(ChatBody, http, service)
+        request = _in_session(body.request(caller_of(http)), http)
         decision = decision_json(request.model, await service.route(request))
         return Response(orjson.dumps(decision), media_type="application/json")
 
@@ -73,6 +75,18 @@ async def _read(kind: type[Body], http: HttpRequest, service: Motet) -> Body:
     return (
         await asyncio.to_thread(kind.read, content) if len(content) > _BIG else kind.read(content)
     )
+
+
+def _in_session(request: Request, http: HttpRequest) -> Request:
+    """Return a request with the conversation that its headers name, if they do."""
+    headers = http.headers
+    session = headers.get("x-motet-session")
+    if session is not None:
+        request = replace(request, session=checked_name(session, "x-motet-session"))
+    subagent = headers.get("x-motet-subagent") or headers.get("x-openai-subagent")
+    if subagent:
+        request = replace(request, subagent=checked_name(subagent, "x-motet-subagent"))
+    return request
 
 
 def _trace(http: HttpRequest) -> SpanContext | None:

@@ -1,4 +1,4 @@
-"""What the newest turn of a chat goes on with, by what an artifact and its encoder say of the turns.
+"""What the newest turn of a chat goes on with, by what an artifact and its encoder say of turns.
 
 Elliptic follow-ups are known to break routers that read the last line alone, and to drown in those
 that read the whole chat once its topic has changed; neither needs training to mend.
@@ -25,9 +25,7 @@ _AHEAD = 0.3
 """How far that expert is ahead of the next."""
 
 
-async def goes_on_with(
-    turns: Sequence[str], artifact: Artifact, batcher: Batcher | None
-) -> Newest:
+async def goes_on_with(turns: Sequence[str], artifact: Artifact, batcher: Batcher | None) -> Newest:
     """Return what the newest of a user's turns goes on with; see `newest`.
 
     Parameters
