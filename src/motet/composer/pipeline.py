@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -169,6 +170,7 @@ class Pipeline:
             latched=latched,
             judged=calls.judged,
             messages=len(request.messages),
+            ended=time.time(),
         )
         self._memory.note(request, past)
 

@@ -16,7 +16,7 @@ from motet.types import Message, Request, message_texts
 _READ = 400
 """Characters of a result in which an error is looked for."""
 _ERROR = re.compile(
-    r"^\W*(?:error|failed|failure|fatal|exception|traceback|invalid|denied|unable to|cannot|"
+    r"^[\s*#>:-]*(?:error|failed|failure|fatal|exception|traceback|invalid|denied|unable to|cannot|"
     r"could not|command not found|no such)\b"
     r"|^Traceback \(most recent call last\)|\b\w+(?:Error|Exception): "
     r"|\bcommand not found\b|\bNo such file or directory\b|\bPermission denied\b"

@@ -18,6 +18,8 @@ _NEAR = 0.3
 """Closeness from which a whole question goes on with a thread: of unrelated ones it is 0 to 0.2."""
 _APART = 0.25
 """How much closer an earlier thread must be for a part of a question to be of that one."""
+_UNTOLD = 0.1
+"""Closeness where nothing tells it."""
 _SHARED = 0.12
 """What a shared word adds to closeness, and how many count."""
 _MOST_SHARED = 2
@@ -88,7 +90,10 @@ class _Threads:
         head = self._thread_of(number)
         if head in self.heads:
             self.heads.remove(head)
-        self.heads.append(head)
+        if head == number and wording(self._turns[number]) is Wording.REMARK:
+            self.heads.insert(0, head)  # the question before it is still what is talked about
+        else:
+            self.heads.append(head)
         return head
 
     def _thread_of(self, number: int) -> int:
@@ -109,5 +114,5 @@ class _Threads:
 
     def _near(self, number: int, head: int) -> float:
         shared = content(self._turns[number]) & content(self._turns[head])
-        close = 0.0 if self._closeness is None else self._closeness(number, head)
+        close = _UNTOLD if self._closeness is None else self._closeness(number, head)
         return close + _SHARED * min(len(shared), _MOST_SHARED)

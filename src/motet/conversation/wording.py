@@ -26,9 +26,13 @@ _PLEASING = frozenset(
     "thanks thank thx ty hello hi hey hiya yo morning afternoon evening night bye goodbye "
     "cheers great perfect awesome nice cool wow lovely excellent wonderful super amazing "
     "brilliant haha lol helpful helped appreciate understood welcome see clear sense works "
-    "worked weekend".split()
+    "worked weekend merci danke gracias grazie obrigado hola bonjour hallo ciao salut".split()
 )
 """One of these is in every turn that is nothing but kind."""
+_REMARK = re.compile(
+    r"^(?:i(?: am|'m| was| feel| love| like| think)|im|my|it's|that's|this is|what a)\b[^?]*$",
+    re.IGNORECASE,
+)
 _OPENING = re.compile(
     r"^(?:what about|how about|what if|what else|any other|who else|where else|the other|"
     r"the same|same|similarly|likewise|instead|again|only|just|without|except|"
@@ -54,7 +58,7 @@ _EDITS = frozenset(
 )
 """Verbs that change what is there already, where they begin a short turn."""
 _POINTING = frozenset(
-    "it its those these them they this he she his her him their there ones one both same again "
+    "it its those these them they this he she his her him their ones one both same again "
     "instead previous above earlier before former latter else otherwise".split()
 )
 _POINTED = frozenset(
@@ -107,6 +111,8 @@ class Wording(Enum):
     """Words that may be a whole question."""
     PART = auto()
     """Words that go on with what was said."""
+    REMARK = auto()
+    """A short word of the user's about something: it may ask nothing."""
     PLEASANTRY = auto()
     """A greeting or thanks: it asks nothing."""
 
@@ -118,12 +124,20 @@ def wording(text: str) -> Wording:
     if not words:
         return Wording.PART
     known = set(words)
-    if len(words) <= _MEDIUM and known <= _PLEASANT and known & _PLEASING:
+    if len(words) <= _MEDIUM and (_is_kind(known) or words[:3] == ["how", "are", "you"]):
         return Wording.PLEASANTRY
     rest, text = _less_leading(words, text)
     if not rest:  # "ok", "yes please"
         return Wording.PART
-    return Wording.PART if _is_part(rest, text, was_led=len(rest) < len(words)) else Wording.WHOLE
+    if _is_part(rest, text, was_led=len(rest) < len(words)):
+        return Wording.PART
+    is_remark = len(words) <= _MEDIUM and _REMARK.match(text.strip()) is not None
+    return Wording.REMARK if is_remark else Wording.WHOLE
+
+
+def _is_kind(words: set[str]) -> bool:
+    kind = _PLEASANT | _PLEASING
+    return words <= kind and not words.isdisjoint(_PLEASING)
 
 
 def _is_part(words: list[str], text: str, *, was_led: bool) -> bool:
@@ -133,7 +147,7 @@ def _is_part(words: list[str], text: str, *, was_led: bool) -> bool:
         return _OPENING.match(text) is not None or (was_led and first in ("this", "the", "for"))
     if _OPENING.match(text) is not None:
         return True
-    if count <= _LONG and (_POINTING & set(words) or _points_with_that(words)):
+    if count <= _LONG and (_POINTING & set(words) or _points(words)):
         return True
     if count <= _MEDIUM and _DOUBT.search(text) is not None:
         return True
@@ -141,7 +155,7 @@ def _is_part(words: list[str], text: str, *, was_led: bool) -> bool:
         return True
     asks = bool(_ASKING & set(words)) or words[0] in _VERBS
     if first in _ASKING:  # "when?", "why Lima", "how many left"
-        return count <= 2 or (count == 3 and not _VERBS & set(words))
+        return count <= 2 or (count == 3 and words[1] in ("many", "much"))
     if first in _PLACING:  # "in feet", but not "in which year did the war end"
         return count <= _MEDIUM and not asks
     if was_led or first == "the":  # "and Poetry?", "the dash should be optional"
@@ -149,11 +163,12 @@ def _is_part(words: list[str], text: str, *, was_led: bool) -> bool:
     return count <= _SHORT and not asks and (count <= 2 or any(w.isdigit() for w in words))
 
 
-def _points_with_that(words: list[str]) -> bool:
-    """Return whether a "that" stands for something, and begins no clause."""
+def _points(words: list[str]) -> bool:
+    """Return whether a "that" or "there" stands for something, and begins no clause."""
     last = len(words) - 1
     return any(
-        word == "that" and (at in (0, last) or words[at - 1] in _POINTED)
+        (word == "that" and (at in (0, last) or words[at - 1] in _POINTED))
+        or (word == "there" and at == last and words[at - 1] not in _VERBS)
         for at, word in enumerate(words)
     )
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
@@ -36,6 +36,8 @@ class FakeConfig(Options):
 
     tokens: tuple[str, ...] | None = None
     """The answer, a token each; absent, the last user message comes back word by word."""
+    calls: tuple[str, ...] = ()
+    """Tools that it calls, without arguments, once it has said its tokens."""
     sign: bool = False
     """Whether the id of the process comes first: who has answered, of several replicas."""
     delay_s: NonNegativeFloat = 0.0
@@ -96,6 +98,8 @@ class FakeExpert(Expert):
             tokens = (f"{os.getpid()} ", *tokens)
         said = tokens[: request.max_tokens]
         finish = "stop" if len(said) == len(tokens) else "length"
+        if script.calls and finish == "stop":
+            finish = "tool_calls"
         if script.delay_s:
             await asyncio.sleep(script.delay_s)
         for number, token in enumerate(said):
@@ -108,7 +112,10 @@ class FakeExpert(Expert):
         if script.fail_after is not None and script.fail_after <= len(said):
             wait = 1.0 if script.error in ("unavailable", "overloaded") else None
             raise _ERRORS[script.error](self.card.id, "scripted failure.", retry_after=wait)
+        called = tuple(map(_call, range(len(script.calls)), script.calls))
         for index in range(request.n):
+            if finish == "tool_calls":
+                yield Chunk(index=index, tool_calls=called)
             yield Chunk(index=index, finish=finish)
         yield Chunk(usage=Usage(prompt, len(said) * request.n))
 
@@ -122,6 +129,11 @@ class PooledFake(FakeExpert):
     """The same in replicas of a pool on Ray, where a model would be."""
 
     home = "pool"
+
+
+def _call(number: int, tool: str) -> dict[str, Any]:
+    function = {"name": tool, "arguments": "{}"}
+    return {"index": number, "id": f"call_{number}", "type": "function", "function": function}
 
 
 def _echo(request: Request) -> tuple[str, ...]:

@@ -66,10 +66,11 @@ class ConversationMemory:
             return NEW  # that others opened alike says nothing of this one
         id = identity(request)
         here = self._here.get(id, NEW)
-        if here is not NEW and here.messages >= due:
+        if here.messages == due > 0:
             return here
-        there = await self._read(id, due)
-        return max(here, there, key=lambda past: past.messages)
+        # A client may have cut its history short, or send its last message alone: then the count
+        # tells nothing, and the later is right.
+        return max(here, await self._read(id, due), key=lambda past: past.ended)
 
     def note(self, request: Request, past: Past) -> None:
         """Remember a conversation as it is after `request` was answered; waits for nothing."""
@@ -79,7 +80,8 @@ class ConversationMemory:
         while len(self._here) > self._settings.most_here:
             self._here.popitem(last=False)
         if self._writer is not None:
-            self._writer.put(keep, SessionRow(id=id, time=time.time(), past=past), _ROW_BYTES)
+            is_first = not (request.session or answered_at(request))
+            self._writer.put(keep, SessionRow(id=id, past=past, is_first=is_first), _ROW_BYTES)
 
     async def _read(self, id: str, due: int) -> Past:
         """Return what the store knows, waiting a little for what it is about to."""

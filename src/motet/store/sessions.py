@@ -37,16 +37,16 @@ class SessionRow:
     ----------
     id
         See `motet.conversation.identity`.
-    time
-        When the turn ended, as Unix time in seconds.
+    is_first
+        Whether it was the first turn: what is known of one that opened alike is forgotten.
     """
 
     id: str
-    time: float
     past: Past
+    is_first: bool = False
 
 
-_KNOWN = ("expert", "latched", "judged", "messages")
+_KNOWN = ("expert", "latched", "judged", "messages", "ended")
 SESSIONS = Table(
     "sessions",
     METADATA,
@@ -55,8 +55,8 @@ SESSIONS = Table(
     Column("latched", Text, nullable=False),
     Column("judged", BigInteger, nullable=False),
     Column("messages", BigInteger, nullable=False),
-    Column("time", Double, nullable=False),
-    Index("sessions_by_time", "time"),
+    Column("ended", Double, nullable=False),
+    Index("sessions_by_end", "ended"),
 )
 
 
@@ -70,23 +70,25 @@ class SessionRows:
         """Return what is known of a conversation that had a turn since that Unix time."""
         columns = SESSIONS.c
         query = select(*(columns[name] for name in _KNOWN))
-        query = query.where(columns.id == id, columns.time >= since)
+        query = query.where(columns.id == id, columns.ended >= since)
         row = await self._database.do(lambda c: c.execute(query).mappings().first())
         return None if row is None else Past(**row)
 
 
 def keep(connection: Connection, rows: Sequence[SessionRow]) -> None:
-    """Keep rows; of two turns of one conversation the later stays."""
-    adding = insert(connection, SESSIONS)
-    said = {name: adding.excluded[name] for name in (*_KNOWN, "time")}
-    is_later = SESSIONS.c.time <= adding.excluded.time
-    adding = adding.on_conflict_do_update(index_elements=[SESSIONS.c.id], set_=said, where=is_later)
-    newest = {row.id: row for row in sorted(rows, key=lambda row: row.time)}
-    values = [
-        {"id": id, "time": row.time, **{name: getattr(row.past, name) for name in _KNOWN}}
-        for id, row in sorted(newest.items())
-    ]  # in one order everywhere, so that no two replicas wait for each other
-    connection.execute(adding, values)
+    """Keep rows; of two turns of one conversation the later stays, and a latch stays with both."""
+    # In one order everywhere, so that no two replicas wait for each other.
+    for row in sorted(rows, key=lambda row: (row.id, row.past.ended)):
+        adding = insert(connection, SESSIONS)
+        said = {name: adding.excluded[name] for name in _KNOWN}
+        if not (row.past.latched or row.is_first):
+            del said["latched"]  # of a replica that has not heard of it yet
+        adding = adding.on_conflict_do_update(
+            index_elements=[SESSIONS.c.id],
+            set_=said,
+            where=SESSIONS.c.ended <= adding.excluded.ended,
+        )
+        connection.execute(adding, {"id": row.id, **{n: getattr(row.past, n) for n in _KNOWN}})
 
 
 def forgetter(days: float, most: int) -> Tidy:
@@ -99,11 +101,11 @@ def _forget(connection: Connection, days: float, most: int) -> bool:
     count = int(connection.scalar(select(func.count()).select_from(SESSIONS)) or 0)
     oldest = time.time() - days * _DAY_S
     columns = SESSIONS.c
-    query = select(columns.id, columns.time).order_by(columns.time).limit(_TRIMMED)
+    query = select(columns.id, columns.ended).order_by(columns.ended).limit(_TRIMMED)
     gone = [
         row.id
         for number, row in enumerate(connection.execute(query))
-        if row.time < oldest or count - number > most
+        if row.ended < oldest or count - number > most
     ]
     if gone:
         connection.execute(delete(SESSIONS).where(columns.id.in_(gone)))

@@ -25,7 +25,7 @@ class Call:
     Attributes
     ----------
     purpose
-        `route` where a router asked in order to decide.
+        `route` where a router or a strategy asked in order to decide.
     finish
         Why its last choice ended, as in `Chunk`; None where none did.
     code

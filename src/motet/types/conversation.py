@@ -20,6 +20,8 @@ class Past:
         How many of its last turns in a row were judged to get nowhere.
     messages
         How many messages the last request had: what tells a memory that is behind.
+    ended
+        When the last turn ended, as Unix time in seconds.
     context
         The window of `expert` in tokens; None where it is not known.
     """
@@ -28,6 +30,7 @@ class Past:
     latched: str = ""
     judged: int = 0
     messages: int = 0
+    ended: float = 0.0
     context: int | None = None
 
 

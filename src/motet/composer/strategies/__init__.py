@@ -10,8 +10,10 @@ STRATEGIES: Registry[Strategy] = Registry(
     "motet.strategies",
     {
         "aggregate": f"{_HERE}.aggregate:AggregateStrategy",
+        "escalate": f"{_HERE}.escalate:EscalateStrategy",
         "latent": f"{_HERE}.latent:LatentStrategy",
         "persona": f"{_HERE}.persona:PersonaStrategy",
+        "review": f"{_HERE}.review:ReviewStrategy",
         "single": f"{_HERE}.single:SingleStrategy",
         "vote": f"{_HERE}.vote:VoteStrategy",
     },

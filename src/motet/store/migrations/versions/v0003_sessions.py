@@ -16,6 +16,6 @@ def upgrade() -> None:
         sql.Column("id", sql.Text(), primary_key=True),
         *(sql.Column(name, sql.Text(), nullable=False) for name in ("expert", "latched")),
         *(sql.Column(name, sql.BigInteger(), nullable=False) for name in ("judged", "messages")),
-        sql.Column("time", sql.Double(), nullable=False),
+        sql.Column("ended", sql.Double(), nullable=False),
     )
-    op.create_index("sessions_by_time", "sessions", ["time"])
+    op.create_index("sessions_by_end", "sessions", ["ended"])
