@@ -48,6 +48,9 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 """How a turn begins that goes on with something."""
+_ANNOUNCED = re.compile(
+    r"^\W*(?:and|also|now|next|another|or|then|again|same|this one|one more)\s*:", re.IGNORECASE
+)
 _EDITS = frozenset(
     "add append remove drop exclude include sort order limit group filter rename swap replace "
     "use make allow forbid change anchor keep skip round shorten simplify rephrase reword "
@@ -63,7 +66,7 @@ _POINTING = frozenset(
 )
 _POINTED = frozenset(
     "do with of for to like than about from in say make explain translate write turn convert "
-    "change after before is was if and not".split()
+    "change after before is was if and not isn't wasn't aren't doesn't didn't".split()
 )
 """Words before a "that" which points at something, instead of beginning a clause."""
 _DOUBT = re.compile(
@@ -126,6 +129,8 @@ def wording(text: str) -> Wording:
     known = set(words)
     if len(words) <= _MEDIUM and (_is_kind(known) or words[:3] == ["how", "are", "you"]):
         return Wording.PLEASANTRY
+    if _ANNOUNCED.match(text) is not None:  # "next: ...", "and: ..."
+        return Wording.PART
     rest, text = _less_leading(words, text)
     if not rest:  # "ok", "yes please"
         return Wording.PART

@@ -14,8 +14,13 @@ from motet.conversation.threads import MOST_TURNS, Newest, newest
 from motet.encoders.text import clip
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from motet.encoders.live import Batcher
     from motet.routers.learned.artifact import Artifact
+
+    Floats = NDArray[np.float32]
 
 _CHARS = 500
 """Characters that are read of each turn."""
@@ -54,6 +59,24 @@ async def goes_on_with(turns: Sequence[str], artifact: Artifact, batcher: Batche
         return _later(newest(texts, None, clear), start)
     near = vectors @ vectors.T
     return _later(newest(texts, lambda one, other: float(near[one, other]), clear), start)
+
+
+async def embedded(text: str, head: str | None, batcher: Batcher) -> Floats:
+    """Return the embedding of a request's text form as `[1, width]`, L2-normalised.
+
+    Parameters
+    ----------
+    head
+        The question that the request goes on with, if it does. It counts half: a few words, such as
+        "you sure?", move an embedding further than they change what is asked.
+    """
+    import numpy as np
+
+    vector = await batcher.embed(text)
+    if head is not None:
+        vector = vector + await batcher.embed(clip(head, _CHARS))
+        vector = vector / max(float(np.linalg.norm(vector)), 1e-9)
+    return vector[None]
 
 
 def _later(of: Newest, start: int) -> Newest:

@@ -16,7 +16,7 @@ from motet.encoders.encoder import Backend
 from motet.encoders.text import TextConfig, asked, clip, form
 from motet.errors import ArtifactError, ConfigError
 from motet.routers.base import Router
-from motet.routers.learned.followups import goes_on_with
+from motet.routers.learned.followups import embedded, goes_on_with
 from motet.routers.learned.store import Manifest, read_manifest
 from motet.routers.loading import Loading, fall_back
 from motet.types import Asks, Choice, Decision, Fleet, Request
@@ -139,7 +139,9 @@ class LearnedRouter(Router):
         if len(turns) > 1 and self.options.text.chat == "thread":
             of = await goes_on_with(turns, artifact, batcher)
         text = form(request, turns, of, self.options.text)
-        vectors = None if batcher is None else (await batcher.embed(text))[None]
+        vectors = None
+        if batcher is not None:
+            vectors = await embedded(text, None if of.head is None else turns[of.head], batcher)
         queries = Queries(embeddings=vectors, texts=(text,))
         decision = self._decide(artifact, queries, fleet)
         if decision is None or of.head is None:
