@@ -90,22 +90,22 @@ class ConversationMemory:
         if time.monotonic() < self._away_until:
             self._count()
             return NEW
-        found = NEW
+        past = NEW
         since = time.time() - self._settings.days * _DAY_S
         is_heard = False
         try:
             async with asyncio.timeout(self._settings.read_s):
-                while not is_heard or found.messages < due:
+                while not is_heard or past.messages < due:
                     if is_heard:
                         await asyncio.sleep(_AGAIN_S)
-                    found = await self._rows.get(id, since) or NEW
+                    past = await self._rows.get(id, since) or NEW
                     is_heard = True
         except TimeoutError:
             if not is_heard:
                 self._missed("it did not answer in time")
         except StoreError as error:
             self._missed(str(error))
-        return found
+        return past
 
     def _count(self) -> None:
         self.unread += 1
