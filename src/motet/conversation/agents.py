@@ -15,15 +15,20 @@ from motet.types import Message, Request, message_texts
 
 _READ = 400
 """Characters of a result in which an error is looked for."""
-_ERROR = re.compile(
-    r"^[\s*#>:-]*(?:error|failed|failure|fatal|exception|traceback|invalid|denied|unable to|cannot|"
-    r"could not|command not found|no such)\b"
-    r"|^Traceback \(most recent call last\)|\b\w+(?:Error|Exception): "
-    r"|\bcommand not found\b|\bNo such file or directory\b|\bPermission denied\b"
-    r"|\b(?:exit(?:ed with)?(?: code| status)?|returncode)[:= ]+[1-9]\d*\b"
-    r"|<error>|\"(?:is_)?error\": ?(?:true|\"[^\"])",
-    re.IGNORECASE | re.MULTILINE,
+_MARKS = " \t\r\n*#>:-`[("
+"""What may stand before the first word of a result."""
+_BEGINS = re.compile(
+    r"(?:error|failed|failure|fatal|exception|traceback|invalid|denied|unable to|cannot|could not|"
+    r"command not found|no such)\b",
+    re.IGNORECASE,
 )
+_SAYS = re.compile(
+    r"Traceback \(most recent call last\)|(?:Error|Exception): |command not found|"
+    r"No such file or directory|Permission denied|<error>|"
+    r"[Ee]xit(?:ed with)?(?: code| status)?[:= ]{1,3}[1-9]|returncode[:= ]{1,3}[1-9]|"
+    r"\"(?:is_)?error\": ?(?:true|\"[^\"])"
+)
+"""What a result says anywhere that tells of an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +101,5 @@ def _call(call: Any) -> tuple[str, str]:
 def _is_error(result: Message) -> bool:
     if result.get("is_error") is True:
         return True
-    return _ERROR.search("\n".join(message_texts(result))[:_READ]) is not None
+    text = "\n".join(message_texts(result))[:_READ].lstrip(_MARKS)
+    return _BEGINS.match(text) is not None or _SAYS.search(text) is not None

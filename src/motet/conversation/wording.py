@@ -30,7 +30,7 @@ _PLEASING = frozenset(
 )
 """One of these is in every turn that is nothing but kind."""
 _REMARK = re.compile(
-    r"^(?:i(?: am|'m| was| feel| love| like| think)|im|my|it's|that's|this is|what a)\b[^?]*$",
+    r"^(?:i(?: am|'m| was| feel| love| like| think)|im|my|it's|that's|this is|what a)\b",
     re.IGNORECASE,
 )
 _OPENING = re.compile(
@@ -71,11 +71,11 @@ _POINTED = frozenset(
 """Words before a "that" which points at something, instead of beginning a clause."""
 _DOUBT = re.compile(
     r"\b(?:(?:are )?you (?:really |quite |absolutely )?(?:sure|certain|serious|positive)|really|"
-    r"is (?:that|this|it) (?:right|correct|true)|(?:as well|too|also|instead|then|though|either))"
-    r"\W*$",
+    r"is (?:that|this|it) (?:right|correct|true)|(?:as well|too|also|instead|then|though|either))$",
     re.IGNORECASE,
 )
 """Ends of turns that doubt or extend what was said."""
+_ENDS = " \t\r\n?!.,;:)\"'"
 _PLACING = frozenset(
     "in for as on at to from by with of into within per over under between".split()
 )
@@ -89,7 +89,6 @@ _RETURNING = re.compile(
     r"gave|said)|another one of)\b",
     re.IGNORECASE,
 )
-_CONTENT_BEHIND = re.compile(r":\s*\S+(?:\s+\S+){3,}", re.DOTALL)
 _COMMON = (
     _LEADING
     | _POINTING
@@ -102,6 +101,7 @@ _COMMON = (
         "one two three four five six seven eight nine ten back same answer using".split()
     )
 )
+_FEW = 3
 _SHORT = 4
 _MEDIUM = 8
 _LONG = 12
@@ -136,8 +136,10 @@ def wording(text: str) -> Wording:
         return Wording.PART
     if _is_part(rest, text, was_led=len(rest) < len(words)):
         return Wording.PART
-    is_remark = len(words) <= _MEDIUM and _REMARK.match(text.strip()) is not None
-    return Wording.REMARK if is_remark else Wording.WHOLE
+    is_short_statement = len(words) <= _MEDIUM and "?" not in text
+    if is_short_statement and _REMARK.match(text.lstrip()) is not None:
+        return Wording.REMARK
+    return Wording.WHOLE
 
 
 def _is_kind(words: set[str]) -> bool:
@@ -148,13 +150,15 @@ def _is_kind(words: set[str]) -> bool:
 def _is_part(words: list[str], text: str, *, was_led: bool) -> bool:
     """Return whether what follows the leading words goes on with something."""
     first, count = words[0], len(words)
-    if _CONTENT_BEHIND.search(text):  # "Summarize this: ...", unless it is "same for: ..."
+    if (
+        len(text.partition(":")[2].split()) > _FEW
+    ):  # "Summarize this: ...", unless it is "same for: ..."
         return _OPENING.match(text) is not None or (was_led and first in ("this", "the", "for"))
     if _OPENING.match(text) is not None:
         return True
     if count <= _LONG and (_POINTING & set(words) or _points(words)):
         return True
-    if count <= _MEDIUM and _DOUBT.search(text) is not None:
+    if count <= _MEDIUM and _DOUBT.search(text.rstrip(_ENDS)) is not None:
         return True
     if count <= _MEDIUM and first in _EDITS and not {"write", "code"} & set(words):
         return True
