@@ -10,14 +10,19 @@ PARTS = [
     "and for five boxes?", "same in Python", "make it shorter", "in feet?", "what about Lima?",
     "when?", "Sort by the count, descending.", "now the average height per ward", "yes please",
     "Are you sure?", "the dash should be optional", "explain that", "colour as well", "why not?",
+    "show me how", "can you check the result please?",
     "And this one: On 9 June, Ana Silva travels from Oslo to Rome.", "or 5", "???",
 ]  # fmt: skip
 WHOLE = [
     "Who painted the Mona Lisa?", "How many metres are 3 kilometres?", "Why is the sky blue?",
     "In which year did the Second World War end?", "And how many legs does a spider have?",
-    "Write a regular expression that matches 3 digits.", "What is the capital of France?",
-    "Summarize this text: The cat sat on the mat and slept.", "Quelle heure est-il ?",
-    "Also, who wrote Hamlet?", "Write a poem about autumn.", "I need a regex that matches 3 digits.",
+    "What is the capital of France?", "When will the next train to Vienna leave?",
+    "Summarize this text: The cat sat on the mat and slept.", "Also, who wrote Hamlet?",
+]  # fmt: skip
+EITHER = [
+    "Write a regular expression that matches 3 digits.", "Please write a poem about autumn.",
+    "optional plus sign at the beginning", "Now tell me a joke", "Convert 10 inches to feet",
+    "Quelle heure est-il ?", "I need a regex that matches 3 digits.",
 ]  # fmt: skip
 KIND = ["thanks!", "Thank you very much, that helped a lot.", "hello", "ok great", "Good morning!",
         "how are you?", "merci", "perfect thanks"]  # fmt: skip
@@ -31,6 +36,11 @@ def test_a_part_of_a_question_goes_on_with_something(text):
 @pytest.mark.parametrize("text", WHOLE)
 def test_a_whole_question_speaks_for_itself(text):
     assert wording(text) is Wording.WHOLE
+
+
+@pytest.mark.parametrize("text", EITHER)
+def test_a_few_words_may_be_either(text):
+    assert wording(text) is Wording.LIKELY
 
 
 @pytest.mark.parametrize("text", KIND)

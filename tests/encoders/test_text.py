@@ -72,3 +72,10 @@ def test_the_bound_holds(turns, limit):
 @given(st.text(max_size=300))
 def test_stripping_twice_is_stripping_once(text):
     assert strip_agents(strip_agents(text)) == strip_agents(text)
+
+
+@given(st.text(max_size=300), st.text(max_size=100), st.booleans())
+def test_a_single_turn_is_read_alike_however_chats_are(text, system, has_system):
+    request = chat(*([("system", system)] if has_system else []), ("user", text))
+    forms = {text_form(request, TextConfig(chat=how)) for how in ("thread", "whole", "last")}
+    assert len(forms) == 1

@@ -16,6 +16,8 @@ MOST_TURNS = 16
 """The user's newest turns, which are read; what was asked before them is not gone back to."""
 _NEAR = 0.3
 """Closeness from which a whole question goes on with a thread: of unrelated ones it is 0 to 0.2."""
+_NEAR_LIKELY = 0.2
+"""The same for a few words that may be either."""
 _APART = 0.25
 """How much closer an earlier thread must be for a part of a question to be of that one."""
 _UNTOLD = 0.1
@@ -99,14 +101,16 @@ class _Threads:
     def _thread_of(self, number: int) -> int:
         if not self.heads:
             return number
-        text, is_part = self._turns[number], wording(self._turns[number]) is Wording.PART
+        text, how = self._turns[number], wording(self._turns[number])
+        is_part = how is Wording.PART
         near = {head: self._near(number, head) for head in self.heads}
         best = max(self.heads, key=lambda head: near[head])
         is_clear = self._clear is not None and self._clear[number]
         if is_clear and near[best] < _NEAR and (not is_part or len(text.split()) >= _PART_ALONE):
             return number
         if not is_part:
-            return best if near[best] >= _NEAR and not is_clear else number
+            enough = _NEAR_LIKELY if how is Wording.LIKELY else _NEAR
+            return best if near[best] >= enough and not is_clear else number
         newest = self.heads[-1]
         if best != newest and near[best] - near[newest] >= (0.0 if returns(text) else _APART):
             return best

@@ -8,12 +8,16 @@ turn in another language is taken as one that speaks for itself.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import Enum, auto
 from functools import lru_cache
 
 _WORDS = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _LEADING = frozenset("and also now ok okay so then please but well great thanks or no yes".split())
 """Words that a turn may begin with whatever it is."""
+_POLITE = frozenset("please well great thanks can could would will you".split())
+"""Those that say nothing of what comes before."""
+_CAN = frozenset("can could would will".split())
 _PLEASANT = frozenset(
     "thanks thank you thx ty hello hi hey hiya yo good morning afternoon evening night day bye "
     "goodbye see later tomorrow cheers great perfect awesome nice cool wow lovely excellent "
@@ -52,14 +56,24 @@ _ANNOUNCED = re.compile(
     r"^\W*(?:and|also|now|next|another|or|then|again|same|this one|one more)\s*:", re.IGNORECASE
 )
 _EDITS = frozenset(
-    "add append remove drop exclude include sort order limit group filter rename swap replace "
-    "use make allow forbid change anchor keep skip round shorten simplify rephrase reword "
-    "restrict turn adjust tweak fix correct ignore reverse double halve extend shrink put leave "
-    "omit require expand elaborate explain show give join return format convert start end "
-    "escape merge let narrow cap name call invert flip switch modify update check recheck "
-    "verify combine split raise lower increase decrease rank".split()
+    "add append remove drop exclude include sort limit filter rename swap replace allow forbid "
+    "anchor keep skip shorten simplify rephrase reword restrict adjust tweak reverse double halve "
+    "extend shrink omit elaborate expand escape narrow invert merge recheck verify reorder use".split()
 )
 """Verbs that change what is there already, where they begin a short turn."""
+_TASKS = frozenset(
+    "write tell recommend list explain give name describe translate suggest compose summarize "
+    "summarise create define find show convert count extract classify compare calculate compute "
+    "generate make draft solve order group label express change turn imagine invent help "
+    "teach sing play draw plan design code".split()
+)
+"""Verbs that may begin a task of its own."""
+_OWN_WORK = re.compile(
+    r"\b(?:the|your) (?:results?|answers?|output|solution|steps?|calculation|query|reply|response|"
+    r"choice|reasoning|pattern|regex|sum)\b",
+    re.IGNORECASE,
+)
+"""What an assistant has made."""
 _POINTING = frozenset(
     "it its those these them they this he she his her him their ones one both same again "
     "instead previous above earlier before former latter else otherwise".split()
@@ -112,6 +126,8 @@ class Wording(Enum):
 
     WHOLE = auto()
     """Words that may be a whole question."""
+    LIKELY = auto()
+    """A few words that may be either: something to do, or something of what is done."""
     PART = auto()
     """Words that go on with what was said."""
     REMARK = auto()
@@ -134,12 +150,13 @@ def wording(text: str) -> Wording:
     rest, text = _less_leading(words, text)
     if not rest:  # "ok", "yes please"
         return Wording.PART
-    if _is_part(rest, text, was_led=len(rest) < len(words)):
+    led = set(words[: len(words) - len(rest)]) - _POLITE
+    if _is_part(rest, text, was_led=bool(led)):
         return Wording.PART
     is_short_statement = len(words) <= _MEDIUM and "?" not in text
     if is_short_statement and _REMARK.match(text.lstrip()) is not None:
         return Wording.REMARK
-    return Wording.WHOLE
+    return Wording.WHOLE if len(rest) > _MEDIUM or _asks(rest) else Wording.LIKELY
 
 
 def _is_kind(words: set[str]) -> bool:
@@ -150,19 +167,21 @@ def _is_kind(words: set[str]) -> bool:
 def _is_part(words: list[str], text: str, *, was_led: bool) -> bool:
     """Return whether what follows the leading words goes on with something."""
     first, count = words[0], len(words)
-    if (
-        len(text.partition(":")[2].split()) > _FEW
-    ):  # "Summarize this: ...", unless it is "same for: ..."
+    # "Summarize this: ..." brings what it is about, unless it is "same for: ..."
+    if len(text.partition(":")[2].split()) > _FEW:
         return _OPENING.match(text) is not None or (was_led and first in ("this", "the", "for"))
     if _OPENING.match(text) is not None:
         return True
     if count <= _LONG and (_POINTING & set(words) or _points(words)):
         return True
-    if count <= _MEDIUM and _DOUBT.search(text.rstrip(_ENDS)) is not None:
+    if count <= _MEDIUM and (
+        _DOUBT.search(text.rstrip(_ENDS)) is not None
+        or _OWN_WORK.search(text) is not None
+        or first in _EDITS
+        or words[-1] in _ASKING  # "show me how"
+    ):
         return True
-    if count <= _MEDIUM and first in _EDITS and not {"write", "code"} & set(words):
-        return True
-    asks = bool(_ASKING & set(words)) or words[0] in _VERBS
+    asks = _asks(words) or first in _TASKS
     if first in _ASKING:  # "when?", "why Lima", "how many left"
         return count <= 2 or (count == 3 and words[1] in ("many", "much"))
     if first in _PLACING:  # "in feet", but not "in which year did the war end"
@@ -170,6 +189,11 @@ def _is_part(words: list[str], text: str, *, was_led: bool) -> bool:
     if was_led or first == "the":  # "and Poetry?", "the dash should be optional"
         return count <= _MEDIUM and not asks
     return count <= _SHORT and not asks and (count <= 2 or any(w.isdigit() for w in words))
+
+
+def _asks(words: Sequence[str]) -> bool:
+    """Return whether words have a question of their own."""
+    return not _ASKING.isdisjoint(words) or words[0] in _VERBS
 
 
 def _points(words: list[str]) -> bool:
@@ -187,6 +211,10 @@ def _less_leading(words: list[str], text: str) -> tuple[list[str], str]:
     at = 0
     while at < len(words) and words[at] in _LEADING:
         at += 1
+    if words[at : at + 1] and words[at] in _CAN and words[at + 1 : at + 2] == ["you"]:
+        at += 2  # "can you also ..."
+        while at < len(words) and words[at] in _LEADING:
+            at += 1
     for word in words[:at]:
         text = text[text.lower().index(word) + len(word) :]
     return words[at:], text.lstrip(" ,.;:!-")
