@@ -111,6 +111,23 @@ def test_rules_read_the_conversation(rule):
     assert Condition(rule).remembers == ("last_expert" in rule or "context" in rule)
 
 
+@pytest.mark.parametrize(
+    ("last", "asked"),
+    [
+        ("and in feet?", "How far is it?\nand in feet?"),
+        ("thanks", "thanks"),
+        ("Who wrote the Iliad, and when?", "Who wrote the Iliad, and when?"),
+    ],
+)
+def test_rules_read_what_a_follow_up_goes_on_with(last, asked):
+    chat = (
+        {"role": "user", "content": "How far is it?"},
+        {"role": "assistant", "content": "3 metres"},
+        {"role": "user", "content": last},
+    )
+    assert FEATURES["asked"][0](Request(model="m", messages=chat)) == asked
+
+
 def test_a_new_conversation_has_no_past():
     request = Request(model="m", messages=AGENT[:1])
     rule = "last_expert == '' && context_used == 0.0 && tool_calls == 0 && stalled_turns == 0"

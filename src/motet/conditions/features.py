@@ -14,6 +14,7 @@ from typing import Any
 
 from motet.conditions.language import language
 from motet.conversation.agents import progress
+from motet.conversation.threads import newest
 from motet.types import Capability, Request, message_texts
 
 LIST_LIMIT = 64
@@ -54,6 +55,13 @@ def _last(request: Request) -> str:
     if request.prompt is not None or not request.messages:
         return _text(request)
     return _cut("\n".join(message_texts(request.messages[-1])))
+
+
+def _asked(request: Request) -> str:
+    users = [message for message in request.messages if message.get("role") == "user"]
+    turns = ["\n".join(message_texts(message)) for message in users]
+    head = newest(turns).head if turns else None
+    return _last(request) if head is None else _cut(f"{turns[head]}\n{turns[-1]}")
 
 
 def _system(request: Request) -> str:
@@ -99,6 +107,10 @@ def _context_used(request: Request) -> float:
 FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
     "text": (_text, "string: every text part of the request, newest last"),
     "last": (_last, "string: the text of the last message"),
+    "asked": (
+        _asked,
+        "string: the same, behind the question that it goes on with, as in `and in feet?`",
+    ),
     "system": (_system, "string: the text of system and developer messages"),
     "chars": (lambda request: len(request.text), "int: characters of text"),
     "tokens": (lambda request: request.estimated_tokens, "int: estimated prompt tokens"),

@@ -58,7 +58,8 @@ _ANNOUNCED = re.compile(
 _EDITS = frozenset(
     "add append remove drop exclude include sort limit filter rename swap replace allow forbid "
     "anchor keep skip shorten simplify rephrase reword restrict adjust tweak reverse double halve "
-    "extend shrink omit elaborate expand escape narrow invert merge recheck verify reorder use".split()
+    "extend shrink omit elaborate expand escape narrow invert merge recheck verify reorder "
+    "use".split()
 )
 """Verbs that change what is there already, where they begin a short turn."""
 _TASKS = frozenset(
@@ -178,7 +179,7 @@ def _is_part(words: list[str], text: str, *, was_led: bool) -> bool:
         _DOUBT.search(text.rstrip(_ENDS)) is not None
         or _OWN_WORK.search(text) is not None
         or first in _EDITS
-        or words[-1] in _ASKING  # "show me how"
+        or (words[-1] in _ASKING and _ASKING.isdisjoint(words[:-1]))  # "show me how"
     ):
         return True
     asks = _asks(words) or first in _TASKS

@@ -3,7 +3,7 @@
 An agent that goes in circles seldom finds out by itself. Trouble is seen in what its tools say, or
 by a judge that reads the conversation; once seen, the conversation is latched to the strong expert,
 also after a restart and on other replicas: it is a feature of the messages, and remembered besides.
-Method: the stage router of NeMo Switchyard; FrugalGPT's cascade, over turns instead of drafts.
+Sources: NeMo Switchyard; FrugalGPT's cascade (arXiv:2305.05176), over turns instead of drafts.
 """
 
 from __future__ import annotations
