@@ -16,7 +16,7 @@ from motet.encoders.encoder import Backend
 from motet.encoders.text import TextConfig, asked, clip, form
 from motet.errors import ArtifactError, ConfigError
 from motet.routers.base import Router
-from motet.routers.learned.followups import embedded, goes_on_with
+from motet.routers.learned.followups import FollowUps, embedded
 from motet.routers.learned.store import Manifest, read_manifest
 from motet.routers.loading import Loading, fall_back
 from motet.types import Asks, Choice, Decision, Fleet, Request
@@ -116,28 +116,28 @@ class LearnedRouter(Router):
         """
         await self._loading.get()
 
-    def _load(self) -> tuple[Artifact, Batcher | None]:
+    def _load(self) -> tuple[Artifact, Batcher | None, FollowUps]:
         from motet.routers.learned.artifact import Artifact
 
         artifact = Artifact.load(self.folder)
         record = artifact.manifest.encoder
         if record is None:
-            return artifact, None
+            return artifact, None, FollowUps(artifact, None)
         encoders: Encoders | None = self._setting.encoders
         assert encoders is not None
         live = encoders.live(self.options.encoder or record.name, self.options.backend)
         artifact.check_encoder(live.encoder)
-        return artifact, live.batcher
+        return artifact, live.batcher, FollowUps(artifact, live.batcher)
 
     async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Return the fleet's experts by utility; None when none of them may be chosen."""
         from motet.routers.learned.base import Queries
 
-        artifact, batcher = await self._loading.get()
+        artifact, batcher, follow_ups = await self._loading.get()
         turns = asked(request, self.options.text)
         of = Newest()
         if len(turns) > 1 and self.options.text.chat == "thread":
-            of = await goes_on_with(turns, artifact, batcher)
+            of = await follow_ups.newest(turns)
         text = form(request, turns, of, self.options.text)
         vectors = None
         if batcher is not None:
