@@ -1,12 +1,13 @@
 # Each target works alone on a fresh machine: it sets up what is missing.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+CLIENTS := .clients
 BIN := $(VENV)/bin
 EXTRAS ?= serve,cpu,learned,train,dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test test-fast check deploying format docs install clean
+.PHONY: help run test test-fast check deploying clients format docs install clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -30,6 +31,17 @@ check: install  ## Run the gates: format, lint, types, rooms, names, generated d
 
 deploying: install  ## Run the commands of docs/deploying.md, on machines made of namespaces
 	@$(BIN)/python tools/deploying.py
+
+clients: install  ## Ask a running service with libraries and programs of others
+	@test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	@echo "Installing clients of others"
+	@$(CLIENTS)/bin/python -m pip --disable-pip-version-check -q install \
+	  -c constraints/clients.txt -r tests/clients/requirements.txt
+	@mkdir -p $(CLIENTS)/node && cp tests/clients/programs/package.json $(CLIENTS)/node/
+	@if ! command -v npm >/dev/null; then echo "No Node here: its clients are left out."; \
+	elif ! npm install --prefix $(CLIENTS)/node --no-audit --no-fund --ignore-scripts --silent; then \
+	  rm -rf $(CLIENTS)/node/node_modules; echo "Node's packages cannot be had: left out."; fi
+	@$(BIN)/python -m pytest -m clients tests/clients
 
 format: install  ## Format the code and apply safe fixes
 	@$(BIN)/ruff format .

@@ -1,7 +1,8 @@
 """A closed-loop load generator: each connection asks again as soon as it has its whole answer.
 
-Run as `python _load.py URL MODEL KEY CONNECTIONS SECONDS whole|stream [NAME=VALUE ...]`, the last
-of them headers; prints one JSON object.
+Run as `python _load.py URL MODEL KEY CONNECTIONS SECONDS whole|stream[-PROTOCOL] [NAME=VALUE ...]`,
+the last of them headers; PROTOCOL is one of `chat`, `responses` and `messages`. Prints one JSON
+object.
 Written on httptools and uvloop, so that it costs less than what it measures, and checks every
 answer's words.
 """
@@ -84,9 +85,9 @@ class Connection(asyncio.Protocol):
 class Run:
     """One measurement."""
 
-    def __init__(self, request: bytes, connections: int, seconds: float, stream: bool) -> None:
+    def __init__(self, request: bytes, connections: int, seconds: float, form: str) -> None:
         self.request = request
-        self._words = _words_of_stream if stream else _words_of_body
+        self._words = _WORDS[form]
         self._connections = connections
         self._start = time.perf_counter() + _WARM_UP_S
         self.end = self._start + seconds
@@ -142,21 +143,64 @@ def _words_of_stream(content: bytes) -> str:
     return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
-def _request(url: str, model: str, key: str, stream: bool, headers: list[str]) -> bytes:
-    body = orjson.dumps({"model": model, "messages": _MESSAGES, "stream": stream})
+def _words_of_response(content: bytes) -> str:
+    return str(orjson.loads(content)["output"][0]["content"][0]["text"])
+
+
+def _words_of_message(content: bytes) -> str:
+    return str(orjson.loads(content)["content"][0]["text"])
+
+
+def _words_of_events(content: bytes) -> str:
+    """Return the words of a stream of Responses or Messages."""
+    lines = (line[6:] for line in content.split(b"\n") if line.startswith(b"data: {"))
+    events = [orjson.loads(line) for line in lines]
+    if events[-1]["type"] not in ("response.completed", "message_stop"):
+        raise ValueError("the stream has no end")
+    deltas = (event["delta"] for event in events if event["type"] in _DELTAS)
+    return "".join(delta if isinstance(delta, str) else delta["text"] for delta in deltas)
+
+
+_DELTAS = ("response.output_text.delta", "content_block_delta")
+_WORDS = {
+    "whole": _words_of_body,
+    "stream": _words_of_stream,
+    "whole-responses": _words_of_response,
+    "stream-responses": _words_of_events,
+    "whole-messages": _words_of_message,
+    "stream-messages": _words_of_events,
+}
+"""How each form's words are read."""
+
+
+def _asked(form: str) -> tuple[str, dict[str, Any]]:
+    """Return the endpoint of a form, and what its body says beside the model."""
+    stream, (system, user) = form.startswith("stream"), _MESSAGES
+    if form.endswith("-responses"):
+        said = {"instructions": system["content"], "input": user["content"], "store": False}
+        return "responses", {**said, "stream": stream}
+    if form.endswith("-messages"):
+        said = {"system": system["content"], "messages": [user], "max_tokens": 256}
+        return "messages", {**said, "stream": stream}
+    return "chat/completions", {"messages": _MESSAGES, "stream": stream}
+
+
+def _request(url: str, model: str, key: str, form: str, headers: list[str]) -> bytes:
+    path, said = _asked(form)
+    body = orjson.dumps({"model": model, **said})
     to = urlsplit(url)
     more = "".join(f"{header.replace('=', ': ', 1)}\r\n" for header in headers)
     head = (
-        f"POST {to.path}/chat/completions HTTP/1.1\r\nhost: {to.netloc}\r\n"
+        f"POST {to.path}/{path} HTTP/1.1\r\nhost: {to.netloc}\r\n"
         f"authorization: Bearer {key}\r\ncontent-type: application/json\r\n"
         f"{more}content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
-async def main(url: str, request: bytes, connections: int, seconds: float, stream: bool) -> None:
+async def main(url: str, request: bytes, connections: int, seconds: float, form: str) -> None:
     """Load the host of `url` and print the report."""
-    run = Run(request, connections, seconds, stream)
+    run = Run(request, connections, seconds, form)
     to = urlsplit(url)
     loop = asyncio.get_running_loop()
     for _ in range(connections):
@@ -170,6 +214,5 @@ async def main(url: str, request: bytes, connections: int, seconds: float, strea
 
 if __name__ == "__main__":
     url, model, key, connections, seconds, form, *headers = sys.argv[1:]
-    stream = form == "stream"
-    request = _request(url, model, key, stream, headers)
-    uvloop.run(main(url, request, int(connections), float(seconds), stream))
+    request = _request(url, model, key, form, headers)
+    uvloop.run(main(url, request, int(connections), float(seconds), form))

@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 
 from motet.errors import NotFound
 from motet.store.database import Database
-from motet.store.decisions import DECISIONS, DecisionRow, DecisionRows, Wanted, keep, trimmer
+from motet.store.decisions import DECISIONS, DecisionRow, DecisionRows, Wanted, keep
+from motet.store.retention import trimmer
 
 ROWS = [
     DecisionRow(id="req-1", decision="dec-1", time=1.0, composition="auto", outcome="ok",
@@ -76,7 +77,7 @@ async def test_the_old_and_what_is_too_much_are_trimmed_the_oldest_first(place):
 
         rows = [DecisionRow(id=f"r{n}", time=now - n, size=100) for n in range(5000)]
         await database.write(lambda c: keep(c, rows))
-        old, large = trimmer(4000 / 86_400, 10**9), trimmer(30, 100 * 100)
+        old, large = trimmer(DECISIONS, 4000 / 86_400, 10**9), trimmer(DECISIONS, 30, 100 * 100)
         while await database.write(old):
             pass
         count, oldest = await held()

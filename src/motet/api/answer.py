@@ -64,6 +64,10 @@ class OpenAnswers:
             response.stop()
 
 
+def _nobody(framer: Framer) -> None:
+    """Tell nobody."""
+
+
 class AnswerResponse(Response):
     """Runs the pipeline while it responds.
 
@@ -82,6 +86,8 @@ class AnswerResponse(Response):
         where it has none.
     keep_alive_s
         Seconds of silence after which a stream says that it goes on.
+    ended
+        Told that an answer is whole, with what framed it, before its client can know.
     """
 
     def __init__(
@@ -93,10 +99,12 @@ class AnswerResponse(Response):
         open_answers: OpenAnswers,
         enter: Callable[[int, float], Awaitable[Admission]] | None = None,
         keep_alive_s: float = KEEP_ALIVE_S,
+        ended: Callable[[Framer], None] = _nobody,
     ) -> None:
         self._motet = motet
         self._requests = requests
         self._framer = body.framer()
+        self._ended = ended
         self._explain = body.explain
         self._keep_alive_s = keep_alive_s
         self._open = open_answers
@@ -148,7 +156,7 @@ class AnswerResponse(Response):
             last = {"type": "http.response.body", "body": self._framer.error(error)}
             await send(last)
         else:
-            await response_to(error)(scope, receive, send)
+            await response_to(error, scope["path"])(scope, receive, send)
 
     async def _serve(self, send: Send) -> None:
         if self._enter is None:
@@ -190,6 +198,7 @@ class AnswerResponse(Response):
         whole.add(first)
         await collect(answer, whole)
         content = self._framer.whole(whole, answer.author, answer.usage, self._explanation(answer))
+        self._ended(self._framer)
         cost = f"{answer.cost_usd:.8f}".rstrip("0").rstrip(".")
         headers = [
             _JSON,
@@ -219,6 +228,7 @@ class AnswerResponse(Response):
                 return
             usage = answer.usage
             last = self._framer.last(answer.author, usage, self._explanation(answer))
+            self._ended(self._framer)
             await answer.within(stream.end(last))
 
     def _explanation(self, answer: Answer | SeveralAnswers) -> Any:
@@ -232,6 +242,7 @@ class AnswerResponse(Response):
             "x-motet-confidence": f"{answer.decision.confidence:g}",
             "x-motet-request-id": self._requests[0].id,
             **self._left,
+            **self._framer.headers,
         }
         return [(name.encode(), value.encode()) for name, value in values.items()]
 

@@ -17,11 +17,14 @@ from motet.api.answer import KEEP_ALIVE_S, OpenAnswers
 from motet.api.direct import App
 from motet.api.errors import on_error
 from motet.api.routes.admin import add_admin
+from motet.api.routes.answering import Answering
 from motet.api.routes.answers import add_answers
 from motet.api.routes.batches import add_batches
 from motet.api.routes.files import add_files
 from motet.api.routes.health import add_health
+from motet.api.routes.messages import add_messages
 from motet.api.routes.models import add_models
+from motet.api.routes.responses import add_responses
 from motet.batch.service import BatchService
 from motet.errors import MotetError
 from motet.operations.admission import Admissions
@@ -31,12 +34,15 @@ from motet.operations.swap_metrics import SwapMetrics
 from motet.protocol.batches import BatchBody
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
+from motet.protocol.messages.body import CountBody, MessagesBody
+from motet.protocol.responses.body import ResponsesBody
 from motet.service.keeping import Keeper
 from motet.service.ledger import follow_ledger
 from motet.service.motet import Motet
 from motet.service.register import Register
+from motet.service.responses import Responses
 
-_BODIES = (ChatBody, CompletionBody, BatchBody)
+_BODIES = (ChatBody, CompletionBody, ResponsesBody, MessagesBody, CountBody, BatchBody)
 
 
 Beside = Callable[[Motet], Coroutine[Any, Any, None]]
@@ -92,7 +98,10 @@ def create_app(
     )
     open_answers = app.state.open_answers = OpenAnswers()
     metrics = _metrics(service, keeper)
-    add_answers(app, service, open_answers, admissions, keep_alive_s)
+    answering = Answering(service, open_answers, admissions, keep_alive_s)
+    add_answers(app, answering)
+    add_responses(app, answering, Responses(keeper.writer, keeper.database))
+    add_messages(app, answering)
     add_models(app, service)
     add_files(app, batches, service.config.service)
     add_batches(app, batches, service.config.service)

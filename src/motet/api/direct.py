@@ -69,5 +69,5 @@ class App(FastAPI):
         try:
             response = await endpoint(HttpRequest(scope, receive))
         except Exception as error:
-            response = response_to(error)
+            response = response_to(error, scope["path"])
         await response(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Every failure as OpenAI's error object, with the right status and headers."""
+"""Every failure as the error object of the protocol that is asked, with its status and headers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from starlette.responses import Response
 
 from motet.errors import MotetError
 from motet.protocol.errors import error_body, error_fields
+from motet.protocol.messages import errors as messages
 
 log = logging.getLogger(__name__)
 
 _TYPES = {401: "authentication_error", 404: "invalid_request_error", 405: "invalid_request_error"}
+_MESSAGES = "/v1/messages"
 
 
 def error_headers(error: MotetError) -> dict[str, str]:
@@ -28,28 +30,48 @@ def error_headers(error: MotetError) -> dict[str, str]:
     return {} if wait is None else {"retry-after": str(max(1, math.ceil(wait)))}
 
 
-def response_to(error: Exception) -> Response:
-    """Return what a client is answered instead, whatever has failed."""
+def response_to(error: Exception, path: str = "") -> Response:
+    """Return what a client is answered instead, whatever has failed.
+
+    Parameters
+    ----------
+    path
+        What was asked for, which says how its clients read errors.
+    """
     if isinstance(error, MotetError):
-        return _json(error_body(error), error.status, error_headers(error))
+        body = messages.error_body(error) if path.startswith(_MESSAGES) else error_body(error)
+        return _json(body, error.status, error_headers(error))
     if isinstance(error, RequestValidationError):  # a query parameter that is not of its form
         fault = error.errors()[0]
         name = str(fault["loc"][-1])
         message = f"{name}: {fault['msg']}. Got {fault['input']!r}."
-        return _json(orjson.dumps(error_fields(message, "invalid_request_error", None, name)), 400)
+        return _told(message, "invalid_request_error", 400, path, name)
     if isinstance(error, HTTPException):  # a path or method that does not exist
         kind = _TYPES.get(error.status_code, "api_error")
-        content = orjson.dumps(error_fields(str(error.detail), kind))
-        return _json(content, error.status_code, error.headers)
+        return _told(str(error.detail), kind, error.status_code, path, headers=error.headers)
     # A fault of Motet's own: the client learns no internals, the log all of them.
     log.error("unexpected error", exc_info=error)
-    fields = error_fields("An internal error; the service's log has its cause.", "server_error")
-    return _json(orjson.dumps(fields), 500)
+    return _told("An internal error; the service's log has its cause.", "server_error", 500, path)
 
 
-async def on_error(_: Request, error: Exception) -> Response:
+async def on_error(request: Request, error: Exception) -> Response:
     """Answer for an error, as FastAPI asks for it."""
-    return response_to(error)
+    return response_to(error, request.url.path)
+
+
+def _told(
+    message: str,
+    kind: str,
+    status: int,
+    path: str,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    if path.startswith(_MESSAGES):
+        fields = messages.error_fields(message, status)
+    else:
+        fields = error_fields(message, kind, None, param)
+    return _json(orjson.dumps(fields), status, headers)
 
 
 def _json(content: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:

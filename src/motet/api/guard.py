@@ -103,7 +103,7 @@ class Doorkeeper:
             self._check_site(scope, headers)
             scope[_HOLDER] = self._check_key(scope, headers)
         except MotetError as error:
-            await response_to(error)(scope, receive, send)
+            await response_to(error, scope["path"])(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

@@ -117,4 +117,5 @@ class Cases:
     async def _step(self, line: Line, planned: Planned, answers: dict[str, Said]) -> Step:
         composition = self._pipeline.compositions[line.request.model]
         view = self._pipeline.fleet.view
-        return await replay(composition, line.request, planned, view, answers)
+        members = self._pipeline.members_of(composition)
+        return await replay(composition, line.request, planned, view, answers, members)

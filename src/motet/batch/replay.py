@@ -26,7 +26,7 @@ import orjson
 from motet.batch.answers import Said
 from motet.batch.plan import Planned
 from motet.composer.answer import answering
-from motet.composer.calls import Calls
+from motet.composer.calls import Calls, Members
 from motet.composer.parts import Composition
 from motet.errors import MotetError
 from motet.experts.wire.request import body_of
@@ -76,11 +76,18 @@ async def replay(
     planned: Planned,
     fleet: Fleet,
     answers: Mapping[str, Said],
+    members: Members | None = None,
 ) -> Step:
-    """Run a strategy against `answers`, by their keys, and say what it wants next."""
+    """Run a strategy against `answers`, by their keys, and say what it wants next.
+
+    Parameters
+    ----------
+    members
+        The compositions that it may ask as if they were experts.
+    """
     journal = _Journal(fleet, answers)
     decision, asked = planned.decision, map(copy, planned.asked)
-    calls = Calls(journal, composition.limits, composition.name, before=asked)
+    calls = Calls(journal, composition.limits, composition.name, before=asked, members=members)
     async with aclosing(answering(composition, request, decision, calls)) as chunks:
         run = asyncio.create_task(_whole(chunks))
         try:

@@ -51,7 +51,7 @@ class Job:
         self, number: int, line: Line, decision: Decision, calls: Calls, answer: Whole
     ) -> bytes:
         """Return the output line of a strategy that has ended well."""
-        framer = line.body.framer(self.made_id(f"{line.body.prefix}-", number), self.created)
+        framer = line.body.framer(self.made_id(line.body.prefix, number), self.created)
         about = None
         if line.body.explain:
             about = explanation(line.request.model, decision, calls, timed=False)

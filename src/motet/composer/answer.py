@@ -134,7 +134,7 @@ class Answer:
                 first_chunk_s=self._first_chunk_s,
                 author=self.author if self._first_chunk_s is not None else None,
                 text="".join(self._said),
-                calls=() if calls is None else tuple(calls.trace),
+                calls=() if calls is None else calls.made,
             )
             self._way.ended(self.request, self._name, outcome)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from motet.composer.naming import Naming, refuse_circles
 from motet.composer.parts import Composition, Parts
 from motet.composer.strategies import STRATEGIES, Strategy
 from motet.config import Component, Config, Document, ExpertEntry, Options, Setting
@@ -65,12 +66,21 @@ class _Assembly:
         place = Setting(document.folder, entries=entries)
         at_home = before is not None and before.document.folder == document.folder
         encoders = before.encoders if before is not None and at_home else Encoders(place)
-        self._setting = replace(place, router=self._router, encoders=encoders)
+        self._naming = Naming(document.config.compositions)
+        self._setting = replace(
+            place,
+            router=self._router,
+            encoders=encoders,
+            compositions=tuple(document.config.compositions),
+            named=self._naming.note,
+        )
 
     def parts(self) -> Parts:
         """Return all of them."""
         experts = self._make_experts()
         compositions = self._make_compositions()
+        with self._collect(("compositions",)):
+            refuse_circles({name: each.members for name, each in compositions.items()})
         if self._problems:
             raise ConfigError(self._problems)
         fields = (ENGINES.load(e.engine).own_fields for e in self._document.config.experts)
@@ -87,7 +97,7 @@ class _Assembly:
     def _make_experts(self) -> dict[str, Expert]:
         experts: dict[str, Expert] = {}
         # An expert may be sent to another process, and needs neither routers nor encoders.
-        setting = replace(self._setting, entries={}, router=None, encoders=None)
+        setting = Setting(self._setting.folder, self._setting.cache)
         entries = self._setting.entries
         for number, entry in enumerate(self._document.config.experts):
             at: Field = ("experts", number)
@@ -117,7 +127,8 @@ class _Assembly:
         made = {e.id: Composition(e.id, direct, config.service.limits) for e in config.experts}
         for name, entry in config.compositions.items():
             at: Field = ("compositions", name)
-            with self._collect(at):
+            with self._collect(at), self._naming.by(f"composition {name}") as named:
+                self._naming.include(f"router {entry.router}")
                 made[name] = Composition(
                     name,
                     self._strategy(entry.strategy, (*at, "strategy")),
@@ -125,12 +136,14 @@ class _Assembly:
                     # A router that failed to build is reported under its own name already.
                     self._routers.get(entry.router),
                     entry.description,
+                    members=tuple(named),
                 )
         return made
 
     def _router(self, name: str) -> Router:
         """Return the router called `name`, built on first use so that chains find their parts."""
         if name in self._routers:
+            self._naming.include(f"router {name}")
             return self._routers[name]
         known = self._document.config.routers
         if name not in known:
@@ -146,7 +159,8 @@ class _Assembly:
             kind = self._load(ROUTERS, known[name].kind, (*at, "kind"))
             options = self._options(kind.Config, known[name].options, at, Component)
             setting = replace(self._setting, kind=known[name].kind)
-            self._routers[name] = kind(name, options, setting)
+            with self._naming.by(f"router {name}"):
+                self._routers[name] = kind(name, options, setting)
         finally:
             self._under_way.pop()
         return self._routers[name]

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
+from copy import copy
 from dataclasses import dataclass, replace
 from inspect import isasyncgen
 from typing import Any, Protocol, TypeVar
@@ -49,6 +50,15 @@ class Experts(Protocol):
     def __getitem__(self, expert: str, /) -> Asked: ...
 
 
+class Members(Protocol):
+    """Compositions that answer in the place of experts; see `motet.composer.nesting`."""
+
+    def __contains__(self, name: object, /) -> bool: ...
+
+    def answer(self, name: str, request: Request, calls: Calls) -> AsyncGenerator[Chunk, None]:
+        """Answer `request` by a composition, whose expert calls are made through `calls`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A whole answer that a strategy works on, and that no client has read yet.
@@ -86,6 +96,8 @@ class Calls:
         Calls that were made for the request before, such as by its router: they count too.
     span
         The request's span, below which each call has one, where traces are kept.
+    members
+        The compositions that may be asked as if they were experts.
 
     Attributes
     ----------
@@ -108,6 +120,7 @@ class Calls:
         tell: Tell = _nobody,
         before: Iterable[Call] = (),
         span: SpanContext | None = None,
+        members: Members | None = None,
     ) -> None:
         self.trace: list[Call] = list(before)
         self.author: str | None = None
@@ -116,11 +129,19 @@ class Calls:
         self._experts = experts
         self._limits = limits
         self._composition = composition
-        self._tell = tell
+        self._heard = tell
         self._span = span
+        self._members = members
+        self._parent: int | None = None
+        self._inner: dict[str, Calls] = {}
         self._began = time.monotonic()
         self._deadline = Deadline(limits.deadline_s)
         self._open: dict[AsyncGenerator[Chunk, None], asyncio.Task[Any] | None] = {}
+
+    @property
+    def made(self) -> tuple[Call, ...]:
+        """The calls of experts: all but those that a composition answered by calls of its own."""
+        return tuple(call for call in self.trace if call.purpose is not Purpose.COMPOSE)
 
     @property
     def usage(self) -> Usage:
@@ -167,7 +188,8 @@ class Calls:
 
     def lead(self, expert: str) -> None:
         """Name the expert whose words go out from here on."""
-        self.author = expert
+        inner = self._inner.get(expert)
+        self.author = expert if inner is None else inner.author or expert
 
     def stream(self, expert: str, request: Request) -> AsyncGenerator[Chunk, None]:
         """Ask `expert`; the call is in the trace from its first step on.
@@ -234,6 +256,10 @@ class Calls:
         ) as answer:
             return await collect(answer)
 
+    def _tell(self, call: Call) -> None:
+        if call.purpose is not Purpose.COMPOSE:
+            self._heard(call)
+
     def _opened(self, call: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
         self._open[call] = asyncio.current_task()
         return call
@@ -247,21 +273,24 @@ class Calls:
         tell: Tell = _nobody,
     ) -> AsyncGenerator[Chunk, None]:
         """Ask, and note in the trace what comes; every expert call passes here."""
-        asked = self._experts[expert]
-        price = asked.card.price
         call = call or self._admit(expert, request)
         try:
-            request = self._within_budget(request, price, share)
-            if call.span is not None:
-                request = replace(request, trace=call.span)
-            answer = asked.stream(request)
+            if call.purpose is Purpose.COMPOSE:
+                price, answer = Price(), self._composed(call, request)
+            else:
+                asked = self._experts[expert]
+                price = asked.card.price
+                request = self._within_budget(request, price, share)
+                if call.span is not None:
+                    request = replace(request, trace=call.span)
+                answer = asked.stream(request)
             try:
                 async for chunk in answer:
                     if call.first_chunk is None:
                         call.first_chunk = self.elapsed_s
                     if chunk.finish is not None:
                         call.finish = chunk.finish
-                    if chunk.usage is not None:
+                    if chunk.usage is not None and call.purpose is not Purpose.COMPOSE:
                         call.usage = chunk.usage
                         call.cost_usd = price.of(chunk.usage)
                     yield chunk
@@ -289,15 +318,28 @@ class Calls:
             call.finished = self.elapsed_s
             tell(call)
 
+    def _composed(self, call: Call, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Return the answer of a composition in the place of an expert: within the same bounds."""
+        assert self._members is not None
+        inner = self._inner[call.expert] = copy(self)
+        inner.author, inner._inner, inner._span = None, {}, call.span
+        inner._composition = call.expert
+        inner._parent = next(at for at, each in enumerate(self.trace) if each is call)
+        return self._members.answer(call.expert, request, inner)
+
     def _admit(self, expert: str, request: Request, purpose: Purpose = Purpose.ANSWER) -> Call:
+        if self._members is not None and expert in self._members:
+            purpose = Purpose.COMPOSE
         # Counted on admission, not when they end: a panel begins all of its calls at once.
-        if len(self.trace) >= self._limits.expert_calls:
+        is_counted = purpose is not Purpose.COMPOSE
+        if is_counted and len(self.made) >= self._limits.expert_calls:
             raise BudgetExceeded(
                 f"A request may make {self._limits.expert_calls} expert calls, and all are made.",
                 hint="Raise expert_calls in the composition's limits.",
             )
         span = self._span and self._span.child(len(self.trace))
         call = Call(expert, self.elapsed_s, fused=request.fused, purpose=purpose, span=span)
+        call.parent = self._parent
         self.trace.append(call)
         return call
 

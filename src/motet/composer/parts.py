@@ -21,6 +21,8 @@ class Composition:
     ----------
     router
         None for the composition that every expert is by itself.
+    members
+        Compositions that its router or strategy names in the place of experts.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Composition:
     limits: Limits
     router: Router | None = None
     description: str = ""
+    members: tuple[str, ...] = ()
 
     @property
     def remembers(self) -> bool:

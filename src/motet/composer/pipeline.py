@@ -14,6 +14,7 @@ from typing import Protocol
 from motet.composer.answer import Answer
 from motet.composer.calls import Calls, Experts
 from motet.composer.eligibility import eligible, roomy_first, why_not
+from motet.composer.nesting import NestedCompositions, with_members
 from motet.composer.parts import Composition, Parts
 from motet.errors import InternalError, MotetError, NoExpertAvailable, RequestError, UnknownModel
 from motet.operations.base import UNKNOWN, Observer, Outcome
@@ -65,6 +66,8 @@ class Pipeline:
         self._tracing = tracing
         self._experts = parts.experts if experts is None else experts
         self.compositions = parts.compositions
+        composed = {name: c for name, c in parts.compositions.items() if c.router is not None}
+        self._nested = NestedCompositions(composed, self._routed)
         self.fleet = fleet
         self.observer = observer or Observer()
         self._open = 0
@@ -135,7 +138,18 @@ class Pipeline:
         self, request: Request, composition: Composition, span: SpanContext | None = None
     ) -> Calls:
         tell = partial(self.observer.called, request, composition.name)
-        return Calls(self._experts, composition.limits, composition.name, tell=tell, span=span)
+        return Calls(
+            self._experts,
+            composition.limits,
+            composition.name,
+            tell=tell,
+            span=span,
+            members=self.members_of(composition),
+        )
+
+    def members_of(self, composition: Composition) -> NestedCompositions | None:
+        """Return the compositions that one may ask, or that those may; None where it names none."""
+        return self._nested if composition.members else None
 
     def began(self, request: Request) -> str:
         """Note the beginning of an answer, and return what it is counted as."""
@@ -217,7 +231,7 @@ class Pipeline:
             eligible(request, Fleet([self.fleet.view[name]]))
             return Decision(choices=(Choice(name),), router="direct", reason="named by the client")
         # One view for the whole decision: the fleet may change while a router waits.
-        fleet = eligible(request, self.fleet.view)
+        fleet = eligible(request, with_members(self.fleet.view, composition))
         try:
             decision = await router.route(request, fleet, calls)
         except MotetError:

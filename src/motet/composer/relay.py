@@ -48,7 +48,7 @@ async def relay(
     for expert, request in turns:
         async with aclosing(calls.stream(expert, request)) as answer:
             try:
-                first = await _first(expert, answer, first_chunk_s)
+                first = await first_chunk_of(expert, answer, first_chunk_s)
                 rest = [] if request.stream else [chunk async for chunk in answer]
             except (ExpertError, ContextLengthExceeded) as failure:
                 failures.append(failure)
@@ -63,8 +63,14 @@ async def relay(
     raise verdict(failures)
 
 
-async def _first(expert: str, answer: AsyncGenerator[Chunk, None], seconds: float) -> Chunk:
-    """Return the first chunk that brings something of the answer itself."""
+async def first_chunk_of(expert: str, answer: AsyncGenerator[Chunk, None], seconds: float) -> Chunk:
+    """Return the first chunk that brings something of the answer itself.
+
+    Raises
+    ------
+    ExpertError
+        There was none, or not in time.
+    """
     try:
         async with Timeout(seconds) as bound:
             async for chunk in answer:

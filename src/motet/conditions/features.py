@@ -130,6 +130,8 @@ FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
     "has_tools": (lambda request: Capability.TOOLS in request.needs, "bool: may call tools"),
     "tools": (_tools, "list of string: names of the tools offered"),
     "has_images": (lambda request: Capability.VISION in request.needs, "bool: contains an image"),
+    "has_audio": (lambda request: Capability.AUDIO in request.needs, "bool: contains a recording"),
+    "has_files": (lambda request: Capability.FILES in request.needs, "bool: contains a file"),
     "wants_json": (
         lambda request: Capability.JSON_SCHEMA in request.needs,
         "bool: asks for JSON or a JSON schema",

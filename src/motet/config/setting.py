@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ def default_state() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "motet"
 
 
+def _nobody(name: str) -> None:
+    """Tell nobody of a name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """Where a part of a config stands.
@@ -49,6 +53,10 @@ class Setting:
         encoded.
     kind
         The kind that the config names, for classes that serve several; None when it is not said.
+    compositions
+        Names of compositions, each of which may stand where an expert is named.
+    named
+        Told of each expert or composition that the part names.
     """
 
     folder: Path
@@ -57,6 +65,8 @@ class Setting:
     router: Callable[[str], Any] | None = None
     encoders: Any = None
     kind: str | None = None
+    compositions: Collection[str] = ()
+    named: Callable[[str], None] = _nobody
 
     @property
     def experts(self) -> tuple[str, ...]:
@@ -64,6 +74,13 @@ class Setting:
         return tuple(self.entries)
 
     def check(self, expert: str | None, *at: str | int) -> None:
-        """Raise `ConfigError` at the option `at` unless `expert` is None or exists."""
-        if expert is not None and expert not in self.entries:
-            raise ConfigError(f"no expert {expert!r}. {did_you_mean(expert, self.entries)}", at=at)
+        """Raise `ConfigError` at the option `at` unless `expert` is None or exists.
+
+        A composition does too: it answers as an expert would.
+        """
+        if expert is None:
+            return
+        if expert not in self.entries and expert not in self.compositions:
+            known = [*self.entries, *self.compositions]
+            raise ConfigError(f"no expert {expert!r}. {did_you_mean(expert, known)}", at=at)
+        self.named(expert)

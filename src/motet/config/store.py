@@ -28,12 +28,16 @@ def _pattern(text: str) -> str:
 
 
 class Retention(Options):
-    """How long decision records are kept. Usage by day, files and batches are not removed."""
+    """How long things are kept. Usage by day, files and batches are not removed."""
 
     days: PositiveFloat = 90.0
     """Days after which a record is removed."""
     size: ByteSize = ByteSize(1024 * 1024 * 1024)
     """What records may hold together; the oldest are removed beyond that."""
+    responses_days: PositiveFloat = 30.0
+    """Days after which a response of `/v1/responses` can no longer be continued."""
+    responses_size: ByteSize = ByteSize(1024 * 1024 * 1024)
+    """What responses may hold together; the oldest are removed beyond that."""
 
 
 class Store(Options):
@@ -54,13 +58,16 @@ class Store(Options):
     them budgets know only what one process has seen."""
     text: bool = False
     """Whether records hold prompts and answers."""
+    responses: bool = True
+    """Whether responses of `/v1/responses` are kept, with all that was said, so that their caller
+    can continue them by `previous_response_id`. A client keeps one out with `store: false`."""
     redact: tuple[Annotated[str, AfterValidator(_pattern)], ...] = ()
     """Regular expressions whose matches in prompts and answers become `[redacted]` before these
     are kept. A text that cannot be redacted is not kept."""
     redactor: str | None = None
     """A hook that redacts before those do, by its name among the entry points `motet.redactors`."""
     retention: Retention = Retention()
-    """How long decision records are kept."""
+    """How long records and responses are kept."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Store:

@@ -49,11 +49,18 @@ class NotFound(RequestError):
     status = 404
     code = "not_found"
 
-    def __init__(self, kind: str, id: str, known: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        id: str,
+        known: Iterable[str] = (),
+        *,
+        hint: str = "The list has every one there is.",
+    ) -> None:
         match = nearest(id, known)
         super().__init__(
             f"No such {kind}: {id!r}.",
-            hint=f"Did you mean {match!r}?" if match else "The list has every one there is.",
+            hint=f"Did you mean {match!r}?" if match else hint,
             param="id",
         )
 

@@ -7,6 +7,7 @@ ENGINES: Registry[Expert] = Registry(
     "engine",
     "motet.engines",
     {
+        "anthropic": "motet.experts.anthropic:AnthropicExpert",
         "fake": "motet.experts.fake:FakeExpert",
         "fake-pool": "motet.experts.fake:PooledFake",
         "openai": "motet.experts.openai:OpenAIExpert",

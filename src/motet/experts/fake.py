@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator
-from typing import Any, Literal
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import Literal
 
+import orjson
 from pydantic import NonNegativeFloat, NonNegativeInt
 
 from motet.config import Options
@@ -20,6 +21,8 @@ from motet.errors import (
     ExpertUnavailable,
 )
 from motet.experts.base import Expert
+from motet.experts.example import example
+from motet.ids import new_id
 from motet.types import READY, Capability, Chunk, Health, Request, State, Usage, message_texts
 
 _ERRORS = {
@@ -31,13 +34,30 @@ _ERRORS = {
 }
 
 
+_PIECE = 5
+"""Characters of a tool's arguments in one chunk."""
+
+
+class FakeCall(Options):
+    """A call of a tool."""
+
+    name: str
+    """The tool."""
+    arguments: str = "{}"
+    """Its arguments, as JSON."""
+
+
 class FakeConfig(Options):
     """Options of `engine: fake`."""
 
     tokens: tuple[str, ...] | None = None
     """The answer, a token each; absent, the last user message comes back word by word."""
-    calls: tuple[str, ...] = ()
-    """Tools that it calls, without arguments, once it has said its tokens."""
+    reasoning: str = ""
+    """Thoughts before the answer, word by word."""
+    calls: tuple[FakeCall, ...] = ()
+    """Tools it calls in place of an answer, until the conversation has a tool's result."""
+    obliging: bool = False
+    """Whether it calls the first tool it may, and follows a schema, with values made up."""
     sign: bool = False
     """Whether the id of the process comes first: who has answered, of several replicas."""
     delay_s: NonNegativeFloat = 0.0
@@ -93,13 +113,21 @@ class FakeExpert(Expert):
         script = self.options
         prompt = len(request.text.split())
         self._check_context(prompt + (request.max_tokens or 0))
+        for word in script.reasoning.split():
+            for index in range(request.n):
+                yield Chunk(index=index, reasoning=f"{word} ")
+        if calls := self._calls(request):
+            for chunk in _called(calls):
+                yield chunk
+            yield Chunk(usage=Usage(prompt, len(calls)))
+            return
         tokens = script.tokens if script.tokens is not None else _echo(request)
+        if script.obliging and request.response_format:
+            tokens = (_object_for(request),)
         if script.sign:
             tokens = (f"{os.getpid()} ", *tokens)
         said = tokens[: request.max_tokens]
         finish = "stop" if len(said) == len(tokens) else "length"
-        if script.calls and finish == "stop":
-            finish = "tool_calls"
         if script.delay_s:
             await asyncio.sleep(script.delay_s)
         for number, token in enumerate(said):
@@ -112,12 +140,22 @@ class FakeExpert(Expert):
         if script.fail_after is not None and script.fail_after <= len(said):
             wait = 1.0 if script.error in ("unavailable", "overloaded") else None
             raise _ERRORS[script.error](self.card.id, "scripted failure.", retry_after=wait)
-        called = tuple(map(_call, range(len(script.calls)), script.calls))
         for index in range(request.n):
-            if finish == "tool_calls":
-                yield Chunk(index=index, tool_calls=called)
             yield Chunk(index=index, finish=finish)
         yield Chunk(usage=Usage(prompt, len(said) * request.n))
+
+    def _calls(self, request: Request) -> tuple[FakeCall, ...]:
+        """Return the tools that it calls: none after a tool has answered."""
+        if not request.tools or any(message["role"] == "tool" for message in request.messages):
+            return ()
+        if not self.options.obliging or request.tool_choice == "none":
+            return self.options.calls
+        named = request.tool_choice if isinstance(request.tool_choice, Mapping) else {}
+        wanted = named.get("function", {}).get("name")
+        functions = [tool.get("function", {}) for tool in request.tools]
+        chosen = next((each for each in functions if each.get("name") == wanted), functions[0])
+        values = example(chosen.get("parameters"), _question(request)) or {}
+        return (FakeCall(name=chosen.get("name", ""), arguments=orjson.dumps(values).decode()),)
 
     def _check_context(self, wanted: int) -> None:
         limit = self.card.context
@@ -131,15 +169,30 @@ class PooledFake(FakeExpert):
     home = "pool"
 
 
-def _call(number: int, tool: str) -> dict[str, Any]:
-    function = {"name": tool, "arguments": "{}"}
-    return {"index": number, "id": f"call_{number}", "type": "function", "function": function}
+def _called(calls: tuple[FakeCall, ...]) -> Iterator[Chunk]:
+    """Yield calls of tools in pieces, as engines send them."""
+    for index, call in enumerate(calls):
+        head = {"name": call.name, "arguments": ""}
+        begun = {"index": index, "id": new_id("call", "_"), "type": "function", "function": head}
+        yield Chunk(tool_calls=(begun,))
+        for at in range(0, len(call.arguments), _PIECE):
+            said = {"arguments": call.arguments[at : at + _PIECE]}
+            yield Chunk(tool_calls=({"index": index, "function": said},))
+    yield Chunk(finish="tool_calls")
+
+
+def _object_for(request: Request) -> str:
+    """Return an object in the format that is asked for."""
+    form = (request.response_format or {}).get("json_schema", {})
+    return orjson.dumps(example(form.get("schema"), _question(request)) or {}).decode()
+
+
+def _question(request: Request) -> str:
+    """Return the text of the last message."""
+    return " ".join(part for message in request.messages[-1:] for part in message_texts(message))
 
 
 def _echo(request: Request) -> tuple[str, ...]:
     """Return the prompt's or last message's words, each with the space that follows it."""
-    text = request.prompt or " ".join(
-        part for message in request.messages[-1:] for part in message_texts(message)
-    )
-    words = text.split()
+    words = (request.prompt or _question(request)).split()
     return tuple(f"{word} " for word in words[:-1]) + tuple(words[-1:])

@@ -74,26 +74,18 @@ class MotetOptions(BaseModel):
 class Body(BaseModel, ABC):
     """What a client sends: a request, and how its answer is to be framed.
 
-    These fields are shared by chat and completions; unnamed ones go to the expert untouched.
+    These fields are those of every protocol; what a protocol does not name goes to the expert
+    untouched.
     """
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    model: str = Field(min_length=1, description="An expert or a composition; see /v1/models.")
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    n: Annotated[int, Field(ge=1, le=_MOST_CHOICES)] | None = None
-    max_tokens: Annotated[int, Field(ge=0)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=0)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    stop: Texts | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    user: str | None = None
-    motet: MotetOptions | None = None
-
     prefix: ClassVar[str]
     """How the ids of its answers begin."""
+
+    model: str = Field(min_length=1, description="An expert or a composition; see /v1/models.")
+    stream: bool | None = None
+    motet: MotetOptions | None = None
 
     @abstractmethod
     def request(self, caller: Caller = ANYBODY, id: str | None = None) -> Request:
@@ -105,6 +97,11 @@ class Body(BaseModel, ABC):
             Who asks; no body says so itself.
         id
             The request's id; a new one when absent.
+
+        Raises
+        ------
+        RequestError
+            Chat, which experts speak, has no words for a field.
         """
 
     def requests(self, caller: Caller = ANYBODY) -> list[Request]:
@@ -127,9 +124,9 @@ class Body(BaseModel, ABC):
         return self.motet is not None and self.motet.explain
 
     @property
-    def include_usage(self) -> bool:
-        """Whether a stream ends with the tokens it took."""
-        return bool(self.stream_options and self.stream_options.include_usage)
+    def unnamed(self) -> dict[str, Any]:
+        """The fields that this protocol does not name, less their nulls."""
+        return {k: v for k, v in (self.model_extra or {}).items() if v is not None}
 
     @classmethod
     def read(cls, content: bytes) -> Self:
@@ -157,14 +154,33 @@ class Body(BaseModel, ABC):
     @property
     def session(self) -> str:
         """The client's name of its conversation, where a field says so; else empty."""
-        said = name_in(self.model_extra or {}, "prompt_cache_key")
-        return said or name_in(self._metadata, "session_id", "user_id")
+        key = getattr(self, "prompt_cache_key", None)  # of some protocols a field, of others not
+        return name_in({"key": key}, "key") or name_in(self._metadata, "session_id", "user_id")
 
     @property
     def _metadata(self) -> dict[str, Any]:
         """What a client says of its request, where it does."""
         said = getattr(self, "metadata", None)
         return said if isinstance(said, dict) else {}
+
+
+class PromptBody(Body):
+    """The fields that chat and text completions share."""
+
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Field(ge=1, le=_MOST_CHOICES)] | None = None
+    max_tokens: Annotated[int, Field(ge=0)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=0)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    stop: Texts | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    user: str | None = None
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with the tokens it took."""
+        return bool(self.stream_options and self.stream_options.include_usage)
 
     def _limit(self) -> dict[str, Any]:
         """Return the bound on generated tokens, and under which name it came; the newer wins."""
@@ -187,7 +203,7 @@ class Body(BaseModel, ABC):
             "subagent": name_in(self._metadata, "subagent"),
             "caller": caller,
             "id": id or new_id("req"),
-            "extra": {k: v for k, v in (self.model_extra or {}).items() if v is not None},
+            "extra": self.unnamed,
         }
 
 

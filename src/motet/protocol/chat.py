@@ -11,18 +11,18 @@ from pydantic import AfterValidator, Field
 
 from motet.errors import MotetError
 from motet.ids import new_id
-from motet.protocol.body import Body
+from motet.protocol.body import PromptBody
+from motet.protocol.chat_messages import format_of, messages_of, tool_choice_of, tools_of
 from motet.protocol.errors import error_body
 from motet.protocol.frames import DONE, Framer, event
-from motet.protocol.messages import format_of, messages_of, tool_choice_of, tools_of
 from motet.types import ANYBODY, Caller, Chunk, Request, Usage
 from motet.whole import Joined, Whole
 
 
-class ChatBody(Body):
+class ChatBody(PromptBody):
     """`POST /v1/chat/completions` and `POST /v1/route`."""
 
-    prefix = "chatcmpl"
+    prefix = "chatcmpl-"
 
     messages: Annotated[list[Any], AfterValidator(messages_of)] = Field(
         min_length=1, description="OpenAI's messages; parts and roles unknown here go on untouched."
@@ -48,7 +48,7 @@ class ChatBody(Body):
 
     def framer(self, id: str | None = None, created: int | None = None) -> ChatFramer:
         """Return what frames one answer to this body."""
-        return ChatFramer(id or new_id(self.prefix), created, include_usage=self.include_usage)
+        return ChatFramer(id or new_id(self.prefix, ""), created, include_usage=self.include_usage)
 
 
 class ChatFramer(Framer):

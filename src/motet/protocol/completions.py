@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from motet.errors import RequestError
 from motet.ids import new_id
-from motet.protocol.body import Body
+from motet.protocol.body import PromptBody
 from motet.protocol.chat import ChatFramer
 from motet.types import ANYBODY, Caller, Chunk, Request
 from motet.whole import Joined
@@ -34,10 +34,10 @@ def prompts_of(value: Any) -> list[str | tuple[int, ...]]:
     return [_prompt(item) for item in values]
 
 
-class CompletionBody(Body):
+class CompletionBody(PromptBody):
     """`POST /v1/completions`."""
 
-    prefix = "cmpl"
+    prefix = "cmpl-"
 
     prompt: Annotated[Any, AfterValidator(prompts_of)] = Field(
         description="A prompt, as text or as token ids, or a list of prompts; the answers to "
@@ -67,7 +67,7 @@ class CompletionBody(Body):
     def framer(self, id: str | None = None, created: int | None = None) -> CompletionFramer:
         """Return what frames one answer to this body."""
         return CompletionFramer(
-            id or new_id(self.prefix), created, include_usage=self.include_usage
+            id or new_id(self.prefix, ""), created, include_usage=self.include_usage
         )
 
     def _asking(self, prompt: str | tuple[int, ...], caller: Caller, id: str | None) -> Request:

@@ -6,6 +6,7 @@ A protocol's framer owns every byte of that; nothing else writes events.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from motet.errors import MotetError
@@ -31,6 +32,11 @@ class Framer(ABC):
 
     keep_alive = b": keep-alive\n\n"
     """What a stream says while nothing happens: a comment, which clients skip."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What a client of this protocol reads of an answer before its body."""
+        return {}
 
     def first(self, author: str) -> bytes:
         """Return what stands before the first piece."""

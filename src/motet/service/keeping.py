@@ -12,10 +12,12 @@ from motet.errors import StoreError
 from motet.operations.records import DecisionLog
 from motet.service.motet import Motet
 from motet.store.database import Database
-from motet.store.decisions import trimmer
+from motet.store.decisions import DECISIONS
 from motet.store.place import StorePlace
+from motet.store.responses import RESPONSES
+from motet.store.retention import each, trimmer
 from motet.store.sessions import SessionRows, forgetter
-from motet.store.writer import Tidy, Writer, every
+from motet.store.writer import Tidy, Writer
 
 
 class Keeper:
@@ -62,9 +64,13 @@ class Keeper:
 
 
 def _tidy(config: Config) -> Tidy:
-    """Return what removes decisions and conversations that are too old or too many."""
+    """Return what removes rows that are too old or too many."""
     retention, bounds = config.store.retention, config.sessions
-    return every(trimmer(retention.days, int(retention.size)), forgetter(bounds.days, bounds.most))
+    return each(
+        trimmer(DECISIONS, retention.days, int(retention.size)),
+        trimmer(RESPONSES, retention.responses_days, int(retention.responses_size)),
+        forgetter(bounds.days, bounds.most),
+    )
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -16,7 +15,6 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
-    delete,
     func,
     or_,
     select,
@@ -25,15 +23,9 @@ from sqlalchemy import (
 from motet.errors import NotFound
 from motet.store.database import Transactions
 from motet.store.tables import METADATA, insert
-from motet.store.writer import Tidy
 
 DECIDED = "decided"
 """The outcome of a request that nobody has answered yet, or was to."""
-_TRIMMED = 2000
-"""Rows that one transaction removes."""
-_PAGES = 2048
-"""Pages of SQLite that one transaction gives back."""
-_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,33 +170,3 @@ def keep(connection: Connection, rows: Sequence[DecisionRow]) -> None:
     # In one order everywhere, so that no two replicas wait for each other.
     ordered = sorted(rows, key=lambda row: row.id)
     connection.execute(adding, [{name: getattr(row, name) for name in _NAMES} for row in ordered])
-
-
-def trimmer(days: float, most_bytes: int) -> Tidy:
-    """Return what removes decisions that are older, or more than may be held together."""
-    return lambda connection: _trim(connection, time.time() - days * _DAY_S, most_bytes)
-
-
-def _trim(connection: Connection, oldest: float, most_bytes: int) -> bool:
-    """Remove some decisions, the oldest first; return whether more are due."""
-    held = int(connection.scalar(select(func.coalesce(func.sum(DECISIONS.c.size), 0))) or 0)
-    query = select(DECISIONS.c.id, DECISIONS.c.time, DECISIONS.c.size)
-    gone = []
-    for row in connection.execute(query.order_by(DECISIONS.c.time).limit(_TRIMMED)):
-        if row.time >= oldest and held <= most_bytes:
-            break
-        held -= row.size
-        gone.append(row.id)
-    if gone:
-        connection.execute(delete(DECISIONS).where(DECISIONS.c.id.in_(gone)))
-        if connection.dialect.name == "sqlite":  # PostgreSQL uses the room again by itself
-            _give_back(connection)
-    return len(gone) == _TRIMMED
-
-
-def _give_back(file: Connection) -> None:
-    """Give pages that nothing is in any more back to the disk."""
-    free = int(file.exec_driver_sql("PRAGMA freelist_count").scalar() or 0)
-    for _ in range(min(free, _PAGES)):
-        # One each time: Python's module runs the pragma no further than its first page.
-        file.exec_driver_sql("PRAGMA incremental_vacuum(1)")

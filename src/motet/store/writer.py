@@ -45,11 +45,6 @@ Heard = Callable[[bool, int], None]
 """Is told whether the store is up, and how many more rows were dropped."""
 
 
-def every(*tidies: Tidy) -> Tidy:
-    """Return what does all of them, one after the other."""
-    return lambda connection: any([tidy(connection) for tidy in tidies])
-
-
 class Writer:
     """Keeps rows in batches, each row once, and tidies up in between.
 

@@ -22,16 +22,31 @@ class Usage:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def cached_tokens(self) -> int:
-        """Prompt tokens that were read from a cache, where an expert says so."""
-        said = self.details.get("prompt_tokens_details")
-        count = said.get("cached_tokens") if isinstance(said, Mapping) else None
-        return count if isinstance(count, int) and count > 0 else 0
-
-    @property
     def total_tokens(self) -> int:
         """Prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def cached_tokens(self) -> int:
+        """Prompt tokens that the expert had in its cache, where it says so."""
+        return self._counted("prompt_tokens_details", "cached_tokens", self.prompt_tokens)
+
+    @property
+    def cache_write_tokens(self) -> int:
+        """Prompt tokens that the expert put into its cache, where it says so."""
+        return self._counted("prompt_tokens_details", "cache_write_tokens", self.prompt_tokens)
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """Generated tokens that were thoughts, where the expert says so."""
+        return self._counted(
+            "completion_tokens_details", "reasoning_tokens", self.completion_tokens
+        )
+
+    def _counted(self, details: str, name: str, most: int) -> int:
+        counts = self.details.get(details)
+        count = counts.get(name) if isinstance(counts, Mapping) else None
+        return min(most, max(0, count)) if isinstance(count, int) else 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(

@@ -16,6 +16,7 @@ class Purpose(StrEnum):
 
     ROUTE = "route"
     ANSWER = "answer"
+    COMPOSE = "compose"
 
 
 @dataclass(slots=True)
@@ -25,7 +26,10 @@ class Call:
     Attributes
     ----------
     purpose
-        `route` where a router or a strategy asked in order to decide.
+        `route` where a router or a strategy asked in order to decide, `compose` where a composition
+        answers in the place of an expert: its own calls stand below it, with all that they took.
+    parent
+        The place in the trace of the composition that made it; None for the one that was asked.
     finish
         Why its last choice ended, as in `Chunk`; None where none did.
     code
@@ -50,6 +54,7 @@ class Call:
     draft: str | None = None
     fused: tuple[str, ...] = ()
     purpose: Purpose = Purpose.ANSWER
+    parent: int | None = None
     span: SpanContext | None = None
 
     @property

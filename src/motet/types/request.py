@@ -25,6 +25,8 @@ class Capability(StrEnum):
     JSON_SCHEMA = "json_schema"
     LOGPROBS = "logprobs"
     VISION = "vision"
+    AUDIO = "audio"
+    FILES = "files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,9 @@ class Request:
         Alternatives wanted per token; None when no log-probabilities are wanted.
     extra
         Other OpenAI fields, passed through to the expert untouched.
+    native
+        What only the protocol that the client speaks has words for, by the name of the protocol:
+        an expert that speaks it too gets these fields, and for others they mean nothing.
     caller
         Who asks; no part of the body.
     session
@@ -110,6 +115,7 @@ class Request:
     metadata: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    native: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     session: str = ""
     subagent: str = ""
     past: Past = NEW
@@ -135,9 +141,7 @@ class Request:
             needs.add(Capability.JSON_SCHEMA)
         if self.top_logprobs is not None:
             needs.add(Capability.LOGPROBS)
-        if any(_has_image(message) for message in self.messages):
-            needs.add(Capability.VISION)
-        return frozenset(needs)
+        return frozenset(needs.union(*map(_needed_of, self.messages)))
 
     @cached_property
     def estimated_tokens(self) -> int:
@@ -156,6 +160,16 @@ def message_texts(message: Message) -> Iterator[str]:
                 yield part["text"]
 
 
-def _has_image(message: Message) -> bool:
+_NEEDED = {
+    "image_url": Capability.VISION,
+    "input_audio": Capability.AUDIO,
+    "file": Capability.FILES,
+}
+"""What a part of a message needs of an expert, by its type."""
+
+
+def _needed_of(message: Message) -> set[Capability]:
     content = message.get("content")
-    return isinstance(content, list | tuple) and any(p.get("type") == "image_url" for p in content)
+    if isinstance(content, str) or not content:
+        return set()
+    return {_NEEDED[part["type"]] for part in content if part.get("type") in _NEEDED}

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from motet.composer.strategies.aggregate import synthesis
+from motet.composer.strategies.synthesis import synthesis
 from motet.config import parse
 from motet.errors import ConfigError, ExpertError, NoExpertAvailable, UnsupportedRequest
 from motet.service.motet import Motet

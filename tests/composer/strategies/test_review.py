@@ -12,7 +12,7 @@ WANTS = '{id: wants, engine: fake, tokens: ["REVISE: ", "name the king"]}'
 MUTTERS = "{id: mutters, engine: fake, tokens: [hm]}"
 DEAD = "{id: dead, engine: fake, fail_after: 0}"
 ECHO = "{id: echo, engine: fake, capabilities: [chat, tools]}"
-TOOL = "{id: caller, engine: fake, tokens: [a, b], calls: [ls], capabilities: [chat, tools]}"
+TOOL = "{id: caller, engine: fake, calls: [{name: ls}], capabilities: [chat, tools]}"
 OFFER = ({"type": "function", "function": {"name": "ls"}},)
 
 
@@ -44,13 +44,12 @@ async def test_rounds_are_bounded():
 
 
 async def test_tool_calls_go_out_unread_and_as_they_come():
-    slow = TOOL.replace("tokens", "token_delay_s: 0.05, tokens")
-    async with reviewed(slow, WANTS) as found:
+    async with reviewed(TOOL, WANTS) as found:
         async with found.answer(ask(tools=OFFER, stream=True)) as answer:
             chunks = [chunk async for chunk in answer]
     assert [call.expert for call in answer.calls.trace] == ["caller"]
-    assert "".join(chunk.text for chunk in chunks) == "ab"
-    assert [c.tool_calls[0]["function"]["name"] for c in chunks if c.tool_calls] == ["ls"]
+    calls = [call for chunk in chunks for call in chunk.tool_calls]
+    assert calls[0]["function"]["name"] == "ls" and chunks[-1].finish in ("tool_calls", None)
 
 
 async def test_what_the_gate_leaves_out_streams_unread():

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motet.composer.calls import Draft
-from motet.composer.strategies.vote import _leader, _settled
+from motet.composer.strategies.ballot import leader, settled
 from motet.config import parse
 from motet.errors import ConfigError, ExpertError, NoExpertAvailable, UnsupportedRequest
 from motet.service.motet import Motet
@@ -109,13 +108,13 @@ votes = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.1, 1.0)), min_siz
 def test_stopping_early_changes_no_result(cast, random):
     """Whatever order answers come in, a settled vote names the answer that all of them would."""
     weights = [weight for _, weight in cast]
-    whole = {n: Draft("e", answer, "stop") for n, (answer, _) in enumerate(cast)}
-    final = whole[_leader(whole, weights, "text")[0]].text
+    whole = {n: answer for n, (answer, _) in enumerate(cast)}
+    final = whole[leader(whole, weights, "text").seat]
     order = random.sample(sorted(whole), len(whole))
     found = {}
     for number in order:
         found[number] = whole[number]
-        settled = _settled(found, weights, "text")
-        if settled is not None:
-            assert found[settled].text == final
+        seat = settled(found, weights, "text")
+        if seat is not None:
+            assert found[seat] == final
             break

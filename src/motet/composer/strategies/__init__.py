@@ -10,9 +10,11 @@ STRATEGIES: Registry[Strategy] = Registry(
     "motet.strategies",
     {
         "aggregate": f"{_HERE}.aggregate:AggregateStrategy",
+        "debate": f"{_HERE}.debate:DebateStrategy",
         "escalate": f"{_HERE}.escalate:EscalateStrategy",
         "latent": f"{_HERE}.latent:LatentStrategy",
         "persona": f"{_HERE}.persona:PersonaStrategy",
+        "refine": f"{_HERE}.refine:RefineStrategy",
         "review": f"{_HERE}.review:ReviewStrategy",
         "single": f"{_HERE}.single:SingleStrategy",
         "vote": f"{_HERE}.vote:VoteStrategy",

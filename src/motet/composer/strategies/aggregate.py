@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -19,6 +19,7 @@ from motet.composer.calls import Calls, Draft
 from motet.composer.relay import relay, verdict
 from motet.composer.strategies.base import Strategy
 from motet.composer.strategies.panel import drafts, panel_of, seats
+from motet.composer.strategies.synthesis import synthesis
 from motet.config import Options, Setting
 from motet.errors import (
     ArtifactError,
@@ -31,15 +32,9 @@ from motet.errors import (
     UnsupportedRequest,
 )
 from motet.routers.skill.profile import Profile
-from motet.types import Chunk, Decision, Message, Request
+from motet.types import Chunk, Decision, Request
 
 log = logging.getLogger(__name__)
-
-_ASK = """\
-{drafts}
-
-These are {count} answers to the request above, and some may be wrong. Give the one right answer, \
-in the form that the request asks for, and nothing else."""
 
 
 class AggregateConfig(Options):
@@ -153,25 +148,6 @@ class AggregateStrategy(Strategy):
         writers = dict.fromkeys([self._aggregator or decision.primary, written[0].expert])
         turns = [(expert, asked) for expert in writers]
         return relay(turns, calls, first_chunk_s=self.options.first_chunk_s)
-
-
-def synthesis(request: Request, texts: Sequence[str]) -> Request:
-    """Return the request that asks for one answer from drafts: they follow the last question."""
-    listed = "\n\n".join(f"Answer {n}: {text}" for n, text in enumerate(texts, start=1))
-    told = _ASK.format(drafts=listed, count=len(texts))
-    messages: list[Message] = list(request.messages)
-    last = next(n for n in reversed(range(len(messages))) if _is_from_user(messages, n))
-    content: Any = messages[last].get("content") or ""
-    if isinstance(content, str):
-        content = f"{content}\n\n{told}"
-    else:
-        content = [*content, {"type": "text", "text": told}]
-    messages[last] = {**messages[last], "content": content}
-    return replace(request, messages=tuple(messages))
-
-
-def _is_from_user(messages: Sequence[Message], number: int) -> bool:
-    return messages[number].get("role") == "user" or number == 0
 
 
 def _measured(path: Path, experts: tuple[str, ...]) -> str | None:

@@ -1,9 +1,11 @@
-"""When two answers say the same."""
+"""When two answers say the same, and which of them most say."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 Form = Literal["auto", "number", "choice", "json", "text"]
@@ -36,6 +38,53 @@ def normal(text: str, form: Form) -> str:
     if form == "choice":
         return _choice(text) or _plain(text)
     return _plain(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The answer that leads a vote.
+
+    Attributes
+    ----------
+    seat
+        The first who gives it.
+    weight, behind
+        What speaks for it, and for the next.
+    """
+
+    seat: int
+    weight: float
+    behind: float
+
+
+def leader(texts: Mapping[int, str], weights: Sequence[float], form: Form) -> Lead:
+    """Return the answer with the most weight; between equals the first seat's.
+
+    Parameters
+    ----------
+    texts
+        At least one answer, by its seat.
+    weights
+        What each seat's vote counts.
+    """
+    first: dict[str, int] = {}
+    sums: dict[str, float] = {}
+    for seat in sorted(texts):
+        answer = normal(texts[seat], form)
+        first.setdefault(answer, seat)
+        sums[answer] = sums.get(answer, 0.0) + weights[seat]
+    ranked = sorted(sums, key=lambda answer: (-sums[answer], first[answer]))
+    behind = sums[ranked[1]] if len(ranked) > 1 else 0.0
+    return Lead(first[ranked[0]], sums[ranked[0]], behind)
+
+
+def settled(texts: Mapping[int, str], weights: Sequence[float], form: Form) -> int | None:
+    """Return the leader's seat when answers still to come cannot overtake it."""
+    if not texts:
+        return None
+    lead = leader(texts, weights, form)
+    still_open = sum(weight for seat, weight in enumerate(weights) if seat not in texts)
+    return lead.seat if lead.weight > lead.behind + still_open else None
 
 
 def _json(text: str) -> str | None:

@@ -13,7 +13,7 @@ from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validat
 
 from motet.composer.calls import Calls, Draft
 from motet.composer.relay import verdict
-from motet.composer.strategies.ballot import Form, normal
+from motet.composer.strategies.ballot import Form, leader, settled
 from motet.composer.strategies.base import Strategy
 from motet.composer.strategies.panel import drafts, panel_of, seats
 from motet.config import Options
@@ -70,47 +70,24 @@ class VoteStrategy(Strategy):
         weights = [worth[expert] if known else 1.0 for expert in voters]
         placed = seats(request, voters, self.options.temperature)
         drafted: dict[int, Draft] = {}
+        texts: dict[int, str] = {}
         failures: list[MotetError] = []
         async with aclosing(drafts(placed, calls, seconds=self.options.draft_s)) as coming:
             async for number, draft in coming:
                 if isinstance(draft, Draft):
-                    drafted[number] = draft
+                    drafted[number], texts[number] = draft, draft.text
                 else:
                     failures.append(draft)
                     weights[number] = 0.0
-                if (winner := _settled(drafted, weights, self.options.answer)) is not None:
+                if (winner := settled(texts, weights, self.options.answer)) is not None:
                     break
             else:
                 if not drafted:
                     raise verdict(failures)
-                winner = _leader(drafted, weights, self.options.answer)[0]
+                winner = leader(texts, weights, self.options.answer).seat
         calls.lead(drafted[winner].expert)
         yield Chunk(0, drafted[winner].text, finish=drafted[winner].finish)
 
     def _voters(self, decision: Decision) -> list[str]:
         panel = panel_of(decision, self.options.experts)
         return [expert for expert in panel for _ in range(self.options.samples)]
-
-
-def _leader(
-    drafted: dict[int, Draft], weights: list[float], form: Form
-) -> tuple[int, float, float]:
-    """Return the seat whose answer leads, its answer's weight, and the next answer's weight."""
-    first: dict[str, int] = {}
-    sums: dict[str, float] = {}
-    for number in sorted(drafted):
-        answer = normal(drafted[number].text, form)
-        first.setdefault(answer, number)
-        sums[answer] = sums.get(answer, 0.0) + weights[number]
-    ranked = sorted(sums, key=lambda answer: (-sums[answer], first[answer]))
-    behind = sums[ranked[1]] if len(ranked) > 1 else 0.0
-    return first[ranked[0]], sums[ranked[0]], behind
-
-
-def _settled(drafted: dict[int, Draft], weights: list[float], form: Form) -> int | None:
-    """Return the leader's seat when answers still to come cannot overtake it."""
-    if not drafted:
-        return None
-    seat, lead, behind = _leader(drafted, weights, form)
-    open_weight = sum(w for number, w in enumerate(weights) if number not in drafted)
-    return seat if lead > behind + open_weight else None

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from motet.errors import ExpertError
+from motet.experts.wire.base import AnswerReader, kind_of
 from motet.experts.wire.failure import failure_in, told
-from motet.parsing import parsed, parsed_leniently, whole_characters
+from motet.parsing import whole_characters
 from motet.types import Chunk, Usage
 
 _ANSWER = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
@@ -23,8 +23,8 @@ _MOST_TOKENS = 2**53
 _HIGH_HALVES = ("\ud800", "\udbff")
 
 
-class Reader:
-    """Reads one answer, whole or event by event.
+class Reader(AnswerReader):
+    """Reads one answer of chat or completions, whole or event by event.
 
     Lenient where the meaning is clear (a number written as text, `content` in parts, tool arguments
     as an object), and where it is not the expert has failed. It keeps what only the next event
@@ -37,7 +37,7 @@ class Reader:
     """
 
     def __init__(self, expert: str) -> None:
-        self._expert = expert
+        super().__init__(expert)
         self._unfinished: set[int] = set()
         self._finished: set[int] = set()
         self._halves: dict[tuple[int, str], str] = {}
@@ -47,19 +47,6 @@ class Reader:
     def complete(self) -> bool:
         """Whether every choice that was begun has said why it ended."""
         return bool(self._finished) and not self._unfinished
-
-    def read_json(self, data: bytes) -> list[Chunk]:
-        """Return the chunks of one response body or one stream event; see `read`."""
-        try:
-            return self.read(parsed(data))
-        except ValueError:
-            pass
-        try:
-            payload = parsed_leniently(data)
-        except ValueError as error:
-            what = f"sent something that is not JSON ({error}): {data[:80]!r}"
-            raise self._odd(what) from error
-        return [_of_whole_characters(chunk) for chunk in self.read(payload)]
 
     def read(self, payload: Any) -> list[Chunk]:
         """Return the chunks of what the JSON of a body or an event holds, chat or completion.
@@ -72,25 +59,25 @@ class Reader:
         if isinstance(payload, list) and len(payload) == 1:
             payload = payload[0]  # how Gemini's compatible endpoint writes errors
         if not isinstance(payload, dict):
-            raise self._odd(f"sent {_kind(payload)} where an object belongs")
-        if failure := failure_in(payload, self._expert):
+            raise self.odd(f"sent {kind_of(payload)} where an object belongs")
+        if failure := failure_in(payload, self.expert):
             raise failure
         choices = payload.get("choices")
         if choices is None:
             choices = ()
         elif not isinstance(choices, list):
-            raise self._odd(f"sent choices as {_kind(choices)}")
+            raise self.odd(f"sent choices as {kind_of(choices)}")
         chunks: list[Chunk] = []
         taken: set[int] = set()
         for position, choice in enumerate(choices):
             if not isinstance(choice, dict):
-                raise self._odd(f"sent {_kind(choice)} as a choice")
+                raise self.odd(f"sent {kind_of(choice)} as a choice")
             if error := choice.get("error"):
-                raise told(error, self._expert)
+                raise told(error, self.expert)
             index = _index(choice.get("index"), position, taken)
             taken.add(index)
             chunks.append(self._chunk(index, choice))
-        if beside := _rest(payload, _ANSWER):
+        if beside := rest_of(payload, _ANSWER):
             first = chunks[0] if chunks else Chunk()
             chunks[:1] = [replace(first, answer_extra=beside)]
         if usage := usage_of(payload.get("usage")):
@@ -105,7 +92,7 @@ class Reader:
         if part is None:
             part = {}
         elif not isinstance(part, dict):
-            raise self._odd(f"sent a message as {_kind(part)}")
+            raise self.odd(f"sent a message as {kind_of(part)}")
         finish = choice.get("finish_reason")
         finish = finish if finish and isinstance(finish, str) else None
         self._note(index, finish)
@@ -116,7 +103,7 @@ class Reader:
             return Chunk(index, text, logprobs=_object(logprobs), finish=finish)
         text, reasoning, others = self._content(choice.get("text") if content is None else content)
         reasoning += _plain(part.get("reasoning_content")) or _plain(part.get("reasoning"))
-        extra = _rest(part, _MESSAGE)
+        extra = rest_of(part, _MESSAGE)
         if others:
             extra["content_parts"] = others
         return Chunk(
@@ -127,7 +114,7 @@ class Reader:
             logprobs=_object(choice.get("logprobs")),
             finish=finish,
             message_extra=extra,
-            choice_extra=_rest(choice, _CHOICE),
+            choice_extra=rest_of(choice, _CHOICE),
         )
 
     def _note(self, index: int, finish: str | None) -> None:
@@ -144,7 +131,7 @@ class Reader:
             return content or "", "", []
         parts = [content] if isinstance(content, dict) else content
         if not isinstance(parts, list):
-            raise self._odd(f"sent content as {_kind(content)}")
+            raise self.odd(f"sent content as {kind_of(content)}")
         text, thoughts, others = "", "", []
         for part in parts:
             kind = part.get("type", "text") if isinstance(part, dict) else None
@@ -157,7 +144,7 @@ class Reader:
             elif isinstance(kind, str) and "type" in part:
                 others.append(part)
             else:
-                raise self._odd(f"sent {_kind(part)} as a part of its content")
+                raise self.odd(f"sent {kind_of(part)} as a part of its content")
         return text, thoughts, others
 
     def _tool_calls(self, index: int, calls: Any, whole: bool) -> tuple[Mapping[str, Any], ...]:
@@ -166,12 +153,12 @@ class Reader:
             return ()
         calls = [calls] if isinstance(calls, dict) else calls
         if not isinstance(calls, list):
-            raise self._odd(f"sent tool calls as {_kind(calls)}")
+            raise self.odd(f"sent tool calls as {kind_of(calls)}")
         known = self._calls.setdefault(index, [])
         sent = []
         for position, call in enumerate(calls):
             if not isinstance(call, dict):
-                raise self._odd(f"sent {_kind(call)} as a tool call")
+                raise self.odd(f"sent {kind_of(call)} as a tool call")
             at = position if whole else _call_index(call, known)
             known += [""] * (at + 1 - len(known))
             known[at] = known[at] or _word(call.get("id"))
@@ -185,14 +172,14 @@ class Reader:
         for name, key in (("function", "arguments"), ("custom", "input")):
             said = call.get(name)
             if said is not None and not isinstance(said, dict):
-                raise self._odd(f"sent the {name} of a tool call as {_kind(said)}")
+                raise self.odd(f"sent the {name} of a tool call as {kind_of(said)}")
             if said and isinstance(said.get(key), str):
                 fragment = self._joined(index, f"{key} {at}", said[key])
                 sent[name] = {**said, key: fragment}
             elif said and said.get(key) is not None:
                 sent[name] = {**said, key: orjson.dumps(whole_characters(said[key])).decode()}
             if said and said.get("name") is not None and not isinstance(said["name"], str):
-                raise self._odd(f"sent the name of a {name} as {_kind(said['name'])}")
+                raise self.odd(f"sent the name of a {name} as {kind_of(said['name'])}")
         return sent
 
     def _joined(self, index: int, slot: str, text: str, finish: str | None = None) -> str:
@@ -209,9 +196,6 @@ class Reader:
             text = text[:-1]
         return text if _is_whole(text) else whole_characters(text)
 
-    def _odd(self, what: str) -> ExpertError:
-        return ExpertError(self._expert, f"{what}.")
-
 
 def usage_of(usage: Any) -> Usage | None:
     """Return what an answer counts, None where it counts nothing; what is no number is 0."""
@@ -219,13 +203,14 @@ def usage_of(usage: Any) -> Usage | None:
         return None
     counted = {"prompt_tokens", "completion_tokens", "total_tokens"}
     return Usage(
-        _count(usage.get("prompt_tokens")),
-        _count(usage.get("completion_tokens")),
-        _rest(usage, counted),
+        count_of(usage.get("prompt_tokens")),
+        count_of(usage.get("completion_tokens")),
+        rest_of(usage, counted),
     )
 
 
-def _count(value: Any) -> int:
+def count_of(value: Any) -> int:
+    """Return a count, 0 for what is none."""
     try:
         return max(0, min(_MOST_TOKENS, int(value)))
     except (TypeError, ValueError, OverflowError):
@@ -281,7 +266,7 @@ def _plain(value: Any) -> str:
     return ""
 
 
-def _rest(values: Mapping[str, Any], known: frozenset[str] | set[str]) -> dict[str, Any]:
+def rest_of(values: Mapping[str, Any], known: frozenset[str] | set[str]) -> dict[str, Any]:
     """Return the fields that Motet has no slot for; what is null or empty is absent."""
     if values.keys() <= known:
         return {}
@@ -292,28 +277,9 @@ def _rest(values: Mapping[str, Any], known: frozenset[str] | set[str]) -> dict[s
     }
 
 
-def _of_whole_characters(chunk: Chunk) -> Chunk:
-    """Return a chunk whose passing fields hold no half of a character; its texts are joined."""
-    return replace(
-        chunk,
-        tool_calls=tuple(whole_characters(call) for call in chunk.tool_calls),
-        logprobs=whole_characters(chunk.logprobs),
-        finish=whole_characters(chunk.finish),
-        message_extra=whole_characters(chunk.message_extra),
-        choice_extra=whole_characters(chunk.choice_extra),
-        answer_extra=whole_characters(chunk.answer_extra),
-        usage=chunk.usage and replace(chunk.usage, details=whole_characters(chunk.usage.details)),
-    )
-
-
 def _is_whole(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "a truth value"}
-    return "null" if value is None else names.get(type(value), "a number")

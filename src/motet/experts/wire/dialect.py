@@ -7,6 +7,8 @@ from typing import Any
 
 _REFUSALS = frozenset({400, 422})
 _LIMITS = ("max_tokens", "max_completion_tokens")
+_MARK = "cache_control"
+"""What clients of Anthropic's put on parts, messages and tools; some hosts of chat know it too."""
 
 
 class Dialect:
@@ -21,12 +23,14 @@ class Dialect:
     def __init__(self, omitted: frozenset[str] = frozenset()) -> None:
         self._omitted = omitted
         self._limit: str | None = None
+        self._takes_marks = True
 
     def said(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return `body` as the host is known to take it."""
-        return self._renamed(
-            {name: value for name, value in body.items() if name not in self._omitted}, self._limit
-        )
+        said = {name: value for name, value in body.items() if name not in self._omitted}
+        if not self._takes_marks:
+            said = {name: _unmarked(value) for name, value in said.items()}
+        return self._renamed(said, self._limit)
 
     def after(self, status: int, refusal: bytes, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return `body` in other words, where a refusal names the field that it would not take.
@@ -37,6 +41,9 @@ class Dialect:
             return None
         if "stream_options" in body and b"stream_options" in refusal:
             self._omitted |= {"stream_options"}
+            return self.said(body)
+        if _MARK.encode() in refusal and self._takes_marks:
+            self._takes_marks = False
             return self.said(body)
         if b"max_completion_tokens" in refusal and self._limit is None:
             used = next((name for name in _LIMITS if name in body), None)
@@ -51,3 +58,12 @@ class Dialect:
             if limit is not None and name in body and name != limit:
                 body[limit] = body.pop(name)
         return body
+
+
+def _unmarked(value: Any) -> Any:
+    """Return JSON values without marks of prompt caches."""
+    if isinstance(value, list | tuple):
+        return [_unmarked(each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: _unmarked(each) for name, each in value.items() if name != _MARK}
+    return value

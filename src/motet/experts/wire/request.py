@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from motet.types import Request
+from motet.types import Message, Request
+
+_NOT_CHAT = frozenset({"thinking_blocks", "reasoning_items", "is_error", "cache_control"})
+"""What other protocols say beside a message, and chat has no words for."""
 
 
 def body_of(request: Request, model: str) -> dict[str, Any]:
@@ -15,7 +18,9 @@ def body_of(request: Request, model: str) -> dict[str, Any]:
         if request.top_logprobs is not None:
             body["logprobs"] = request.top_logprobs
     else:
-        body["messages"] = list(request.messages)
+        body["messages"] = list(
+            map(_as_chat, request.messages) if request.native else request.messages
+        )
         if request.top_logprobs is not None:
             body["logprobs"] = True
             body["top_logprobs"] = request.top_logprobs
@@ -39,3 +44,10 @@ def body_of(request: Request, model: str) -> dict[str, Any]:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
     return body
+
+
+def _as_chat(message: Message) -> Message:
+    """Return a message that came by another protocol without what only that can say."""
+    if _NOT_CHAT.isdisjoint(message):
+        return message
+    return {name: value for name, value in message.items() if name not in _NOT_CHAT}

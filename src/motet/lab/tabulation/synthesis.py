@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from motet.composer.strategies.aggregate import synthesis
+from motet.composer.strategies.synthesis import synthesis
 from motet.config import Document
 from motet.errors import TableError
 from motet.experts import Expert

@@ -3,7 +3,7 @@
 import pytest
 
 from motet.errors import RequestError
-from motet.protocol.messages import format_of, messages_of, tool_choice_of, tools_of
+from motet.protocol.chat_messages import format_of, messages_of, tool_choice_of, tools_of
 
 CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 URL = {"url": "http://x/y"}

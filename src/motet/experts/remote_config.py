@@ -17,16 +17,16 @@ FILES = ("ca_file", "client_certificate", "client_key")
 """Options that name files."""
 
 
-class OpenAIConfig(Options):
-    """Options of `engine: openai`."""
+class RemoteConfig(Options):
+    """Options of every engine that asks a URL."""
 
     url: Url
-    """Base URL, such as `https://host/v1`; `/chat/completions` is added to its path. A user and
-    password in it are sent as basic authentication."""
+    """Base URL, such as `https://host/v1`; the endpoint is added to its path. A user and password
+    in it are sent as basic authentication."""
     model: str
     """The model's name there."""
     api_key: HeaderValue | None = None
-    """Bearer token; write `${ENV}`, never the key itself."""
+    """The key of that host; write `${ENV}`, never the key itself."""
     headers: Headers = Field(default_factory=dict)
     """Further headers of every request, such as an organisation's; values may be `${ENV}`."""
     omit: tuple[str, ...] = ()
