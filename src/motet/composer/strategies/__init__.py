@@ -17,6 +17,7 @@ STRATEGIES: Registry[Strategy] = Registry(
         "refine": f"{_HERE}.refine:RefineStrategy",
         "review": f"{_HERE}.review:ReviewStrategy",
         "single": f"{_HERE}.single:SingleStrategy",
+        "steps": f"{_HERE}.steps:StepsStrategy",
         "vote": f"{_HERE}.vote:VoteStrategy",
     },
 )
