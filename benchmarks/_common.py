@@ -28,6 +28,7 @@ from rich.console import Console
 RESULTS = Path(__file__).parent / "results"
 _PEERS = Path.home() / ".cache" / "motet" / "peers"
 console = Console(highlight=False)
+_Z = 1.96
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -127,6 +128,15 @@ def _install(what: str, folder: Path, making: Sequence[Sequence[str | Path]]) ->
             if made.returncode:
                 raise NoPeer(f"{what} cannot be installed:\n{made.stderr[-2000:]}")
     done.touch()
+
+
+def wilson(right: int, count: int) -> tuple[float, float, float]:
+    """Return a share with its 95% interval (Wilson 1927)."""
+    share, square = right / count, _Z**2
+    centre = (share + square / (2 * count)) / (1 + square / count)
+    half = (share * (1 - share) / count + square / (4 * count**2)) ** 0.5
+    half *= _Z / (1 + square / count)
+    return share, centre - half, centre + half
 
 
 def free_port() -> int:

@@ -28,7 +28,7 @@ from typing import Any
 
 import yaml
 
-from _common import console, finish, machine, markdown, parser, versions
+from _common import console, finish, machine, markdown, parser, versions, wilson
 from motet.composer.assembly import assemble
 from motet.composer.pipeline import Pipeline
 from motet.config import Document, load
@@ -51,16 +51,6 @@ _SPLITS: tuple[Split, ...] = ("train", "test")
 _FOLLOW_UPS = ("follow-ups", "thanks and short answers")
 _SPOKEN = {"other languages": [_BASE, _FOREIGN]}
 """Who may lead prompts of a heading, where that is not the base alone."""
-_Z = 1.96
-
-
-def wilson(right: int, count: int) -> tuple[float, float, float]:
-    """Return a share with its 95% interval (Wilson 1927)."""
-    share, square = right / count, _Z**2
-    centre = (share + square / (2 * count)) / (1 + square / count)
-    half = (share * (1 - share) / count + square / (4 * count**2)) ** 0.5
-    half *= _Z / (1 + square / count)
-    return share, centre - half, centre + half
 
 
 def before(folder: Path) -> Document:

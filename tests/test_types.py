@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from motet.types import Capability, ExpertCard, Fleet, Member, Request
+from motet.types import Capability, ExpertCard, Fleet, Member, Price, Request, Usage
 
 
 def test_what_a_request_needs_of_an_expert():
@@ -43,3 +43,12 @@ def test_a_fleet_narrowed_has_the_order_and_the_weights_it_is_given():
     some = fleet.only({"c": 0.5, "a": 1.0})
     assert [(name, member.weight) for name, member in some.items()] == [("c", 0.5), ("a", 1.0)]
     assert "b" not in some and len(some) == 2
+
+
+def test_cached_tokens_are_billed_as_such_where_they_have_a_price():
+    read = Usage(1_000_000, 0, {"prompt_tokens_details": {"cached_tokens": 900_000}})
+    assert Price(1.0, 2.0).of(read) == 1.0
+    assert Price(1.0, 2.0, 0.1).of(read) == 0.1 + 0.09
+    odd = Usage(10, 0, {"prompt_tokens_details": {"cached_tokens": 900}})
+    assert Price(1.0, 2.0, 0.0).of(odd) == 0.0
+    assert Usage(10, 0, {"prompt_tokens_details": "none"}).cached_tokens == 0

@@ -7,7 +7,7 @@ from tests.conditions.asks import ask
 
 from motet.conditions.condition import Condition
 from motet.conditions.features import _CODE, FEATURES, _words, mentions
-from motet.types import Caller, Request
+from motet.types import Caller, Past, Request
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,53 @@ def test_looking_for_signs_first_changes_no_answer(text, words):
     request = ask(text)
     assert FEATURES["has_code"][0](request) is bool(_CODE.search(text))
     assert mentions(request, words) is bool(_words(tuple(words)).search(text))
+
+
+AGENT = (
+    {"role": "user", "content": "go"},
+    {"role": "assistant", "tool_calls": [{"function": {"name": "ls", "arguments": "{}"}}]},
+    {"role": "tool", "content": "Error: no such folder"},
+    {"role": "assistant", "tool_calls": [{"function": {"name": "ls", "arguments": "{}"}}]},
+    {"role": "tool", "content": "Error: no such folder"},
+    {"role": "user", "content": "try again"},
+)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "user_turns == 2",
+        "tool_calls == 2 && tool_errors == 2 && tool_errors_in_a_row == 2",
+        "repeated_calls == 1 && stalled_turns == 2",
+        "last_expert == 'a' && subagent == 'review'",
+        "context_used > 0.5 && context_used < 1.0",
+    ],
+)
+def test_rules_read_the_conversation(rule):
+    past = Past(expert="a", context=50)
+    request = Request(model="m", messages=AGENT, past=past, subagent="review")
+    assert Condition(rule).holds(request)
+    assert Condition(rule).remembers == ("last_expert" in rule or "context" in rule)
+
+
+@pytest.mark.parametrize(
+    ("last", "asked"),
+    [
+        ("and in feet?", "How far is it?\nand in feet?"),
+        ("thanks", "thanks"),
+        ("Who wrote the Iliad, and when?", "Who wrote the Iliad, and when?"),
+    ],
+)
+def test_rules_read_what_a_follow_up_goes_on_with(last, asked):
+    chat = (
+        {"role": "user", "content": "How far is it?"},
+        {"role": "assistant", "content": "3 metres"},
+        {"role": "user", "content": last},
+    )
+    assert FEATURES["asked"][0](Request(model="m", messages=chat)) == asked
+
+
+def test_a_new_conversation_has_no_past():
+    request = Request(model="m", messages=AGENT[:1])
+    rule = "last_expert == '' && context_used == 0.0 && tool_calls == 0 && stalled_turns == 0"
+    assert Condition(rule).holds(request)

@@ -21,7 +21,8 @@ REMINDER = "<system-reminder>\nThe todo list is empty.\n</system-reminder>"
         (Request(model="m", prompt="once upon"), "once upon"),
         (chat(("user", "hi")), "hi"),
         (chat(("system", "You are a coding agent. " * 500), ("user", "hi")), "hi"),
-        (chat(("user", "one"), ("assistant", "answer"), ("user", "two")), "two\none"),
+        (chat(("user", "Name a king."), ("assistant", "Ahab"), ("user", "and a queen?")), "Name a king.\nand a queen?"),
+        (chat(("user", "Name a king."), ("assistant", "Ahab"), ("user", "Why is the sky blue?")), "Why is the sky blue?"),
         (chat(("user", "fix it"), ("assistant", ""), ("tool", "4000 lines")), "fix it"),
         (chat(("user", [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])), "a\nb"),
         (chat(("user", f"{REMINDER}\nrename x {REMINDER}")), "rename x"),
@@ -35,6 +36,13 @@ REMINDER = "<system-reminder>\nThe todo list is empty.\n</system-reminder>"
 )  # fmt: skip
 def test_text_form(request_, text):
     assert text_form(request_) == text
+
+
+def test_of_a_chat_all_or_the_last_line_alone_may_be_read():
+    request = chat(("user", "one"), ("assistant", "answer"), ("user", "two"))
+    assert text_form(request, TextConfig(chat="whole")) == "two\none"
+    assert text_form(request, TextConfig(chat="last")) == "two"
+    assert text_form(request) == "one\ntwo"
 
 
 def test_options():
@@ -64,3 +72,10 @@ def test_the_bound_holds(turns, limit):
 @given(st.text(max_size=300))
 def test_stripping_twice_is_stripping_once(text):
     assert strip_agents(strip_agents(text)) == strip_agents(text)
+
+
+@given(st.text(max_size=300), st.text(max_size=100), st.booleans())
+def test_a_single_turn_is_read_alike_however_chats_are(text, system, has_system):
+    request = chat(*([("system", system)] if has_system else []), ("user", text))
+    forms = {text_form(request, TextConfig(chat=how)) for how in ("thread", "whole", "last")}
+    assert len(forms) == 1

@@ -9,6 +9,8 @@ from motet.protocol.batches import BatchBody
 from motet.protocol.body import json_of
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
+from motet.protocol.messages.body import MessagesBody
+from motet.protocol.responses.body import ResponsesBody
 from motet.types import ANYBODY, Caller
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -75,3 +77,11 @@ def test_usage_and_explanation_come_when_asked_for():
     assert body.include_usage and body.explain
     body = ChatBody.of(CHAT)
     assert not body.include_usage and not body.explain
+
+
+@pytest.mark.parametrize("kind", [ChatBody, CompletionBody, MessagesBody, ResponsesBody])
+def test_every_protocol_may_name_its_conversation(kind):
+    values = {**CHAT, **COMPLETION, "max_tokens": 5, "input": "hi"}
+    assert kind.of(values).session == ""
+    assert kind.of({**values, "prompt_cache_key": "trip"}).session == "trip"
+    assert kind.of({**values, "metadata": {"user_id": "me"}}).session == "me"

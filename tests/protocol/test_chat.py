@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from motet.protocol.chat import ChatBody, usage_json
 from motet.types import Chunk, Usage
 from motet.whole import joined
@@ -20,6 +22,28 @@ def test_log_probabilities_are_wanted_only_where_they_are_asked_for():
     assert ChatBody.of({**BODY, "top_logprobs": 2}).request().top_logprobs is None
     assert ChatBody.of({**BODY, "logprobs": True}).request().top_logprobs == 0
     assert ChatBody.of({**BODY, "logprobs": True, "top_logprobs": 2}).request().top_logprobs == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "session"),
+    [
+        ({}, ""),
+        ({"prompt_cache_key": "trip"}, "trip"),
+        ({"metadata": {"session_id": "a", "user_id": "b"}}, "a"),
+        ({"metadata": {"user_id": "b"}}, "b"),
+        ({"prompt_cache_key": "trip", "metadata": {"user_id": "b"}}, "trip"),
+        ({"prompt_cache_key": "x" * 300}, ""),
+        ({"prompt_cache_key": 7, "session": "forged"}, ""),
+    ],
+)
+def test_a_conversation_is_named_by_the_fields_that_clients_have(fields, session):
+    request = ChatBody.of({**BODY, **fields}).request()
+    assert request.session == session
+    assert request.extra.get("prompt_cache_key") == fields.get("prompt_cache_key")
+
+
+def test_a_sub_agent_says_so():
+    assert ChatBody.of({**BODY, "metadata": {"subagent": "x"}}).request().subagent == "x"
 
 
 def test_messages_and_tools_are_whole_with_keys_that_openais_library_does_not_know():

@@ -131,7 +131,8 @@ def _metrics(service: Motet, keeper: Keeper) -> Metrics:
     """Return what counts everything that happens from here on."""
     metrics = Metrics(service.waiting)
     service.observers.add(metrics)
-    keeper.writer.heard = StoreMetrics(metrics.registry).heard
+    store = StoreMetrics(metrics.registry)
+    keeper.writer.heard, service.memory.heard = store.heard, store.unread
     service.watch_swaps(SwapMetrics(metrics.registry))
     return metrics
 

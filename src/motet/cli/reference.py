@@ -31,6 +31,7 @@ from motet.config import (
 from motet.config.keys import Budget
 from motet.config.moderation import ModerationEntry, ScreenEntry
 from motet.config.schema import PriceEntry, Replicas, Residency, Resources
+from motet.config.sessions import Sessions
 from motet.experts import ENGINES
 from motet.registry import Registry
 from motet.routers import ROUTERS
@@ -66,6 +67,7 @@ _SECTIONS: tuple[tuple[str, type[Options], str], ...] = (
     ("keys[].budget", Budget, ""),
     ("store", Store, ""),
     ("store.retention", Retention, ""),
+    ("sessions", Sessions, ""),
     ("telemetry", Telemetry, ""),
 )
 

@@ -33,8 +33,16 @@ class Way(Protocol):
     def calls(self, request: Request, composition: Composition) -> Calls:
         """Return the calls of a request: its deadline, budget and trace begin."""
 
+    async def recalled(self, request: Request, composition: Composition) -> Request:
+        """Return a request with what is remembered of its conversation."""
+
     async def choose(self, request: Request, composition: Composition, calls: Calls) -> Decision:
         """Return the decision on a request."""
+
+    def answered(
+        self, request: Request, composition: Composition, decision: Decision, calls: Calls
+    ) -> None:
+        """Note that an answer is whole."""
 
     def ended(self, request: Request, name: str, outcome: Outcome) -> None:
         """Note the end of an answer."""
@@ -93,21 +101,23 @@ class Answer:
             self.calls = way.calls(request, self.composition)
             if self._first is not None:
                 await self._first()
-            screen = self.composition.screen
-            if screen is not None:
-                await self.calls.within(screen.prompt(request, self.calls))
-            self.decision = await self.calls.within(
-                way.choose(request, self.composition, self.calls)
-            )
+            self.decision = await self.calls.within(self._decide())
             self._decided_s = self.calls.elapsed_s
         except BaseException as error:
             self._note(error)
             await self._end()
             raise
-        self._chunks = answering(self.composition, request, self.decision, self.calls)
+        self._chunks = answering(self.composition, self.request, self.decision, self.calls)
+        screen = self.composition.screen
         if screen is not None and screen.after is not None:
-            self._chunks = screen.answer(self._chunks, request, self.calls)
+            self._chunks = screen.answer(self._chunks, self.request, self.calls)
         return self
+
+    async def _decide(self) -> Decision:
+        if self.composition.screen is not None:
+            await self.composition.screen.prompt(self.request, self.calls)
+        self.request = await self._way.recalled(self.request, self.composition)
+        return await self._way.choose(self.request, self.composition, self.calls)
 
     async def __aexit__(self, *_: object) -> None:
         try:
@@ -140,6 +150,9 @@ class Answer:
         try:
             chunk = await self.calls.within(anext(self._chunks))
         except StopAsyncIteration:
+            if self._status != "ok":
+                # Before its end is told: the client may send the next turn at once.
+                self._way.answered(self.request, self.composition, self.decision, self.calls)
             self._status = "ok"
             raise
         except MotetError as error:

@@ -107,6 +107,10 @@ class Calls:
         Every call so far, in the order they began.
     author
         The expert whose words the client reads; None before the first of them.
+    latched
+        The expert that a strategy wants the conversation to stay with; empty where none.
+    judged
+        How many turns in a row a strategy has judged to get nowhere, this one included.
     """
 
     def __init__(
@@ -122,6 +126,8 @@ class Calls:
     ) -> None:
         self.trace: list[Call] = list(before)
         self.author: str | None = None
+        self.latched = ""
+        self.judged = 0
         self._experts = experts
         self._limits = limits
         self._composition = composition

@@ -41,6 +41,11 @@ class Composition:
     screen: ContentScreen | None = None
     members: tuple[str, ...] = ()
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it goes by what is remembered of a conversation."""
+        return self.strategy.remembers or (self.router is not None and self.router.remembers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:

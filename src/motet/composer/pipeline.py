@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -23,8 +25,9 @@ from motet.errors import (
     UnsupportedRequest,
 )
 from motet.operations.base import UNKNOWN, Observer, Outcome
+from motet.operations.sessions import ConversationMemory
 from motet.operations.tracing import Tracing
-from motet.types import Call, Choice, Decision, Fleet, Request, SpanContext
+from motet.types import Call, Choice, Decision, Fleet, Past, Request, SpanContext
 from motet.wording import listed
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,8 @@ class Pipeline:
         Who is asked, where that is not the experts of `parts` themselves.
     tracing
         Which span a request is, where traces are kept.
+    memory
+        Of conversations; without one every turn is the first.
 
     Attributes
     ----------
@@ -61,8 +66,10 @@ class Pipeline:
         observer: Observer | None = None,
         experts: Experts | None = None,
         tracing: Tracing | None = None,
+        memory: ConversationMemory | None = None,
     ) -> None:
         self.parts = parts
+        self._memory = memory
         self._tracing = tracing
         self._experts = parts.experts if experts is None else experts
         self.compositions = parts.compositions
@@ -93,6 +100,7 @@ class Pipeline:
         composition = self.find(request)
         calls = self._calls(request, composition)
         try:
+            request = await calls.within(self.recalled(request, composition))
             decision = await calls.within(self.choose(request, composition, calls))
             return decision, tuple(calls.trace)
         finally:
@@ -169,6 +177,31 @@ class Pipeline:
         """Note the end of an answer."""
         self._leave()
         self.observer.finished(request, name, outcome)
+
+    async def recalled(self, request: Request, composition: Composition) -> Request:
+        """Return a request with what is remembered of its conversation, where that is read."""
+        if self._memory is None or not composition.remembers:
+            return request
+        past, fleet = await self._memory.recall(request), self.fleet.view
+        asked = [fleet[past.expert]] if past.expert in fleet else list(fleet.values())
+        windows = [each.card.context for each in asked if each.card.context is not None]
+        return replace(request, past=replace(past, context=max(windows, default=None)))
+
+    def answered(
+        self, request: Request, composition: Composition, decision: Decision, calls: Calls
+    ) -> None:
+        """Remember how a conversation stands after an answer, where that is read."""
+        if self._memory is None or not composition.remembers:
+            return
+        latched = calls.latched or (decision.primary if decision.latched else request.past.latched)
+        past = Past(
+            expert=calls.author or decision.primary,
+            latched=latched,
+            judged=calls.judged,
+            messages=len(request.messages),
+            ended=time.time(),
+        )
+        self._memory.note(request, past)
 
     def refused(self, request: Request, error: MotetError) -> None:
         """Note a line of a batch that came no further than its decision."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from motet.conditions import _cel as cel
 from motet.conditions import cost
-from motet.conditions.features import FEATURES, LIST_LIMIT, mentions
+from motet.conditions.features import FEATURES, LIST_LIMIT, REMEMBERED, mentions
 from motet.errors import ConfigError
 from motet.types import Request
 from motet.wording import did_you_mean
@@ -60,6 +60,11 @@ class Condition:
                     f"unknown name {name!r} in a rule. {did_you_mean(name, FEATURES)}"
                 )
         self._try()
+
+    @property
+    def remembers(self) -> bool:
+        """Whether it reads what only a memory of the conversation knows."""
+        return bool(self.reads & REMEMBERED)
 
     def holds(self, request: Request) -> bool:
         """Return whether the condition is true of `request`; false when it fails on it."""

@@ -13,11 +13,15 @@ from itertools import islice
 from typing import Any
 
 from motet.conditions.language import language
+from motet.conversation.agents import progress
+from motet.conversation.threads import newest
 from motet.types import Capability, Request, message_texts
 
 LIST_LIMIT = 64
 LISTS = frozenset({"fences", "metadata", "tools"})
 """Features that macros go through."""
+REMEMBERED = frozenset({"context_used", "last_expert"})
+"""Features of the turns before, which a service remembers for the compositions that read them."""
 _TEXT_LIMIT = 64 * 1024
 _ITEM_LIMIT = 512
 _SHAPE_LIMIT = 16 * 1024
@@ -53,6 +57,13 @@ def _last(request: Request) -> str:
     return _cut("\n".join(message_texts(request.messages[-1])))
 
 
+def _asked(request: Request) -> str:
+    users = [message for message in request.messages if message.get("role") == "user"]
+    turns = ["\n".join(message_texts(message)) for message in users]
+    head = newest(turns).head if turns else None
+    return _last(request) if head is None else _cut(f"{turns[head]}\n{turns[-1]}")
+
+
 def _system(request: Request) -> str:
     roles = ("system", "developer")
     messages = (m for m in request.messages if m.get("role") in roles)
@@ -84,9 +95,22 @@ def _metadata(request: Request) -> dict[str, str]:
     return dict(zip(_items(request.metadata), _items(request.metadata.values()), strict=True))
 
 
+def _user_turns(request: Request) -> int:
+    return sum(message.get("role") == "user" for message in request.messages)
+
+
+def _context_used(request: Request) -> float:
+    window = request.past.context
+    return request.estimated_tokens / window if window else 0.0
+
+
 FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
     "text": (_text, "string: every text part of the request, newest last"),
     "last": (_last, "string: the text of the last message"),
+    "asked": (
+        _asked,
+        "string: the same, behind the question that it goes on with, as in `and in feet?`",
+    ),
     "system": (_system, "string: the text of system and developer messages"),
     "chars": (lambda request: len(request.text), "int: characters of text"),
     "tokens": (lambda request: request.estimated_tokens, "int: estimated prompt tokens"),
@@ -119,6 +143,38 @@ FEATURES: dict[str, tuple[Callable[[Request], Any], str]] = {
         "string: the client's user field",
     ),
     "tenant": (lambda request: request.caller.tenant, "string: whom the caller's key belongs to"),
+    "user_turns": (_user_turns, "int: messages of the user so far"),
+    "tool_calls": (lambda request: progress(request).calls, "int: tool calls so far"),
+    "tool_errors": (
+        lambda request: progress(request).errors,
+        "int: results of tools that tell of an error, so far",
+    ),
+    "tool_errors_in_a_row": (
+        lambda request: progress(request).errors_in_a_row,
+        "int: those since the last result that tells of none",
+    ),
+    "repeated_calls": (
+        lambda request: progress(request).repeated,
+        "int: tool calls that ask the same as one before",
+    ),
+    "stalled_turns": (
+        lambda request: progress(request).stalled,
+        "int: turns since the last whose calls were new and did not all fail",
+    ),
+    "subagent": (
+        lambda request: _cut(request.subagent, _ITEM_LIMIT),
+        "string: the kind of sub-agent that asks, where its client says so: the headers "
+        "`x-motet-subagent` and `x-openai-subagent`, or `metadata.subagent`",
+    ),
+    "last_expert": (
+        lambda request: request.past.expert,
+        "string: who answered the conversation's last turn; empty in a new one",
+    ),
+    "context_used": (
+        _context_used,
+        "double: share of the last expert's context that the prompt takes, by estimate; of the "
+        "largest context in a new conversation",
+    ),
     "metadata": (_metadata, "map of string to string: metadata"),
 }
 """Variables of the rule language: name -> (how it is read, type and meaning)."""

@@ -19,6 +19,8 @@ _SURE = 0.5
 """Confidence from which on a message speaks for itself. py3langid's is calibrated over lengths."""
 _TOLD = 0.1
 """Confidence below which its best guess of a hundred languages is none."""
+_SPEAKS = 4
+"""Words from which on a follow-up speaks for itself."""
 _NO_LANGUAGE = "zxx"
 _MOST_CHARS = 16 * 1024
 _MOST_MESSAGES = 8
@@ -32,10 +34,14 @@ def language(request: Request) -> str:
     """
     guess: str
     heard, guess, confidence = "", UNTOLD, 0.0
+    goes_on = sum(message.get("role") == "user" for message in request.messages) > 1
     for text in islice(_newest_first(request), _MOST_MESSAGES):
         heard = f"{text[-_MOST_CHARS:]}\n{heard}" if heard else text[-_MOST_CHARS:]
         guess, confidence = identifier().classify(heard[-_MOST_CHARS:])
-        if confidence >= _SURE and guess != _NO_LANGUAGE:
+        # In a chat, a few words in Latin letters do not tell whatever they read like: "when?" is
+        # no Gun, and "eleven vans then" no Dutch.
+        is_short = goes_on and heard.isascii() and len(heard.split()) < _SPEAKS
+        if confidence >= _SURE and guess != _NO_LANGUAGE and not is_short:
             return guess
     return UNTOLD if confidence < _TOLD or guess == _NO_LANGUAGE else guess
 

@@ -24,6 +24,7 @@ from pydantic import (
 from motet.config.keys import Keys, Secret
 from motet.config.moderation import ModerationEntry, ScreenEntry
 from motet.config.options import Name, Options
+from motet.config.sessions import Sessions
 from motet.config.store import Store
 from motet.config.telemetry import Telemetry
 from motet.types import Capability
@@ -36,6 +37,9 @@ class PriceEntry(Options):
     """USD per million prompt tokens."""
     output: NonNegativeFloat = 0.0
     """USD per million generated tokens."""
+    cached_input: NonNegativeFloat | None = None
+    """USD per million prompt tokens that its prompt cache holds; those of `input` when absent.
+    What a `sticky` router weighs before it leaves an expert."""
 
 
 class Replicas(Options):
@@ -285,6 +289,8 @@ class Config(Options):
     """The HTTP service."""
     store: Store = Store()
     """What is kept, and where."""
+    sessions: Sessions = Sessions()
+    """What is remembered of conversations."""
     telemetry: Telemetry = Telemetry()
     """Traces and logs."""
     keys: Keys = ()

@@ -134,7 +134,7 @@ def card_of(entry: ExpertEntry, options: Any, capabilities: frozenset[Capability
         context=entry.context,
         capabilities=capabilities if entry.capabilities is None else entry.capabilities,
         skills=entry.skills,
-        price=Price(entry.price.input, entry.price.output),
+        price=Price(entry.price.input, entry.price.output, entry.price.cached_input),
         description=entry.description,
         license=entry.license,
         optional=entry.optional,

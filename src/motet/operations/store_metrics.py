@@ -18,7 +18,16 @@ class StoreMetrics:
         self._dropped = Counter(
             "motet_store_dropped", "Records that were not kept.", registry=registry
         )
+        self._unread = Counter(
+            "motet_sessions_unread",
+            "Turns decided without the memory of conversations, which did not answer.",
+            registry=registry,
+        )
         self._up.set(1)
+
+    def unread(self) -> None:
+        """Count a turn; see `ConversationMemory.heard`."""
+        self._unread.inc()
 
     def heard(self, up: bool, dropped: int) -> None:
         """Show what a writer tells; see `motet.store.writer.Heard`."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from motet.conversation.identity import name_in
 from motet.errors import RequestError
 from motet.ids import new_id
 from motet.parsing import parsed
@@ -150,6 +151,18 @@ class Body(BaseModel, ABC):
         body: Self = checked(values, cls.model_validate)
         return body
 
+    @property
+    def session(self) -> str:
+        """The client's name of its conversation, where a field says so; else empty."""
+        key = getattr(self, "prompt_cache_key", None)  # of some protocols a field, of others not
+        return name_in({"key": key}, "key") or name_in(self._metadata, "session_id", "user_id")
+
+    @property
+    def _metadata(self) -> dict[str, Any]:
+        """What a client says of its request, where it does."""
+        said = getattr(self, "metadata", None)
+        return said if isinstance(said, dict) else {}
+
 
 class PromptBody(Body):
     """The fields that chat and text completions share."""
@@ -186,6 +199,8 @@ class PromptBody(Body):
             "stop": tuple(text for text in self.stop or () if text),
             "seed": self.seed,
             "user": self.user,
+            "session": self.session,
+            "subagent": name_in(self._metadata, "subagent"),
             "caller": caller,
             "id": id or new_id("req"),
             "extra": self.unnamed,

@@ -15,6 +15,7 @@ ROUTERS: Registry[Router] = Registry(
         "llm": "motet.routers.llm:LLMRouter",
         "constant": "motet.routers.constant:ConstantRouter",
         "retriever": "motet.routers.retriever:RetrieverRouter",
+        "sticky": "motet.routers.sticky:StickyRouter",
         "skill": "motet.routers.skill.router:SkillRouter",
         "symbolic": "motet.routers.symbolic:SymbolicRouter",
     },

@@ -39,6 +39,11 @@ class Router(ABC):
         """Experts that `route` may ask; a batch loads them before it decides."""
         return ()
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it reads `request.past`, which is then there."""
+        return False
+
     async def start(self) -> None:
         """Load what deciding needs, so that the first request need not wait; may be called again.
 

@@ -43,6 +43,11 @@ class ChainRouter(Router):
         """Whom its routers may ask."""
         return tuple(dict.fromkeys(expert for router in self._routers for expert in router.asks))
 
+    @property
+    def remembers(self) -> bool:
+        """Whether one of its routers does."""
+        return any(router.remembers for router in self._routers)
+
     async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Return the first settled decision, else the narrowed field, else the fallback.
 

@@ -84,6 +84,11 @@ class SymbolicRouter(Router):
                 raise ConfigError(error.problems, at=("rules", number, "when")) from None
         self._is_ready = not any("language" in condition.reads for _, condition in self._rules)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether a rule reads what was before."""
+        return any(condition.remembers for _, condition in self._rules)
+
     async def start(self) -> None:
         """Load what tells languages apart, where a rule asks for it."""
         if not self._is_ready:

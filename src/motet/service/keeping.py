@@ -7,17 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from motet.config import Document
+from motet.config import Config, Document
 from motet.errors import StoreError
 from motet.operations.records import DecisionLog
 from motet.service.motet import Motet
+from motet.store import moderations, sessions
 from motet.store.database import Database
 from motet.store.decisions import DECISIONS
-from motet.store.moderations import forgetter
 from motet.store.place import StorePlace
 from motet.store.responses import RESPONSES
 from motet.store.retention import trimmer
-from motet.store.writer import Writer, all_of
+from motet.store.sessions import SessionRows
+from motet.store.writer import Tidy, Writer, all_of
 
 
 class Keeper:
@@ -38,16 +39,9 @@ class Keeper:
 
     def __init__(self, motet: Motet) -> None:
         settings = motet.config.store
-        retention = settings.retention
         self.database = Database(StorePlace.of(motet.document))
-        self.writer = Writer(
-            self.database,
-            all_of(
-                trimmer(DECISIONS, retention.days, int(retention.size)),
-                trimmer(RESPONSES, retention.responses_days, int(retention.responses_size)),
-                forgetter(retention.days),
-            ),
-        )
+        self.writer = Writer(self.database, _tidy(motet.config))
+        motet.memory.keep_in(SessionRows(self.database), self.writer)
         self._motet = motet
         if settings.records:
             motet.observers.add(DecisionLog(self.writer, settings, self._artifact))
@@ -68,6 +62,17 @@ class Keeper:
     def _artifact(self, router: str) -> str | None:
         known = self._motet.parts.routers.get(router)
         return known.artifact if known else None
+
+
+def _tidy(config: Config) -> Tidy:
+    """Return what removes rows that are too old or too many."""
+    retention, bounds = config.store.retention, config.sessions
+    return all_of(
+        trimmer(DECISIONS, retention.days, int(retention.size)),
+        trimmer(RESPONSES, retention.responses_days, int(retention.responses_size)),
+        moderations.forgetter(retention.days),
+        sessions.forgetter(bounds.days, bounds.most),
+    )
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from motet.errors import MotetError, NoExpertAvailable, ServiceStopping, first_o
 from motet.experts.fleet import LiveFleet
 from motet.operations.base import Observer
 from motet.operations.observers import Observers
+from motet.operations.sessions import ConversationMemory
 from motet.operations.watchers import tracing_of, watchers
 from motet.residency.expert import swap
 from motet.residency.swapper import Swapper, Watcher
@@ -75,6 +76,8 @@ class Motet:
     ----------
     tracing
         Which span each request is; None where no traces are kept.
+    memory
+        Of conversations; in this process alone until a `Keeper` shares it.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Motet:
         telemetry = document.config.telemetry
         self.tracing = tracing_of(telemetry)
         self.observers = Observers([*observers, *watchers(telemetry, self.tracing)])
+        self.memory = ConversationMemory(document.config.sessions)
         self._make = make
         self._swaps: Watcher | None = None
         self._applying = asyncio.Lock()
@@ -112,7 +116,7 @@ class Motet:
         parts = source if isinstance(source, Parts) else self._assembled(source)
         parts = _swapped(parts)
         self._have_watched(parts)
-        running = Running(parts, self.observers, self._at_work, self.tracing)
+        running = Running(parts, self.observers, self._at_work, self.tracing, self.memory)
         self._at_work.append(running)
         return running
 

@@ -11,6 +11,7 @@ from motet.composer.pipeline import Pipeline
 from motet.errors import MotetError
 from motet.experts.fleet import LiveFleet
 from motet.operations.base import Observer
+from motet.operations.sessions import ConversationMemory
 from motet.operations.tracing import Tracing
 from motet.routers import Router
 
@@ -25,7 +26,7 @@ class Running:
     beside
         Others at work, or about to end: what these parts share with one of them goes on as it is,
         and ends with the last of them.
-    tracing
+    tracing, memory
         See `Pipeline`.
 
     Attributes
@@ -40,6 +41,7 @@ class Running:
         observer: Observer,
         beside: Collection[Running] = (),
         tracing: Tracing | None = None,
+        memory: ConversationMemory | None = None,
     ) -> None:
         self.parts = parts
         self._beside = beside
@@ -49,7 +51,7 @@ class Running:
             health_interval_s=parts.document.config.service.health_interval_s,
             beside=[each.fleet for each in beside],
         )
-        self.pipeline = Pipeline(parts, self.fleet, observer, tracing=tracing)
+        self.pipeline = Pipeline(parts, self.fleet, observer, tracing=tracing, memory=memory)
         self._starting: list[asyncio.Task[MotetError | None]] = []
 
     def start(self) -> None:

@@ -7,6 +7,7 @@ call, a router's own included, leaves a `Call` in the trace with its `Usage`.
 
 from motet.types.answer import Chunk, Price, Usage
 from motet.types.call import Asks, Call, Purpose
+from motet.types.conversation import NEW, Past
 from motet.types.decision import Choice, Decision
 from motet.types.fleet import READY, ExpertCard, Fleet, Health, Member, State
 from motet.types.request import ANYBODY, Caller, Capability, Message, Request, message_texts
@@ -15,6 +16,7 @@ from motet.types.texts import Task, Texts, Verdict
 
 __all__ = [
     "ANYBODY",
+    "NEW",
     "READY",
     "Asks",
     "Call",
@@ -28,6 +30,7 @@ __all__ = [
     "Health",
     "Member",
     "Message",
+    "Past",
     "Price",
     "Purpose",
     "Request",

@@ -58,15 +58,30 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens."""
+    """USD per million tokens.
+
+    Attributes
+    ----------
+    cached_input
+        Of prompt tokens that the expert has in its prompt cache; as all others when None.
+    """
 
     input: float = 0.0
     output: float = 0.0
+    cached_input: float | None = None
+
+    @property
+    def warm_input(self) -> float:
+        """USD per million prompt tokens that are read from a cache."""
+        return self.input if self.cached_input is None else self.cached_input
 
     def of(self, usage: Usage) -> float:
         """Return what `usage` costs, in USD."""
+        warm = 0 if self.cached_input is None else min(usage.cached_tokens, usage.prompt_tokens)
         return (
-            usage.prompt_tokens * self.input + usage.completion_tokens * self.output
+            (usage.prompt_tokens - warm) * self.input
+            + warm * self.warm_input
+            + usage.completion_tokens * self.output
         ) / 1_000_000
 
 

@@ -27,9 +27,9 @@ class Call:
     Attributes
     ----------
     purpose
-        `route` where a router asked in order to decide, `screen` where a text was to be judged,
-        `compose` where a composition answers in the place of an expert: its own calls stand below
-        it, with all that they took.
+        `route` where a router or a strategy asked in order to decide, `screen` where a text was to
+        be judged, `compose` where a composition answers in the place of an expert: its own calls
+        stand below it, with all that they took.
     parent
         The place in the trace of the composition that made it; None for the one that was asked.
     finish

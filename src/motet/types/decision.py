@@ -37,6 +37,8 @@ class Decision:
     settled
         False when the router only narrowed the field: a later router of a chain may choose
         among `choices`, reading their weights as a prior.
+    latched
+        Whether the conversation is to stay with the primary from here on.
     """
 
     choices: tuple[Choice, ...]
@@ -44,6 +46,7 @@ class Decision:
     reason: str
     confidence: float = 1.0
     settled: bool = True
+    latched: bool = False
     id: str = field(default_factory=lambda: new_id("dec"))
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from motet.ids import new_id
+from motet.types.conversation import NEW, Past
 from motet.types.span import SpanContext
 from motet.types.texts import Task, Texts
 
@@ -84,6 +85,12 @@ class Request:
         an expert that speaks it too gets these fields, and for others they mean nothing.
     caller
         Who asks; no part of the body.
+    session
+        The client's own name of the conversation that this goes on with; empty where it has none.
+    subagent
+        The kind of sub-agent that asks, where its client says so; empty otherwise.
+    past
+        What is remembered of the conversation, for compositions that go by it. No part of the body.
     fused
         Who is to answer together in latent space, the primary first; strategies set it, and no
         body can.
@@ -113,6 +120,9 @@ class Request:
     texts: Texts | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     native: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    session: str = ""
+    subagent: str = ""
+    past: Past = NEW
     caller: Caller = ANYBODY
     fused: tuple[str, ...] = ()
     trace: SpanContext | None = None

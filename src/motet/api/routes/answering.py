@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from motet.api.answer import AnswerResponse, OpenAnswers
 from motet.api.guard import caller_of, holder_of, read_body
+from motet.conversation.identity import checked_name
 from motet.operations.admission import Admissions
 from motet.protocol.body import Body
 from motet.protocol.frames import Framer
@@ -60,7 +61,8 @@ class Answering:
         self, body: Body, http: HttpRequest, ended: Callable[[Framer], None] | None = None
     ) -> Response:
         """Return the answer to a body; see `AnswerResponse`."""
-        return self.answer_to(body, body.requests(caller_of(http)), http, ended)
+        requests = [in_session(each, body, http) for each in body.requests(caller_of(http))]
+        return self.answer_to(body, requests, http, ended)
 
     def answer_to(
         self,
@@ -82,6 +84,25 @@ class Answering:
             keep_alive_s=self._keep_alive_s,
             **({} if ended is None else {"ended": ended}),
         )
+
+
+def in_session(request: Request, body: Body, http: HttpRequest) -> Request:
+    """Return a request with the conversation that its client names, if it does.
+
+    Raises
+    ------
+    RequestError
+        A header is too long, or holds what cannot be printed.
+    """
+    session, headers = http.headers.get("x-motet-session"), http.headers
+    if session is not None:
+        request = replace(request, session=checked_name(session, "x-motet-session"))
+    elif not request.session and body.session:
+        request = replace(request, session=body.session)
+    subagent = headers.get("x-motet-subagent") or headers.get("x-openai-subagent")
+    if subagent:
+        request = replace(request, subagent=checked_name(subagent, "x-motet-subagent"))
+    return request
 
 
 def _trace(http: HttpRequest) -> SpanContext | None:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from motet.api.direct import App
 from motet.api.guard import caller_of
-from motet.api.routes.answering import Answering, takes_body
+from motet.api.routes.answering import Answering, in_session, takes_body
 from motet.composer.explanation import decision_json
 from motet.protocol.chat import ChatBody
 from motet.protocol.completions import CompletionBody
@@ -30,6 +30,7 @@ def add_answers(app: App, answering: Answering) -> None:
     @app.post_direct("/v1/route", **takes_body(ChatBody))
     async def route(http: HttpRequest) -> Response:
         """Decide which experts would answer, and say why, without asking them."""
-        request = (await answering.read(ChatBody.read, http)).request(caller_of(http))
+        body = await answering.read(ChatBody.read, http)
+        request = in_session(body.request(caller_of(http)), body, http)
         decision = decision_json(request.model, await answering.service.route(request))
         return Response(orjson.dumps(decision), media_type="application/json")

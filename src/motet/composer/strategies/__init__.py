@@ -11,9 +11,11 @@ STRATEGIES: Registry[Strategy] = Registry(
     {
         "aggregate": f"{_HERE}.aggregate:AggregateStrategy",
         "debate": f"{_HERE}.debate:DebateStrategy",
+        "escalate": f"{_HERE}.escalate:EscalateStrategy",
         "latent": f"{_HERE}.latent:LatentStrategy",
         "persona": f"{_HERE}.persona:PersonaStrategy",
         "refine": f"{_HERE}.refine:RefineStrategy",
+        "review": f"{_HERE}.review:ReviewStrategy",
         "single": f"{_HERE}.single:SingleStrategy",
         "steps": f"{_HERE}.steps:StepsStrategy",
         "vote": f"{_HERE}.vote:VoteStrategy",

@@ -39,6 +39,11 @@ class Strategy(ABC):
         """
         return ((decision.primary,),)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it reads `request.past`, which is then there."""
+        return False
+
     @abstractmethod
     def run(
         self, request: Request, decision: Decision, calls: Calls

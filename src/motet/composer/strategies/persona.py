@@ -50,6 +50,11 @@ class PersonaStrategy(SingleStrategy):
         except ConfigError as error:
             raise ConfigError(error.problems, at=("when",)) from None
 
+    @property
+    def remembers(self) -> bool:
+        """Whether its gate reads what was before."""
+        return self._gate.remembers
+
     def run(
         self, request: Request, decision: Decision, calls: Calls
     ) -> AsyncGenerator[Chunk, None]:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from motet.config import Options, Setting
+from motet.conversation.threads import Newest
 from motet.encoders.encoder import Backend
-from motet.encoders.text import TextConfig, text_form
+from motet.encoders.text import TextConfig, asked, clip, form
 from motet.errors import ArtifactError, ConfigError
 from motet.routers.base import Router
+from motet.routers.learned.followups import FollowUps, embedded
 from motet.routers.learned.store import Manifest, read_manifest
 from motet.routers.loading import Loading, fall_back
 from motet.types import Asks, Choice, Decision, Fleet, Request
-from motet.wording import did_you_mean, listed
+from motet.wording import did_you_mean, listed, shown
 
 if TYPE_CHECKING:
     from motet.encoders.live import Batcher, Encoders
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from motet.routers.learned.decide import Ranking, Terms
 
 log = logging.getLogger(__name__)
+
+_SHOWN = 80
+"""Characters that a reason quotes of an earlier question."""
 
 
 class LearnedConfig(Options):
@@ -111,28 +116,39 @@ class LearnedRouter(Router):
         """
         await self._loading.get()
 
-    def _load(self) -> tuple[Artifact, Batcher | None]:
+    def _load(self) -> tuple[Artifact, Batcher | None, FollowUps]:
         from motet.routers.learned.artifact import Artifact
 
         artifact = Artifact.load(self.folder)
         record = artifact.manifest.encoder
         if record is None:
-            return artifact, None
+            return artifact, None, FollowUps(artifact, None)
         encoders: Encoders | None = self._setting.encoders
         assert encoders is not None
         live = encoders.live(self.options.encoder or record.name, self.options.backend)
         artifact.check_encoder(live.encoder)
-        return artifact, live.batcher
+        return artifact, live.batcher, FollowUps(artifact, live.batcher)
 
     async def route(self, request: Request, fleet: Fleet, calls: Asks) -> Decision | None:
         """Return the fleet's experts by utility; None when none of them may be chosen."""
         from motet.routers.learned.base import Queries
 
-        artifact, batcher = await self._loading.get()
-        text = text_form(request, self.options.text)
-        vectors = None if batcher is None else (await batcher.embed(text))[None]
+        artifact, batcher, follow_ups = await self._loading.get()
+        turns = asked(request, self.options.text)
+        of = Newest()
+        if len(turns) > 1 and self.options.text.chat == "thread":
+            of = await follow_ups.newest(turns)
+        text = form(request, turns, of, self.options.text)
+        vectors = None
+        if batcher is not None:
+            vectors = await embedded(text, None if of.head is None else turns[of.head], batcher)
         queries = Queries(embeddings=vectors, texts=(text,))
-        return self._decide(artifact, queries, fleet)
+        decision = self._decide(artifact, queries, fleet)
+        if decision is None or of.head is None:
+            return decision
+        how = "returns to" if of.returns else "goes on with"
+        why = f"{decision.reason}; it {how} {shown(clip(turns[of.head], _SHOWN))}"
+        return replace(decision, reason=why)
 
     def _decide(self, artifact: Artifact, queries: Queries, fleet: Fleet) -> Decision | None:
         import numpy as np
