@@ -15,19 +15,19 @@ from motet.service.motet import Motet
 from motet.types import Request
 
 STRATEGIES = {
-    "single": "{kind: single, first_chunk_s: 0.1}",
-    "hedged": "{kind: single, first_chunk_s: 0.1, hedge_s: 0.02}",
-    "vote": "{kind: vote, weighted: false, draft_s: 0.1}",
-    "aggregate": "{kind: aggregate, experts: 2, draft_s: 0.1, first_chunk_s: 0.1}",
-    "debate": "{kind: debate, experts: 2, rounds: 2, draft_s: 0.1}",
-    "refine": "{kind: refine, samples: 2, refinements: 2, experts: 2, draft_s: 0.1}",
-    "steps": '{kind: steps, step_s: 0.1, first_chunk_s: 0.1, steps: [{name: a, ask: "x {request}"}, {name: b, ask: "y {a}"}]}',
+    "single": "{kind: single, first_chunk_s: 0.06}",
+    "hedged": "{kind: single, first_chunk_s: 0.06, hedge_s: 0.02}",
+    "vote": "{kind: vote, weighted: false, draft_s: 0.06}",
+    "aggregate": "{kind: aggregate, experts: 2, draft_s: 0.06, first_chunk_s: 0.06}",
+    "debate": "{kind: debate, experts: 2, rounds: 2, draft_s: 0.06}",
+    "refine": "{kind: refine, samples: 2, refinements: 2, experts: 2, draft_s: 0.06}",
+    "steps": '{kind: steps, step_s: 0.06, first_chunk_s: 0.06, steps: [{name: a, ask: "x {request}"}, {name: b, ask: "y {a}"}]}',
 }
 FAULTS = {
     "before": "fail_after: 0",
     "during": "tokens: [a, b, c], fail_after: 1",
     "after": "tokens: [a, b], fail_after: 2",
-    "slow": "delay_s: 0.2",
+    "slow": "delay_s: 0.12",
     "hangs": "tokens: [a, b], token_delay_s: 60",
     "silent": "delay_s: 60",
     "empty": "tokens: []",
@@ -44,8 +44,8 @@ routers:
   experts: {kind: constant, expert: FIRST, fallbacks: [SECOND, other]}
   nested: {kind: constant, expert: inner, fallbacks: [good, other]}
 compositions:
-  inner: {router: experts, strategy: INNER, limits: {deadline_s: 2, expert_calls: 24}}
-  outer: {router: nested, strategy: OUTER, limits: {deadline_s: 2, expert_calls: 24}}
+  inner: {router: experts, strategy: INNER, limits: {deadline_s: 0.7, expert_calls: 24}}
+  outer: {router: nested, strategy: OUTER, limits: {deadline_s: 0.7, expert_calls: 24}}
 """
 
 
@@ -120,7 +120,7 @@ PAIRS = list(itertools.product(STRATEGIES, STRATEGIES))
 
 
 @pytest.mark.parametrize(("outer", "inner"), PAIRS)
-@pytest.mark.parametrize("fault", ["before", "during", "silent"])
+@pytest.mark.parametrize("fault", ["before", "silent"])
 async def test_a_strategy_in_another_ends(outer, inner, fault):
     end = await check(fleet(fault, inner=inner, outer=outer), "outer")
     if fault == "before":
