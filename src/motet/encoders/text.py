@@ -59,8 +59,9 @@ def asked(request: Request, config: TextConfig) -> list[str]:
         return [request.prompt]
     said = [text for m in request.messages if m["role"] == "user" if (text := _said(m, config))]
     if not said:  # a chat that only a system message or a tool's result began
-        said = [text for m in request.messages if (text := "\n".join(message_texts(m)))]
-    return said or [""]
+        texts = ["\n".join(message_texts(m)) for m in reversed(request.messages)]
+        said = ["\n".join(filter(None, texts))]  # one turn, the newest first
+    return said
 
 
 def form(request: Request, turns: Sequence[str], of: Newest, config: TextConfig) -> str:
