@@ -166,6 +166,11 @@ class Pipeline:
         """Return the compositions that one may ask, or that those may; None where it names none."""
         return self._nested if composition.members else None
 
+    def is_screened(self, composition: Composition) -> bool:
+        """Return whether a composition is screened, or one that it may ask."""
+        members = (self.compositions[name] for name in composition.members)
+        return composition.screen is not None or any(map(self.is_screened, members))
+
     def began(self, request: Request) -> str:
         """Note the beginning of an answer, and return what it is counted as."""
         name = request.model if request.model in self.compositions else UNKNOWN

@@ -238,3 +238,33 @@ def test_batches_refuse_what_is_screened(service):
         done = client.batches.retrieve(batch.id)
         errors = client.files.content(done.error_file_id).text
     assert "is screened, which batches do not do" in errors
+
+
+def test_a_screen_holds_for_a_member_of_another_composition():
+    nested = FLEET.replace(
+        "compositions:", "compositions:\n  around: {router: asks_it}\n  shows: {router: shows_it}", 1
+    ).replace(
+        "routers:",
+        "routers:\n  asks_it: {kind: constant, expert: before}\n"
+        "  shows_it: {kind: constant, expert: after}",
+        1,
+    )
+    with running(nested) as service:
+        assert service.chat("good day", model="around").status_code == 200
+        refused = service.chat("stab", model="around")
+        assert refused.json()["error"]["code"] == "content_filter"
+        for stream in (False, True):
+            withheld = service.chat("x", model="shows", stream=stream)
+            assert "fool" not in withheld.text and "content_filter" in withheld.text
+        line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions",
+                "body": {"model": "around", "messages": [{"role": "user", "content": "x"}]}}  # fmt: skip
+        with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none") as client:
+            file = client.files.create(
+                file=("b.jsonl", json.dumps(line).encode()), purpose="batch"
+            )
+            batch = client.batches.create(
+                input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+            )
+            wait_for(lambda: client.batches.retrieve(batch.id).status in ("completed", "failed"))
+            done = client.batches.retrieve(batch.id)
+            assert "is screened" in client.files.content(done.error_file_id).text
