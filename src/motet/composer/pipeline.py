@@ -27,7 +27,7 @@ from motet.errors import (
 from motet.operations.base import UNKNOWN, Observer, Outcome
 from motet.operations.sessions import ConversationMemory
 from motet.operations.tracing import Tracing
-from motet.types import Call, Choice, Decision, Fleet, Past, Request, SpanContext
+from motet.types import Call, Choice, Decision, Fleet, Past, Request, SpanContext, Task
 from motet.wording import listed
 
 log = logging.getLogger(__name__)
@@ -129,9 +129,10 @@ class Pipeline:
         if composition is None or (allowed is not None and request.model not in allowed):
             raise UnknownModel(request.model, self.compositions if allowed is None else allowed)
         if request.task is not composition.task:
+            # Prompts come by several endpoints, texts by one.
+            here = "here" if request.task is Task.ANSWER else f"at /v1/{request.task}"
             raise UnsupportedRequest(
-                f"{request.model!r} is asked at /v1/{composition.task}, and not at "
-                f"/v1/{request.task}.",
+                f"{request.model!r} is asked at /v1/{composition.task}, and not {here}.",
                 param="model",
             )
         if composition.router is not None:

@@ -268,3 +268,26 @@ def test_a_screen_holds_for_a_member_of_another_composition():
             wait_for(lambda: client.batches.retrieve(batch.id).status in ("completed", "failed"))
             done = client.batches.retrieve(batch.id)
             assert "is screened" in client.files.content(done.error_file_id).text
+
+
+def test_who_judges_by_default_is_one_that_the_caller_may_ask():
+    keys = "keys: [{name: ann, key: key-of-ann, models: [strict]}]"
+    with running(FLEET + keys) as service:
+        head = {"authorization": "Bearer key-of-ann"}
+        for model in ({}, {"model": "omni-moderation-latest"}):
+            answer = service.post("/v1/moderations", {"input": "a", **model}, headers=head)
+            assert answer.status_code == 200 and answer.json()["model"] == "strict"
+
+
+def test_what_was_never_judged_cannot_be_labelled_and_is_told_so(service):
+    answer = service.post("/v1/moderations/labels", {"id": "modr-x", "flagged": False})
+    assert answer.status_code == 404 and "An ensemble has not judged it" in answer.text
+
+
+def test_who_is_asked_at_the_wrong_endpoint_is_told_the_right_one(service):
+    for path, body in (
+        ("/v1/responses", {"input": "a"}),
+        ("/v1/messages", {"max_tokens": 5, "messages": [{"role": "user", "content": "a"}]}),
+    ):
+        answer = service.post(path, {"model": "guard", **body})
+        assert "'guard' is asked at /v1/moderations, and not here." in answer.text
