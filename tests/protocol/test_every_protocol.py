@@ -125,6 +125,21 @@ def assert_same(got, wanted):
     assert sorted(ours, key=str) == sorted(theirs, key=str)
 
 
+@pytest.mark.parametrize("protocol", ["messages", "responses"])
+def test_one_answer_goes_out_whatever_else_an_expert_sends(protocol):
+    body = WIRES[protocol][0].read(
+        sent(protocol, Request(model="auto", messages=({"role": "user", "content": "x"},)))
+    )
+    chunks = [Chunk(text="a"), Chunk(index=1, text="b"), Chunk(text="c")]
+    ends = [Chunk(finish="stop"), Chunk(index=1, finish="length")]
+    framer = body.framer()
+    stream = framer.first("e") + b"".join(framer.piece(c, "e") for c in [*chunks, *ends])
+    stream += framer.last("e", USAGE, None)
+    reader, events = WIRES[protocol][1].reader("e"), Events()
+    read = [c for data in events.feed(stream) if data != b"[DONE]" for c in reader.read_json(data)]
+    assert (joined(read).text, joined(read).finish) == ("ac", "stop")
+
+
 @settings(max_examples=300)
 @given(chunks=answers())
 def test_blocks_of_messages_stand_one_after_another(chunks):
