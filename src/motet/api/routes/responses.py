@@ -51,9 +51,10 @@ def add_responses(app: App, answering: Answering, kept: Responses) -> None:
                 hint="Send the whole conversation as input, or set store.responses.",
                 param=at,
             )
+        most_bytes = int(answering.service.config.service.max_body_bytes)
         try:
-            return await kept.conversation(id, owner)
-        except NotFound as error:
+            return await kept.conversation(id, owner, most_bytes)
+        except RequestError as error:  # there is none, or too much of it
             raise RequestError(f"{at}: {error.message}", hint=error.hint, param=at) from None
 
     _add_kept(app, kept)

@@ -6,7 +6,7 @@ of chat.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -53,8 +53,13 @@ def items_of(value: Any) -> list[Mapping[str, Any]]:
     return items
 
 
-def turns_of(items: list[Mapping[str, Any]]) -> list[Turn]:
+def turns_of(items: Sequence[Mapping[str, Any]], first: int = 0) -> list[Turn]:
     """Return the messages that items are.
+
+    Parameters
+    ----------
+    first
+        The number of the first; below 0 where a conversation stands before the client's own.
 
     Raises
     ------
@@ -62,7 +67,7 @@ def turns_of(items: list[Mapping[str, Any]]) -> list[Turn]:
         One is none that can be read here; names the field.
     """
     turns: list[Turn] = []
-    for number, item in enumerate(items):
+    for number, item in enumerate(items, first):
         at = f"input[{number}]"
         kind = text_at(item.get("type"), f"{at}.type")
         match kind:
