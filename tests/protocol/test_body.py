@@ -85,3 +85,29 @@ def test_every_protocol_may_name_its_conversation(kind):
     assert kind.of(values).session == ""
     assert kind.of({**values, "prompt_cache_key": "trip"}).session == "trip"
     assert kind.of({**values, "metadata": {"user_id": "me"}}).session == "me"
+
+
+MESSAGES = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
+RESPONSES = {"model": "m", "input": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "name", "ours"),
+    [
+        (MessagesBody, MESSAGES, "max_completion_tokens", "max_tokens"),
+        (MessagesBody, MESSAGES, "n", "max_tokens"),
+        (ResponsesBody, RESPONSES, "max_tokens", "max_output_tokens"),
+        (ResponsesBody, RESPONSES, "max_completion_tokens", "max_output_tokens"),
+        (ResponsesBody, RESPONSES, "n", "max_output_tokens"),
+        (ChatBody, CHAT, "max_output_tokens", "max_tokens or max_completion_tokens"),
+    ],
+)
+def test_a_bound_in_words_of_another_protocol_goes_past_no_limit(kind, values, name, ours):
+    with pytest.raises(RequestError, match=f"{name}: this endpoint.*answer by {ours}"):
+        kind.of({**values, name: 50}).request()
+    assert name not in kind.of({**values, name: None}).request().extra
+
+
+@pytest.mark.parametrize(("kind", "values"), [(MessagesBody, MESSAGES), (ResponsesBody, RESPONSES)])
+def test_one_choice_is_what_there_is(kind, values):
+    assert "n" not in kind.of({**values, "n": 1}).request().extra

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from copy import copy
 from dataclasses import dataclass, replace
 from inspect import isasyncgen
+from math import ceil
 from typing import Any, Protocol, TypeVar
 
 from motet.composer.deadline import Deadline, OverError
@@ -373,7 +374,8 @@ def _is_cancelled() -> bool:
 
 def _share(left: int, request: Request, budget: str) -> int:
     """Return how many tokens each of the request's choices may still take."""
-    answers = max(request.n, request.extra.get("best_of") or 0)  # so many are generated
+    best_of = request.extra.get("best_of")  # so many are generated
+    answers = max(request.n, ceil(best_of) if isinstance(best_of, int | float) else 0)
     if left < answers:
         raise BudgetExceeded(
             f"The budget of {budget} for a request does not cover this prompt and an answer.",
