@@ -227,3 +227,12 @@ def test_a_conversation_does_not_grow_without_end(config):
         assert answer.status_code == 400 and turns == 1
         assert "bytes, and 20000 may be continued" in answer.json()["error"]["message"]
         assert answer.json()["error"]["param"] == "previous_response_id"
+
+
+@pytest.mark.parametrize("id", ["same", 7])
+def test_items_are_listed_once_each_whatever_ids_a_client_gives(client, service, id):
+    said = [{"id": id, "role": "user", "content": text} for text in ("one", "two", "three")]
+    made = service.post("/v1/responses", {"model": "auto", "input": said}).json()["id"]
+    listed = client.responses.input_items.list(made, order="asc", limit=1)
+    pages = [page.data for page, _ in zip(listed.iter_pages(), range(9), strict=False)]
+    assert [item.content for page in pages for item in page] == ["one", "two", "three"]
