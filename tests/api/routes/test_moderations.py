@@ -242,7 +242,9 @@ def test_batches_refuse_what_is_screened(service):
 
 def test_a_screen_holds_for_a_member_of_another_composition():
     nested = FLEET.replace(
-        "compositions:", "compositions:\n  around: {router: asks_it}\n  shows: {router: shows_it}", 1
+        "compositions:",
+        "compositions:\n  around: {router: asks_it}\n  shows: {router: shows_it}",
+        1,
     ).replace(
         "routers:",
         "routers:\n  asks_it: {kind: constant, expert: before}\n"
@@ -259,9 +261,7 @@ def test_a_screen_holds_for_a_member_of_another_composition():
         line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions",
                 "body": {"model": "around", "messages": [{"role": "user", "content": "x"}]}}  # fmt: skip
         with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none") as client:
-            file = client.files.create(
-                file=("b.jsonl", json.dumps(line).encode()), purpose="batch"
-            )
+            file = client.files.create(file=("b.jsonl", json.dumps(line).encode()), purpose="batch")
             batch = client.batches.create(
                 input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
             )
