@@ -108,6 +108,8 @@ class Calls:
         Every call so far, in the order they began.
     author
         The expert whose words the client reads; None before the first of them.
+    led
+        Whom the strategy named for it: the same, or a composition in which it answered.
     latched
         The expert that a strategy wants the conversation to stay with; empty where none.
     judged
@@ -127,6 +129,7 @@ class Calls:
     ) -> None:
         self.trace: list[Call] = list(before)
         self.author: str | None = None
+        self.led: str | None = None
         self.latched = ""
         self.judged = 0
         self._experts = experts
@@ -190,7 +193,8 @@ class Calls:
             raise InternalError from error
 
     def lead(self, expert: str) -> None:
-        """Name the expert whose words go out from here on."""
+        """Name the expert, or the composition, whose words go out from here on."""
+        self.led = expert
         inner = self._inner.get(expert)
         self.author = expert if inner is None else inner.author or expert
 
@@ -330,7 +334,8 @@ class Calls:
         """Return the answer of a composition in the place of an expert: within the same bounds."""
         assert self._members is not None
         inner = self._inner[call.expert] = copy(self)
-        inner.author, inner._inner, inner._span = None, {}, call.span
+        inner.author = inner.led = None
+        inner._inner, inner._span = {}, call.span
         inner._composition = call.expert
         inner._parent = next(at for at, each in enumerate(self.trace) if each is call)
         return self._members.answer(call.expert, request, inner)

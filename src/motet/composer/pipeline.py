@@ -201,7 +201,7 @@ class Pipeline:
             return
         latched = calls.latched or (decision.primary if decision.latched else request.past.latched)
         past = Past(
-            expert=calls.author or decision.primary,
+            expert=calls.led or decision.primary,  # by the name that its router knows
             latched=latched,
             judged=calls.judged,
             messages=len(request.messages),

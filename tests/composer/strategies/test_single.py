@@ -5,6 +5,7 @@ from tests.composer.helpers import ECHO, ask, motet, read
 
 from motet.errors import (
     BudgetExceeded,
+    ConfigError,
     ContextLengthExceeded,
     ExpertError,
     ExpertRejected,
@@ -80,3 +81,12 @@ async def test_a_budget_without_room_for_another_leaves_the_first_to_answer():
     async with motet([dead, ECHO], hedged, limits="{expert_calls: 1}") as found:
         with pytest.raises(BudgetExceeded):
             await read(found, ask())
+
+
+@pytest.mark.parametrize(
+    "strategy", ["{kind: escalate, strong: echo", "{kind: review, reviewer: echo"]
+)
+async def test_who_does_not_hedge_takes_no_options_for_it(strategy):
+    with pytest.raises(ConfigError, match="unknown field 'hedge_s'"):
+        async with motet([ECHO], f", strategy: {strategy}, hedge_s: 1}}"):
+            pass
