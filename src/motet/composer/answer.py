@@ -176,13 +176,13 @@ class Answer:
 
     @property
     def usage(self) -> Usage:
-        """Tokens over all calls so far."""
-        return self.calls.usage
+        """Tokens over all calls so far; none before it is entered."""
+        return self.calls.usage if hasattr(self, "calls") else Usage()
 
     @property
     def cost_usd(self) -> float:
-        """Cost over all calls so far, in USD."""
-        return self.calls.cost_usd
+        """Cost over all calls so far, in USD; none before it is entered."""
+        return self.calls.cost_usd if hasattr(self, "calls") else 0.0
 
     @property
     def answered(self) -> tuple[str, ...]:

@@ -291,3 +291,19 @@ def test_who_is_asked_at_the_wrong_endpoint_is_told_the_right_one(service):
     ):
         answer = service.post(path, {"model": "guard", **body})
         assert "'guard' is asked at /v1/moderations, and not here." in answer.text
+
+
+def test_what_a_screen_costs_is_spent_also_where_it_refuses():
+    priced = FLEET.replace(
+        "id: judge, engine: fake,", "id: judge, engine: fake, price: {output: 1000},"
+    )
+    priced = priced.replace(
+        "  lost:", "  judged: {router: echo, screen: {before: experts}}\n  lost:"
+    )
+    with running(priced + "keys: [{name: ann, key: key-of-ann, budget: {usd: 9}}]") as service:
+        head = {"authorization": "Bearer key-of-ann"}
+        said = {"model": "judged", "messages": [{"role": "user", "content": "you fool"}]}
+        refused = service.post("/v1/chat/completions", said, headers=head)
+        assert refused.json()["error"]["code"] == "content_filter"
+        after = service.post("/v1/moderations", {"input": "a", "model": "words"}, headers=head)
+        assert float(after.headers["x-motet-budget-left-usd"]) < 9
