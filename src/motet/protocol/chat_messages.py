@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from motet.protocol.chat_parts import file_of
 from motet.protocol.reading import fault, list_at, object_at, one_of, present, text_at, typed_at
 
 _SPOKEN = frozenset({"system", "developer", "user", "tool", "function"})
 """Roles whose messages are nothing without content; an assistant's may be tool calls alone."""
 _CHOICES = ("none", "auto", "required")
+_THOUGHTS = frozenset({"thinking_blocks", "reasoning_items"})
+"""Where thoughts stand that an expert of another protocol knows again."""
 
 
 def messages_of(values: list[Any]) -> tuple[Mapping[str, Any], ...]:
@@ -87,6 +90,9 @@ def _message(value: Any, at: str) -> Mapping[str, Any]:
         calls = list_at(message["tool_calls"], f"{at}.tool_calls")
         kept = [_tool_call(call, f"{at}.tool_calls[{i}]") for i, call in enumerate(calls)]
         message = {**message, "tool_calls": kept}
+    for name in _THOUGHTS & message.keys():
+        for i, thought in enumerate(list_at(message[name], f"{at}.{name}")):
+            object_at(thought, f"{at}.{name}[{i}]")
     return message
 
 
@@ -100,6 +106,8 @@ def _part(value: Any, at: str) -> Mapping[str, Any]:
             image = present(object_at(image, f"{at}.image_url"))
             text_at(image.get("url"), f"{at}.image_url.url")
             part = {**part, "image_url": image}
+    if part["type"] == "file":
+        part = {**part, "file": file_of(part.get("file"), f"{at}.file")}
     return part
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from motet.protocol.chat_parts import plain
+from motet.protocol.chat_parts import file_of, plain
 from motet.protocol.reading import fault, list_at, object_at, one_of, present, text_at, typed_at
 from motet.protocol.responses.tools import qualified
 
@@ -176,5 +176,6 @@ def _part(part: Mapping[str, Any], at: str) -> Mapping[str, Any]:
             at = f"{at}.file_id" if "file_id" in part else f"{at}.file_url"
             fault(at, "a file is read here from its content alone; send file_data")
         names = ("filename", "file_data")
-        return {"type": "file", "file": {name: part[name] for name in names if name in part}}
+        file = file_of({name: part[name] for name in names if name in part}, at)
+        return {"type": "file", "file": file}
     return part
