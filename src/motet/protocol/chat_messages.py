@@ -16,6 +16,7 @@ from motet.protocol.reading import fault, list_at, object_at, one_of, present, t
 _SPOKEN = frozenset({"system", "developer", "user", "tool", "function"})
 """Roles whose messages are nothing without content; an assistant's may be tool calls alone."""
 _CHOICES = ("none", "auto", "required")
+_ALLOWED = "tool_choice.allowed_tools.tools"
 _THOUGHTS = frozenset({"thinking_blocks", "reasoning_items"})
 """Where thoughts stand that an expert of another protocol knows again."""
 
@@ -52,7 +53,17 @@ def tool_choice_of(value: Any) -> Any:
     """
     if isinstance(value, str):
         return one_of(value, _CHOICES, "tool_choice", "choice")
-    return None if value is None else typed_at(value, "tool_choice")
+    if value is None:
+        return None
+    choice = typed_at(value, "tool_choice")
+    for name in ("function", "allowed_tools"):
+        if name in choice:
+            object_at(choice[name], f"tool_choice.{name}")
+    if choice["type"] == "allowed_tools":
+        tools = list_at(choice.get("allowed_tools", {}).get("tools"), _ALLOWED)
+        for at, tool in enumerate(tools):
+            object_at(typed_at(tool, f"{_ALLOWED}[{at}]").get("function", {}), f"{_ALLOWED}[{at}]")
+    return choice
 
 
 def format_of(value: Any) -> Mapping[str, Any] | None:
@@ -113,7 +124,10 @@ def _part(value: Any, at: str) -> Mapping[str, Any]:
 
 def _tool_call(value: Any, at: str) -> Mapping[str, Any]:
     call = present(object_at(value, at))
-    if call.get("type", "function") == "function":
+    for name in ("function", "custom"):
+        if name in call:
+            object_at(call[name], f"{at}.{name}")
+    if text_at(call.get("type", "function"), f"{at}.type") == "function":
         function = present(object_at(call.get("function"), f"{at}.function"))
         text_at(function.get("name"), f"{at}.function.name")
         text_at(function.get("arguments", ""), f"{at}.function.arguments")
