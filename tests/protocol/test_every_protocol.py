@@ -222,3 +222,45 @@ def test_an_odd_answer_is_the_experts_failure_or_nothing(protocol, payload):
         assert error.expert == "e"
     else:
         assert all(chunk.says_nothing for chunk in chunks) and not reader.complete
+
+
+ODD = ("x", 5, True, {"a": 1}, [1], [None], [[]])
+
+
+@pytest.mark.parametrize("value", ODD, ids=str)
+@pytest.mark.parametrize("protocol", ["messages", "responses"])
+@pytest.mark.parametrize("field", ["thinking_blocks", "reasoning_items", "logprobs"])
+def test_what_an_expert_sends_beside_its_words_breaks_no_stream(protocol, field, value):
+    beside = {} if field == "logprobs" else {field: value}
+    choice = {"index": 0, "delta": {"content": "a", **beside}, "finish_reason": "stop"}
+    if field == "logprobs":
+        choice["logprobs"] = {"content": value}
+    chunks = WIRES["chat"][1].reader("e").read_json(orjson.dumps({"choices": [choice]}))
+    body = WIRES[protocol][0].read(
+        sent(protocol, Request(model="auto", messages=({"role": "user", "content": "x"},)))
+    )
+    framer = body.framer()
+    stream = framer.first("e") + b"".join(framer.piece(c, "e") for c in chunks)
+    stream += framer.last("e", USAGE, None)
+    reader, events = WIRES[protocol][1].reader("e"), Events()
+    read = [c for data in events.feed(stream) if data != b"[DONE]" for c in reader.read_json(data)]
+    assert joined(read).text == "a" and reader.complete
+
+
+@pytest.mark.parametrize("place", [[], {}, "x", None])
+def test_the_place_of_an_item_may_be_anything(place):
+    call = {"type": "function_call", "call_id": "c", "name": "f"}
+    reader = ResponsesWire().reader("e")
+    chunks = [
+        chunk
+        for event in (
+            {"type": "response.output_item.added", "output_index": place, "item": call},
+            {
+                "type": "response.function_call_arguments.delta",
+                "output_index": place,
+                "delta": "{}",
+            },
+        )
+        for chunk in reader.read_json(orjson.dumps(event))
+    ]
+    assert joined(chunks).choices[0].whole_tool_calls[0]["function"]["arguments"] == "{}"

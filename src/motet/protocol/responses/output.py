@@ -53,8 +53,9 @@ class Output:
             events += self._say("reasoning_text", chunk.reasoning)
         # Log-probabilities alone are of a token that is no text yet, or that is part of a call.
         if chunk.text or (chunk.logprobs and self._is_open("message")):
-            logprobs = (chunk.logprobs or {}).get("content") or []
-            events += self._say("output_text", chunk.text, logprobs)
+            logprobs = (chunk.logprobs or {}).get("content")
+            known = logprobs if isinstance(logprobs, list) else []
+            events += self._say("output_text", chunk.text, known)
         beside = dict(chunk.message_extra)
         for thought in beside.pop("reasoning_items", None) or ():
             events += self._thought(thought)
