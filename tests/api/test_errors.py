@@ -5,7 +5,7 @@ import json
 import pytest
 
 from motet.api.errors import response_to
-from motet.errors import ExpertOverloaded, ExpertRejected, NoExpertAvailable
+from motet.errors import ExpertOverloaded, ExpertRejected, NoExpertAvailable, StoreError
 
 
 def test_unknown_path_and_method(service):
@@ -33,3 +33,10 @@ def test_a_fault_of_our_own_tells_the_client_nothing_and_the_log_all(caplog):
     assert answer.status_code == 500 and b"secret" not in answer.body
     assert json.loads(answer.body)["error"]["type"] == "server_error"
     assert "secret detail" in caplog.text
+
+
+def test_where_the_store_is_stays_with_its_operator(caplog):
+    answer = response_to(StoreError("postgresql://db.internal: no route", retry_after=5.0))
+    assert answer.status_code == 503 and b"db.internal" not in answer.body
+    assert json.loads(answer.body)["error"]["code"] == "store_failed"
+    assert answer.headers["retry-after"] == "5" and "db.internal" in caplog.text

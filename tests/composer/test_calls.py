@@ -48,7 +48,14 @@ async def test_calls_close_what_a_strategy_left_open():
 
 
 @pytest.mark.parametrize(
-    ("more", "tokens"), [({}, 6), ({"n": 2}, 3), ({"extra": {"best_of": 3}}, 2)]
+    ("more", "tokens"),
+    [
+        ({}, 6),
+        ({"n": 2}, 3),
+        ({"extra": {"best_of": 3}}, 2),
+        ({"extra": {"best_of": 2.5}}, 2),
+        ({"extra": {"best_of": "odd"}}, 6),
+    ],
 )
 async def test_whatever_is_generated_counts(more, tokens):
     asked = []

@@ -104,3 +104,49 @@ def test_circles_are_refused():
                 FLEET.replace("expert: jury, fallbacks: [five]", "expert: jurry, fallbacks: [five]")
             )
         )
+
+
+STAYS = """
+version: 1
+experts:
+  - {id: four, engine: fake, tokens: ["4"]}
+  - {id: five, engine: fake, tokens: ["5"]}
+  - {id: critic, engine: fake, tokens: ["REVISE: say why"]}
+routers:
+  fours: {kind: constant, expert: four}
+  rules:
+    kind: symbolic
+    rules:
+      - {name: sure, when: "mentions(['sure'])", use: [five, team]}
+      - {name: rest, when: "true", use: [team, five]}
+  stays: {kind: sticky, of: rules, margin: 1}
+  asks: {kind: constant, expert: team}
+compositions:
+  team: {router: fours}
+  kept: {router: stays}
+  read: {router: asks, strategy: {kind: review, reviewer: critic}}
+"""
+
+
+async def test_a_conversation_stays_with_the_composition_that_answered():
+    async with served(STAYS) as motet:
+        messages = []
+        for said in ("2+2?", "are you sure?"):
+            messages.append({"role": "user", "content": said})
+            request = Request(model="kept", messages=tuple(messages), session="s")
+            async with motet.answer(request) as answer:
+                text = "".join([chunk.text async for chunk in answer])
+            assert (text, answer.author, answer.decision.primary) == ("4", "four", "team")
+            messages.append({"role": "assistant", "content": text})
+
+
+async def test_an_answer_is_sent_back_to_the_composition_that_wrote_it():
+    async with served(STAYS) as motet:
+        _, answer = await ask(motet, "read")
+    assert [call.expert for call in answer.calls.trace] == [
+        "team",
+        "four",
+        "critic",
+        "team",
+        "four",
+    ]

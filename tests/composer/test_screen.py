@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from motet.composer.screen import ContentScreen, _parts
 from motet.errors import ContentFiltered, RequestError
-from motet.types import Chunk, Request, Usage, Verdict
+from motet.types import Chunk, Request, Task, Texts, Usage, Verdict
 
 BAD = "fool"
 
@@ -114,3 +114,57 @@ async def test_a_prompt_is_judged_whole():
         await screen.prompt(Request(model="m", prompt="hi", tools=(tool,)), None)
     with pytest.raises(RequestError, match="token ids cannot be judged"):
         await screen.prompt(Request(model="m", prompt="", prompt_ids=(1, 2)), None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": [{"type": "input_text", "text": BAD}]},
+        {"content": [{"type": "refusal", "refusal": BAD}]},
+        {"content": [{"type": "text", "text": "a", "title": BAD}]},
+        {"content": [{"type": "newer", "parts": [{"words": ["a", BAD]}]}]},
+        {"content": "a", "name": BAD},
+        {"content": "a", "reasoning_content": BAD},
+        {"content": "a", "thinking_blocks": [{"type": "thinking", "thinking": BAD}]},
+        {"content": "a", "type": f"a {BAD}"},
+        {"content": [{"type": "text", "text": "a"}, {"type": "x", "url": f"data:, {BAD}"}]},
+    ],
+)
+def test_nothing_that_reaches_an_expert_is_passed_over(said):
+    request = Request(model="m", messages=({"role": "user", **said},))
+    with pytest.raises(ContentFiltered):
+        asyncio.run(ContentScreen(Judge(), None, None).prompt(request, None))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"response_format": {"type": "json_schema", "json_schema": {"description": BAD}}},
+        {"extra": {"documents": [{"text": BAD}]}},
+        {"extra": {"system": BAD}},
+        {"native": {"messages": {"container": {"skills": [BAD]}}}},
+    ],
+)
+def test_what_stands_beside_the_messages_is_judged(fields):
+    request = Request(model="m", messages=({"role": "user", "content": "a"},), **fields)
+    with pytest.raises(ContentFiltered):
+        asyncio.run(ContentScreen(Judge(), None, None).prompt(request, None))
+
+
+def test_data_is_not_read_as_words():
+    judge, data = Judge(), "fool" * 100
+    parts = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+        {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}},
+    ]
+    request = Request(model="m", messages=({"role": "user", "content": parts},))
+    asyncio.run(ContentScreen(judge, None, None).prompt(request, None))
+    assert BAD not in str(judge.seen)
+
+
+def test_token_ids_for_an_encoder_are_refused():
+    texts = Texts(task=Task.EMBED, inputs=("a", (1, 2)))
+    with pytest.raises(RequestError, match="input: token ids cannot be judged"):
+        asyncio.run(
+            ContentScreen(Judge(), None, None).prompt(Request(model="m", texts=texts), None)
+        )

@@ -85,6 +85,7 @@ async def test_a_failure_that_may_pass_is_tried_again():
         ((200, {"data": [{"index": 0, "embedding": [None]}]}), ExpertError),
         ((200, {"error": {"message": "quota", "code": 429}}), MotetError),
         (answer([1.0], [2.0]), ExpertError),
+        (answer(), ExpertError),
     ],
 )
 async def test_what_is_no_answer_is_an_error_of_the_encoder(said, error):

@@ -127,3 +127,12 @@ def test_other_members_begin_to_count_anew_and_the_known_keep_their_share(member
     assert math.isclose(sum(again.weights.values()), 1)
     if "m0" in members and "m1" in members:
         assert again.weights["m0"] > again.weights["m1"]
+
+
+def test_a_member_whose_weight_is_too_small_for_a_float_can_be_alone_to_say_something():
+    hedge = Hedge(names(2), 5.0)
+    for _ in range(400):
+        hedge.learn({"m0": 1.0, "m1": 0.0})
+    assert hedge.weights["m0"] == 0.0
+    hedge.learn({"m0": 1.0})
+    assert math.isclose(sum(hedge.weights.values()), 1) and hedge.labels == 401

@@ -54,7 +54,9 @@ def test_calls_are_counted_by_expert_with_what_they_took():
     metrics = Metrics()
     metrics.called(ASK, "auto", Call("a", 0.0, usage=Usage(3, 4), cost_usd=0.5))
     metrics.called(ASK, "auto", Call("a", 0.0, usage=Usage(1, 0), error="broke."))
+    metrics.called(ASK, "auto", Call("a", 0.0, error="stopped", code="cancelled"))
     said = lines(metrics)
+    assert 'motet_expert_calls_total{expert="a",outcome="stopped"} 1.0' in said
     assert 'motet_expert_calls_total{expert="a",outcome="ok"} 1.0' in said
     assert 'motet_expert_calls_total{expert="a",outcome="error"} 1.0' in said
     assert 'motet_tokens_total{direction="prompt",expert="a"} 4.0' in said

@@ -71,12 +71,11 @@ def cut(draw, text):
 
 @st.composite
 def answers(draw):
-    """Return the chunks of an answer: thoughts, words, calls of tools whose pieces are mixed."""
+    """Return the chunks of an answer: thoughts, and words and pieces of calls in any order."""
     chunks = []
     for piece in draw(cut(draw(st.one_of(st.just(""), TEXT)))):
         chunks.append(Chunk(reasoning=piece))
-    for piece in draw(cut(draw(st.one_of(st.just(""), TEXT)))):
-        chunks.append(Chunk(text=piece))
+    words = draw(cut(draw(st.one_of(st.just(""), TEXT))))
     calls = []
     for index in range(draw(st.integers(0, 3))):
         head = {
@@ -96,7 +95,15 @@ def answers(draw):
             st.sampled_from([call for at, call in enumerate(calls) if call and at <= begun])
         )
         begun += queue is calls[begun] if begun < len(calls) else 0
-        chunks.append(Chunk(tool_calls=(queue.pop(0),)))
+        beside = {}
+        if draw(st.booleans()):
+            beside["logprobs"] = {"content": [{"token": "a", "logprob": -1.0, "bytes": None}]}
+        if words and draw(st.booleans()):
+            beside["text"] = words.pop(0)
+        chunks.append(Chunk(tool_calls=(queue.pop(0),), **beside))
+        if words and draw(st.booleans()):
+            chunks.append(Chunk(text=words.pop(0)))
+    chunks += [Chunk(text=piece) for piece in words]
     finish = (
         "tool_calls"
         if any(chunk.tool_calls for chunk in chunks)

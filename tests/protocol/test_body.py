@@ -39,6 +39,14 @@ def test_json_is_read_as_it_stands():
         (ChatBody, {**CHAT, "stream_options": {"include_usage": "so"}}, "stream_options.include_usage", "boolean"),
         (ChatBody, {**CHAT, "messages": [*CHAT["messages"], 7]}, "messages[1]", "must be an object. Got 7."),
         (ChatBody, {**CHAT, "messages": [{"role": "user"}]}, "messages[0].content", "Field required"),
+        (ChatBody, {**CHAT, "messages": [{"role": "user", "content": [{"type": "file", "file": 5}]}]}, "messages[0].content[0].file", "must be an object"),
+        (ChatBody, {**CHAT, "messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": 5}}]}]}, "messages[0].content[0].file.file_data", "must be text"),
+        (ChatBody, {**CHAT, "messages": [{"role": "assistant", "content": "a", "thinking_blocks": [1]}]}, "messages[0].thinking_blocks[0]", "must be an object"),
+        (ChatBody, {**CHAT, "messages": [{"role": "assistant", "content": "a", "reasoning_items": 5}]}, "messages[0].reasoning_items", "must be a list"),
+        (ChatBody, {**CHAT, "tool_choice": {"type": "function", "function": [1]}}, "tool_choice.function", "must be an object"),
+        (ChatBody, {**CHAT, "tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [1]}}}, "tool_choice.allowed_tools.tools[0]", "must be an object"),
+        (ChatBody, {**CHAT, "messages": [{"role": "assistant", "tool_calls": [{"type": 5, "function": "x"}]}]}, "messages[0].tool_calls[0].function", "must be an object"),
+        (ChatBody, {**CHAT, "messages": [{"role": "assistant", "tool_calls": [{"type": "custom", "custom": "x"}]}]}, "messages[0].tool_calls[0].custom", "must be an object"),
         (CompletionBody, {**COMPLETION, "prompt": ["a", 1]}, "prompt", "Got 1."),
         (ChatBody, {**CHAT, "motet": {"explain": 1}}, "motet.explain", "boolean"),
         (CompletionBody, {**COMPLETION, "stop": ["a"] * 17}, "stop", "stop: "),
@@ -85,3 +93,36 @@ def test_every_protocol_may_name_its_conversation(kind):
     assert kind.of(values).session == ""
     assert kind.of({**values, "prompt_cache_key": "trip"}).session == "trip"
     assert kind.of({**values, "metadata": {"user_id": "me"}}).session == "me"
+
+
+MESSAGES = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
+RESPONSES = {"model": "m", "input": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "name", "ours"),
+    [
+        (MessagesBody, MESSAGES, "max_completion_tokens", "max_tokens"),
+        (MessagesBody, MESSAGES, "n", "max_tokens"),
+        (ResponsesBody, RESPONSES, "max_tokens", "max_output_tokens"),
+        (ResponsesBody, RESPONSES, "max_completion_tokens", "max_output_tokens"),
+        (ResponsesBody, RESPONSES, "n", "max_output_tokens"),
+        (ChatBody, CHAT, "max_output_tokens", "max_tokens or max_completion_tokens"),
+    ],
+)
+def test_a_bound_in_words_of_another_protocol_goes_past_no_limit(kind, values, name, ours):
+    with pytest.raises(RequestError, match=f"{name}: this endpoint.*answer by {ours}"):
+        kind.of({**values, name: 50}).request()
+    assert name not in kind.of({**values, name: None}).request().extra
+
+
+@pytest.mark.parametrize(("kind", "values"), [(MessagesBody, MESSAGES), (ResponsesBody, RESPONSES)])
+def test_one_choice_is_what_there_is(kind, values):
+    assert "n" not in kind.of({**values, "n": 1}).request().extra
+
+
+def test_a_file_of_responses_has_its_content_as_text():
+    part = {"type": "input_file", "file_data": {"x": 1}}
+    body = ResponsesBody.of({"model": "m", "input": [{"role": "user", "content": [part]}]})
+    with pytest.raises(RequestError, match=r"input\[0\].content\[0\].file_data: must be text"):
+        body.request()

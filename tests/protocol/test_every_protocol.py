@@ -125,6 +125,21 @@ def assert_same(got, wanted):
     assert sorted(ours, key=str) == sorted(theirs, key=str)
 
 
+@pytest.mark.parametrize("protocol", ["messages", "responses"])
+def test_one_answer_goes_out_whatever_else_an_expert_sends(protocol):
+    body = WIRES[protocol][0].read(
+        sent(protocol, Request(model="auto", messages=({"role": "user", "content": "x"},)))
+    )
+    chunks = [Chunk(text="a"), Chunk(index=1, text="b"), Chunk(text="c")]
+    ends = [Chunk(finish="stop"), Chunk(index=1, finish="length")]
+    framer = body.framer()
+    stream = framer.first("e") + b"".join(framer.piece(c, "e") for c in [*chunks, *ends])
+    stream += framer.last("e", USAGE, None)
+    reader, events = WIRES[protocol][1].reader("e"), Events()
+    read = [c for data in events.feed(stream) if data != b"[DONE]" for c in reader.read_json(data)]
+    assert (joined(read).text, joined(read).finish) == ("ac", "stop")
+
+
 @settings(max_examples=300)
 @given(chunks=answers())
 def test_blocks_of_messages_stand_one_after_another(chunks):
@@ -207,3 +222,45 @@ def test_an_odd_answer_is_the_experts_failure_or_nothing(protocol, payload):
         assert error.expert == "e"
     else:
         assert all(chunk.says_nothing for chunk in chunks) and not reader.complete
+
+
+ODD = ("x", 5, True, {"a": 1}, [1], [None], [[]])
+
+
+@pytest.mark.parametrize("value", ODD, ids=str)
+@pytest.mark.parametrize("protocol", ["messages", "responses"])
+@pytest.mark.parametrize("field", ["thinking_blocks", "reasoning_items", "logprobs"])
+def test_what_an_expert_sends_beside_its_words_breaks_no_stream(protocol, field, value):
+    beside = {} if field == "logprobs" else {field: value}
+    choice = {"index": 0, "delta": {"content": "a", **beside}, "finish_reason": "stop"}
+    if field == "logprobs":
+        choice["logprobs"] = {"content": value}
+    chunks = WIRES["chat"][1].reader("e").read_json(orjson.dumps({"choices": [choice]}))
+    body = WIRES[protocol][0].read(
+        sent(protocol, Request(model="auto", messages=({"role": "user", "content": "x"},)))
+    )
+    framer = body.framer()
+    stream = framer.first("e") + b"".join(framer.piece(c, "e") for c in chunks)
+    stream += framer.last("e", USAGE, None)
+    reader, events = WIRES[protocol][1].reader("e"), Events()
+    read = [c for data in events.feed(stream) if data != b"[DONE]" for c in reader.read_json(data)]
+    assert joined(read).text == "a" and reader.complete
+
+
+@pytest.mark.parametrize("place", [[], {}, "x", None])
+def test_the_place_of_an_item_may_be_anything(place):
+    call = {"type": "function_call", "call_id": "c", "name": "f"}
+    reader = ResponsesWire().reader("e")
+    chunks = [
+        chunk
+        for event in (
+            {"type": "response.output_item.added", "output_index": place, "item": call},
+            {
+                "type": "response.function_call_arguments.delta",
+                "output_index": place,
+                "delta": "{}",
+            },
+        )
+        for chunk in reader.read_json(orjson.dumps(event))
+    ]
+    assert joined(chunks).choices[0].whole_tool_calls[0]["function"]["arguments"] == "{}"

@@ -177,18 +177,19 @@ class AnswerResponse(Response):
         return sum(cap or 0.0 for cap in caps)
 
     async def _answered(self, send: Send, admission: Admission | None = None) -> None:
-        async with self._answer() as answer:
-            try:
+        answer = self._answer()
+        try:
+            async with answer:
                 first = await anext(answer)  # until then a failure has its own status
                 if self._requests[0].stream:
                     await self._stream(first, answer, send)
                 else:
                     await self._whole(first, answer, send)
-            finally:
-                if admission is not None:
-                    admission.cost_usd = answer.cost_usd
-                    # Where it broke off, an expert has not said yet what it took.
-                    admission.tokens = answer.usage.total_tokens or admission.tokens
+        finally:
+            if admission is not None:  # also where a screen or a router took all of it
+                admission.cost_usd = answer.cost_usd
+                # Where it broke off, an expert has not said yet what it took.
+                admission.tokens = answer.usage.total_tokens or admission.tokens
 
     def _answer(self) -> Answer | SeveralAnswers:
         answers = [self._motet.answer(request) for request in self._requests]

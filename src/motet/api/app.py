@@ -156,5 +156,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             ref_template="#/components/schemas/{model}",
         )
         schema.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+        for answers in (
+            each["responses"] for at in schema["paths"].values() for each in at.values()
+        ):
+            if answers.pop("422", None):  # FastAPI's own; a parameter of another form is a 400 here
+                answers.setdefault("400", {"description": "The request must be changed."})
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schema["components"]["schemas"].pop(unused, None)
         app.openapi_schema = schema
     return app.openapi_schema

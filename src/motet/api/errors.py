@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from motet.errors import MotetError
+from motet.errors import MotetError, StoreError
 from motet.protocol.errors import error_body, error_fields
 from motet.protocol.messages import errors as messages
 
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 _TYPES = {401: "authentication_error", 404: "invalid_request_error", 405: "invalid_request_error"}
 _MESSAGES = "/v1/messages"
+_NO_STORE = "What the service keeps cannot be read or written now."
 
 
 def error_headers(error: MotetError) -> dict[str, str]:
@@ -38,6 +39,10 @@ def response_to(error: Exception, path: str = "") -> Response:
     path
         What was asked for, which says how its clients read errors.
     """
+    if isinstance(error, StoreError):  # it names hosts and paths, which are the operator's
+        log.warning("a client is refused: %s", error)
+        wait = error.retry_after
+        error = StoreError(_NO_STORE, hint="Try again; the log has the cause.", retry_after=wait)
     if isinstance(error, MotetError):
         body = messages.error_body(error) if path.startswith(_MESSAGES) else error_body(error)
         return _json(body, error.status, error_headers(error))

@@ -115,7 +115,7 @@ class Planner:
                     f"custom_id: {line.custom_id!r} is taken by line {first}.", param="custom_id"
                 )
             composition = self._pipeline.find(line.request)
-            if composition.screen is not None:
+            if self._pipeline.is_screened(composition):
                 raise InvalidLine(
                     f"model: {composition.name!r} is screened, which batches do not do: ask it "
                     "line by line.",

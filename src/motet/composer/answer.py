@@ -108,9 +108,6 @@ class Answer:
             await self._end()
             raise
         self._chunks = answering(self.composition, self.request, self.decision, self.calls)
-        screen = self.composition.screen
-        if screen is not None and screen.after is not None:
-            self._chunks = screen.answer(self._chunks, self.request, self.calls)
         return self
 
     async def _decide(self) -> Decision:
@@ -179,13 +176,13 @@ class Answer:
 
     @property
     def usage(self) -> Usage:
-        """Tokens over all calls so far."""
-        return self.calls.usage
+        """Tokens over all calls so far; none before it is entered."""
+        return self.calls.usage if hasattr(self, "calls") else Usage()
 
     @property
     def cost_usd(self) -> float:
-        """Cost over all calls so far, in USD."""
-        return self.calls.cost_usd
+        """Cost over all calls so far, in USD; none before it is entered."""
+        return self.calls.cost_usd if hasattr(self, "calls") else 0.0
 
     @property
     def answered(self) -> tuple[str, ...]:
@@ -197,16 +194,29 @@ class Answer:
         return explanation(self.composition.name, self.decision, self.calls)
 
 
-async def answering(
+def answering(
     composition: Composition, request: Request, decision: Decision, calls: Calls
 ) -> AsyncGenerator[Chunk, None]:
-    """Run the strategy of a composition, which may fail in ways of its own.
+    """Run the strategy of a composition, and send on what its screen lets through.
 
     Raises
     ------
+    ContentFiltered
+        The screen did not.
     MotetError
         From the strategy; or it failed otherwise, or ended without an answer.
     """
+    chunks = _run(composition, request, decision, calls)
+    screen = composition.screen
+    if screen is None or screen.after is None:
+        return chunks
+    return screen.answer(chunks, request, calls)
+
+
+async def _run(
+    composition: Composition, request: Request, decision: Decision, calls: Calls
+) -> AsyncGenerator[Chunk, None]:
+    """Run the strategy of a composition, which may fail in ways of its own."""
     name, answered = composition.name, False
     try:
         async with aclosing(composition.strategy.run(request, decision, calls)) as chunks:

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from copy import copy
 from dataclasses import dataclass, replace
 from inspect import isasyncgen
+from math import ceil
 from typing import Any, Protocol, TypeVar
 
 from motet.composer.deadline import Deadline, OverError
@@ -107,6 +108,8 @@ class Calls:
         Every call so far, in the order they began.
     author
         The expert whose words the client reads; None before the first of them.
+    led
+        Whom the strategy named for it: the same, or a composition in which it answered.
     latched
         The expert that a strategy wants the conversation to stay with; empty where none.
     judged
@@ -126,6 +129,7 @@ class Calls:
     ) -> None:
         self.trace: list[Call] = list(before)
         self.author: str | None = None
+        self.led: str | None = None
         self.latched = ""
         self.judged = 0
         self._experts = experts
@@ -189,7 +193,8 @@ class Calls:
             raise InternalError from error
 
     def lead(self, expert: str) -> None:
-        """Name the expert whose words go out from here on."""
+        """Name the expert, or the composition, whose words go out from here on."""
+        self.led = expert
         inner = self._inner.get(expert)
         self.author = expert if inner is None else inner.author or expert
 
@@ -329,7 +334,8 @@ class Calls:
         """Return the answer of a composition in the place of an expert: within the same bounds."""
         assert self._members is not None
         inner = self._inner[call.expert] = copy(self)
-        inner.author, inner._inner, inner._span = None, {}, call.span
+        inner.author = inner.led = None
+        inner._inner, inner._span = {}, call.span
         inner._composition = call.expert
         inner._parent = next(at for at, each in enumerate(self.trace) if each is call)
         return self._members.answer(call.expert, request, inner)
@@ -373,7 +379,8 @@ def _is_cancelled() -> bool:
 
 def _share(left: int, request: Request, budget: str) -> int:
     """Return how many tokens each of the request's choices may still take."""
-    answers = max(request.n, request.extra.get("best_of") or 0)  # so many are generated
+    best_of = request.extra.get("best_of")  # so many are generated
+    answers = max(request.n, ceil(best_of) if isinstance(best_of, int | float) else 0)
     if left < answers:
         raise BudgetExceeded(
             f"The budget of {budget} for a request does not cover this prompt and an answer.",

@@ -13,7 +13,7 @@ from math import ceil
 
 from motet.composer.calls import Calls
 from motet.composer.relay import Turn, first_chunk_of, verdict
-from motet.errors import ContextLengthExceeded, ExpertError, MotetError
+from motet.errors import BudgetExceeded, ContextLengthExceeded, ExpertError, MotetError
 from motet.types import Chunk, Request
 
 _KEPT = 200
@@ -87,7 +87,8 @@ async def race(
                 chunks = [runner.first.result()]
                 if not runner.request.stream:
                     chunks += [chunk async for chunk in runner.answer]
-            except (ExpertError, ContextLengthExceeded) as failure:
+            except (ExpertError, ContextLengthExceeded, BudgetExceeded) as failure:
+                # Where the budget has no room for another, who was asked before may still answer.
                 failures.append(failure)
                 await runner.answer.aclose()
                 continue

@@ -32,8 +32,10 @@ class NestedCompositions:
     async def answer(
         self, name: str, request: Request, calls: Calls
     ) -> AsyncGenerator[Chunk, None]:
-        """Decide for a composition, and run its strategy."""
+        """Decide for a composition, and run its strategy, within its own screen."""
         composition = self._compositions[name]
+        if composition.screen is not None:
+            await composition.screen.prompt(request, calls)
         decision = await self._route(request, composition, calls)
         async with aclosing(answering(composition, request, decision, calls)) as chunks:
             async for chunk in chunks:

@@ -27,7 +27,7 @@ from motet.errors import (
 from motet.operations.base import UNKNOWN, Observer, Outcome
 from motet.operations.sessions import ConversationMemory
 from motet.operations.tracing import Tracing
-from motet.types import Call, Choice, Decision, Fleet, Past, Request, SpanContext
+from motet.types import Call, Choice, Decision, Fleet, Past, Request, SpanContext, Task
 from motet.wording import listed
 
 log = logging.getLogger(__name__)
@@ -129,9 +129,10 @@ class Pipeline:
         if composition is None or (allowed is not None and request.model not in allowed):
             raise UnknownModel(request.model, self.compositions if allowed is None else allowed)
         if request.task is not composition.task:
+            # Prompts come by several endpoints, texts by one.
+            here = "here" if request.task is Task.ANSWER else f"at /v1/{request.task}"
             raise UnsupportedRequest(
-                f"{request.model!r} is asked at /v1/{composition.task}, and not at "
-                f"/v1/{request.task}.",
+                f"{request.model!r} is asked at /v1/{composition.task}, and not {here}.",
                 param="model",
             )
         if composition.router is not None:
@@ -166,6 +167,11 @@ class Pipeline:
         """Return the compositions that one may ask, or that those may; None where it names none."""
         return self._nested if composition.members else None
 
+    def is_screened(self, composition: Composition) -> bool:
+        """Return whether a composition is screened, or one that it may ask."""
+        members = (self.compositions[name] for name in composition.members)
+        return composition.screen is not None or any(map(self.is_screened, members))
+
     def began(self, request: Request) -> str:
         """Note the beginning of an answer, and return what it is counted as."""
         name = request.model if request.model in self.compositions else UNKNOWN
@@ -195,7 +201,7 @@ class Pipeline:
             return
         latched = calls.latched or (decision.primary if decision.latched else request.past.latched)
         past = Past(
-            expert=calls.author or decision.primary,
+            expert=calls.led or decision.primary,  # by the name that its router knows
             latched=latched,
             judged=calls.judged,
             messages=len(request.messages),

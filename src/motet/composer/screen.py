@@ -5,6 +5,7 @@ What a screen asks is in the request's trace under the purpose `screen`, and in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ import orjson
 
 from motet.composer.calls import Calls
 from motet.errors import ContentFiltered, RequestError
-from motet.types import Chunk, Request, Verdict, message_texts
+from motet.types import Chunk, Message, Request, Verdict, message_texts
 
 _PART = 4000
 """Characters of a prompt that are judged as one text; longer ones overlap by a tenth."""
+_DATA = re.compile(r"(data:[\w/+.;=-]*,)?[A-Za-z0-9+/]{200,}=*")
+_LABELS, _LABEL = frozenset({"role", "type", "id", "tool_call_id"}), re.compile(r"[\w.:-]{0,128}")
+"""Fields of one word that says what something is, and nothing to a model."""
 
 
 class Judges(Protocol):
@@ -57,11 +61,12 @@ class ContentScreen:
         """
         if self.before is None:
             return
-        if request.prompt_ids:
+        if request.prompt_ids or (request.texts is not None and request.texts.token_ids):
+            field = "prompt" if request.texts is None else "input"
             raise RequestError(
-                "prompt: token ids cannot be judged, and this composition judges its prompts.",
+                f"{field}: token ids cannot be judged, and this composition judges its prompts.",
                 hint="Send the text.",
-                param="prompt",
+                param=field,
             )
         if texts := list(_texts(request)):
             await _refuse(self.before, texts, request, calls, "The prompt is refused")
@@ -114,13 +119,38 @@ async def _refuse(
 def _texts(request: Request) -> Iterator[str]:
     for text in (request.prompt or "", "" if request.texts is None else request.texts.text):
         yield from _parts(text)
-    if request.tools:
-        yield from _parts(orjson.dumps(request.tools, default=str).decode())
+    # What no message says reaches an expert all the same, and so it is read.
+    native = tuple(request.native.values())
+    for beside in (request.tools, request.response_format, request.extra, native):
+        yield from _parts("\n".join(_strings(beside)))
     for message in request.messages:
         for text in message_texts(message):
             yield from _parts(text)
-        if calls := message.get("tool_calls"):
-            yield from _parts(orjson.dumps(calls, default=str).decode())
+        yield from _parts("\n".join(_beside(message)))
+
+
+def _beside(message: Message) -> Iterator[str]:
+    """Yield all that a message says beside its plain text: calls, thoughts, parts of any kind."""
+    yield from _strings({name: each for name, each in message.items() if name != "content"})
+    content = message.get("content")
+    for part in content if isinstance(content, list | tuple) else ():
+        is_text = part.get("type") == "text"  # which is read already
+        yield from _strings({k: v for k, v in part.items() if not (is_text and k == "text")})
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield the texts in a value, names of fields among them; not the data of images and files."""
+    if isinstance(value, str):
+        if not _DATA.fullmatch(value):
+            yield value
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            if not (name in _LABELS and isinstance(each, str) and _LABEL.fullmatch(each)):
+                yield str(name)
+                yield from _strings(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _strings(each)
 
 
 def _words(chunk: Chunk) -> str:

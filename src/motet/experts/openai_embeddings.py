@@ -41,7 +41,7 @@ class OpenAIEncoder(RemoteExpert):
         wanted = len(request.texts.inputs)
         async with aclosing(super().stream(request)) as chunks:
             async for chunk in chunks:
-                if chunk.values and len(chunk.values) != wanted:
+                if not chunk.is_usage_alone and len(chunk.values) != wanted:
                     raise ExpertError(
                         self.card.id, f"sent {len(chunk.values)} vectors for {wanted} texts."
                     )

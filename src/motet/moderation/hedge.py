@@ -72,7 +72,9 @@ class Hedge:
         if not said:
             return
         heard = sum(self.weights[name] for name in said)
-        mixed = sum(self.weights[name] * loss for name, loss in said.items()) / heard
+        # Weights may be too small for a float: then those that have said something count alike.
+        shares = {n: self.weights[n] / heard if heard > 0 else 1 / len(said) for n in said}
+        mixed = sum(shares[name] * loss for name, loss in said.items())
         of = {name: said.get(name, mixed) for name in self.members}
         grown = {name: self.weights[name] * math.exp(-self.eta * of[name]) for name in of}
         total = sum(grown.values())

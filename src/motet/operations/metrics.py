@@ -153,7 +153,7 @@ class Metrics(Observer):
     def called(self, request: Request, composition: str, call: Call) -> None:
         """Count one expert call."""
         expert = call.expert
-        self._label(self.calls, expert, "error" if call.error else "ok").inc()
+        self._label(self.calls, expert, _outcome(call)).inc()
         self._label(self.tokens, expert, "prompt").inc(call.usage.prompt_tokens)
         self._label(self.tokens, expert, "completion").inc(call.usage.completion_tokens)
         self._label(self.cost, expert).inc(call.cost_usd)
@@ -213,6 +213,13 @@ class Metrics(Observer):
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry) + generate_latest(_Ready(fleet))
+
+
+def _outcome(call: Call) -> str:
+    """Return how a call ended; one that nobody waited for any more is no fault of its expert."""
+    if call.code == _CANCELLED:
+        return "stopped"
+    return "error" if call.error else "ok"
 
 
 class _Ready(Collector):

@@ -20,6 +20,8 @@ from motet.wording import shown
 T = TypeVar("T")
 
 _MOST_CHOICES = 64
+_BOUNDS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n")
+"""By what the protocols say how much may be answered."""
 
 Texts = Annotated[
     list[str],
@@ -125,8 +127,24 @@ class Body(BaseModel, ABC):
 
     @property
     def unnamed(self) -> dict[str, Any]:
-        """The fields that this protocol does not name, less their nulls."""
-        return {k: v for k, v in (self.model_extra or {}).items() if v is not None}
+        """The fields that this protocol does not name, less their nulls.
+
+        Raises
+        ------
+        RequestError
+            One bounds the answer, as another protocol says it: beside what is said here an expert
+            would go by it, past every limit.
+        """
+        unnamed = {k: v for k, v in (self.model_extra or {}).items() if v is not None}
+        if unnamed.get("n") == 1:
+            del unnamed["n"]  # as it is without
+        if beside := [name for name in _BOUNDS if name in unnamed]:
+            ours = " or ".join(name for name in _BOUNDS if name in type(self).model_fields)
+            raise RequestError(
+                f"{beside[0]}: this endpoint has no such field, and bounds its answer by {ours}.",
+                param=beside[0],
+            )
+        return unnamed
 
     @classmethod
     def read(cls, content: bytes) -> Self:

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from motet.protocol.chat_parts import file_of
 from motet.protocol.reading import fault, list_at, object_at, one_of, present, text_at, typed_at
 
 _SPOKEN = frozenset({"system", "developer", "user", "tool", "function"})
 """Roles whose messages are nothing without content; an assistant's may be tool calls alone."""
 _CHOICES = ("none", "auto", "required")
+_ALLOWED = "tool_choice.allowed_tools.tools"
+_THOUGHTS = frozenset({"thinking_blocks", "reasoning_items"})
+"""Where thoughts stand that an expert of another protocol knows again."""
 
 
 def messages_of(values: list[Any]) -> tuple[Mapping[str, Any], ...]:
@@ -49,7 +53,17 @@ def tool_choice_of(value: Any) -> Any:
     """
     if isinstance(value, str):
         return one_of(value, _CHOICES, "tool_choice", "choice")
-    return None if value is None else typed_at(value, "tool_choice")
+    if value is None:
+        return None
+    choice = typed_at(value, "tool_choice")
+    for name in ("function", "allowed_tools"):
+        if name in choice:
+            object_at(choice[name], f"tool_choice.{name}")
+    if choice["type"] == "allowed_tools":
+        tools = list_at(choice.get("allowed_tools", {}).get("tools"), _ALLOWED)
+        for at, tool in enumerate(tools):
+            object_at(typed_at(tool, f"{_ALLOWED}[{at}]").get("function", {}), f"{_ALLOWED}[{at}]")
+    return choice
 
 
 def format_of(value: Any) -> Mapping[str, Any] | None:
@@ -87,6 +101,9 @@ def _message(value: Any, at: str) -> Mapping[str, Any]:
         calls = list_at(message["tool_calls"], f"{at}.tool_calls")
         kept = [_tool_call(call, f"{at}.tool_calls[{i}]") for i, call in enumerate(calls)]
         message = {**message, "tool_calls": kept}
+    for name in _THOUGHTS & message.keys():
+        for i, thought in enumerate(list_at(message[name], f"{at}.{name}")):
+            object_at(thought, f"{at}.{name}[{i}]")
     return message
 
 
@@ -100,12 +117,17 @@ def _part(value: Any, at: str) -> Mapping[str, Any]:
             image = present(object_at(image, f"{at}.image_url"))
             text_at(image.get("url"), f"{at}.image_url.url")
             part = {**part, "image_url": image}
+    if part["type"] == "file":
+        part = {**part, "file": file_of(part.get("file"), f"{at}.file")}
     return part
 
 
 def _tool_call(value: Any, at: str) -> Mapping[str, Any]:
     call = present(object_at(value, at))
-    if call.get("type", "function") == "function":
+    for name in ("function", "custom"):
+        if name in call:
+            object_at(call[name], f"{at}.{name}")
+    if text_at(call.get("type", "function"), f"{at}.type") == "function":
         function = present(object_at(call.get("function"), f"{at}.function"))
         text_at(function.get("name"), f"{at}.function.name")
         text_at(function.get("arguments", ""), f"{at}.function.arguments")

@@ -1,9 +1,11 @@
-"""Parts of chat messages, as the other protocols write them."""
+"""Parts of chat messages, as several protocols read and write them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from motet.protocol.reading import object_at, present, text_at
 
 _PLAIN = {"type", "text"}
 
@@ -23,3 +25,12 @@ def plain(parts: Sequence[Mapping[str, Any]]) -> Any:
 def data_url(source: Mapping[str, Any]) -> str:
     """Return the URL that holds data itself, of a `media_type` and base64 `data` (RFC 2397)."""
     return f"data:{source['media_type']};base64,{source['data']}"
+
+
+def file_of(value: Any, at: str) -> Mapping[str, Any]:
+    """Return the fields of a file, whose name and content are text where they are there."""
+    file = present(object_at(value, at))
+    for name in ("filename", "file_data"):
+        if name in file:
+            text_at(file[name], f"{at}.{name}")
+    return file

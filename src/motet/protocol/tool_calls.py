@@ -8,18 +8,38 @@ from typing import Any
 import orjson
 
 from motet.ids import new_id
+from motet.types import Chunk
 
 
 class InTurn:
     """Puts pieces of calls in order: experts may mix those of several, and split them anywhere.
 
     A call goes out while it comes in; another that begins meanwhile goes out at once where the
-    first is whole, and else waits for the end.
+    first is whole, and else waits for the end. What else is said meanwhile waits too.
     """
 
     def __init__(self) -> None:
         self._calls: dict[int, _Coming] = {}
         self._now: _Coming | None = None
+        self._held: list[Chunk] = []
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether a call has begun to go out, and more of it may come."""
+        return self._now is not None and not self._now.is_whole
+
+    def holds(self, chunk: Chunk) -> bool:
+        """Return whether what a chunk says beside its calls has to wait; then it is kept here."""
+        if self._is_open:
+            self._held.append(chunk)
+        return self._is_open
+
+    def due(self) -> list[Chunk]:
+        """Return the chunks that have waited, once nothing is in their way."""
+        if self._is_open:
+            return []
+        due, self._held = self._held, []
+        return due
 
     def add(
         self, pieces: Iterable[Mapping[str, Any]], *, is_last: bool = False
@@ -47,7 +67,8 @@ class InTurn:
             yield from self.rest()
 
     def rest(self) -> Iterator[dict[str, Any]]:
-        """Yield what has waited."""
+        """Yield the calls that have waited; no piece of those that went out is awaited any more."""
+        self._now = None
         for call in self._calls.values():
             if not call.begun:
                 yield from call.out()
@@ -69,6 +90,7 @@ class _Coming:
         self.begun = False
         self._arguments = ""
         self._said = 0
+        self._is_whole = False
 
     def add(self, piece: Mapping[str, Any]) -> None:
         """Take a piece."""
@@ -80,10 +102,12 @@ class _Coming:
     @property
     def is_whole(self) -> bool:
         """Whether its arguments are an object, after which nothing can follow."""
-        try:
-            return isinstance(orjson.loads(self._arguments), dict)
-        except orjson.JSONDecodeError:
-            return False
+        if not self._is_whole:  # read once: it may be asked with every piece
+            try:
+                self._is_whole = isinstance(orjson.loads(self._arguments), dict)
+            except orjson.JSONDecodeError:
+                return False
+        return self._is_whole
 
     def out(self) -> Iterator[dict[str, Any]]:
         """Yield what has not gone out."""

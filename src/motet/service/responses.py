@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from motet.errors import NotFound
+from motet.errors import NotFound, RequestError
 from motet.store.database import Database
 from motet.store.responses import ResponseRow, ResponseRows, keep
 from motet.store.writer import Writer
@@ -56,9 +56,23 @@ class Responses:
             self._bytes -= self._near.popitem(last=False)[1].size
         self._writer.put(keep, row, size)
 
-    async def conversation(self, id: str, owner: str) -> tuple[Mapping[str, Any], ...]:
-        """Return all items until the end of a response; see `find`."""
+    async def conversation(
+        self, id: str, owner: str, most_bytes: int
+    ) -> tuple[Mapping[str, Any], ...]:
+        """Return all items until the end of a response; see `find`.
+
+        Raises
+        ------
+        RequestError
+            They are over `most_bytes`: each turn may add a body, and keeps those before it.
+        """
         row = await self.find(id, owner)
+        if row.size > most_bytes:
+            raise RequestError(
+                f"The conversation until {id!r} has {row.size} bytes, and {most_bytes} may be "
+                "continued.",
+                hint="Begin a new one with what matters of it, or raise service.max_body_bytes.",
+            )
         output: list[Mapping[str, Any]] = orjson.loads(row.response)["output"]
         return (*orjson.loads(row.input), *output)
 

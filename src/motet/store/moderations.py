@@ -70,7 +70,7 @@ def keep(connection: Connection, rows: Sequence[ModerationRow]) -> None:
 
 
 def forgetter(days: float | None) -> Tidy:
-    """Return what removes rows that nobody has labelled in so many days; the learned stays."""
+    """Return what removes rows older than so many days; what was learned of them stays."""
 
     def forget(connection: Connection) -> bool:
         if days is None:
@@ -115,7 +115,8 @@ class ModerationRows:
             here = (MODERATIONS.c.id == id) & (MODERATIONS.c.number == number)
             row = connection.execute(select(MODERATIONS).where(here)).first()
             if row is None:
-                raise NotFound("moderation", f"{id} {number}")
+                hint = "An ensemble has not judged it, it was not kept, or it is too old."
+                raise NotFound("moderation", f"{id} {number}", hint=hint)
             if row.truth is not None:
                 raise RequestError(f"The text {number} of {id!r} has a label already.", param="id")
             query = select(ENSEMBLES.c.state).where(ENSEMBLES.c.name == row.moderation)

@@ -238,3 +238,72 @@ def test_batches_refuse_what_is_screened(service):
         done = client.batches.retrieve(batch.id)
         errors = client.files.content(done.error_file_id).text
     assert "is screened, which batches do not do" in errors
+
+
+def test_a_screen_holds_for_a_member_of_another_composition():
+    nested = FLEET.replace(
+        "compositions:",
+        "compositions:\n  around: {router: asks_it}\n  shows: {router: shows_it}",
+        1,
+    ).replace(
+        "routers:",
+        "routers:\n  asks_it: {kind: constant, expert: before}\n"
+        "  shows_it: {kind: constant, expert: after}",
+        1,
+    )
+    with running(nested) as service:
+        assert service.chat("good day", model="around").status_code == 200
+        refused = service.chat("stab", model="around")
+        assert refused.json()["error"]["code"] == "content_filter"
+        for stream in (False, True):
+            withheld = service.chat("x", model="shows", stream=stream)
+            assert "fool" not in withheld.text and "content_filter" in withheld.text
+        line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions",
+                "body": {"model": "around", "messages": [{"role": "user", "content": "x"}]}}  # fmt: skip
+        with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none") as client:
+            file = client.files.create(file=("b.jsonl", json.dumps(line).encode()), purpose="batch")
+            batch = client.batches.create(
+                input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+            )
+            wait_for(lambda: client.batches.retrieve(batch.id).status in ("completed", "failed"))
+            done = client.batches.retrieve(batch.id)
+            assert "is screened" in client.files.content(done.error_file_id).text
+
+
+def test_who_judges_by_default_is_one_that_the_caller_may_ask():
+    keys = "keys: [{name: ann, key: key-of-ann, models: [strict]}]"
+    with running(FLEET + keys) as service:
+        head = {"authorization": "Bearer key-of-ann"}
+        for model in ({}, {"model": "omni-moderation-latest"}):
+            answer = service.post("/v1/moderations", {"input": "a", **model}, headers=head)
+            assert answer.status_code == 200 and answer.json()["model"] == "strict"
+
+
+def test_what_was_never_judged_cannot_be_labelled_and_is_told_so(service):
+    answer = service.post("/v1/moderations/labels", {"id": "modr-x", "flagged": False})
+    assert answer.status_code == 404 and "An ensemble has not judged it" in answer.text
+
+
+def test_who_is_asked_at_the_wrong_endpoint_is_told_the_right_one(service):
+    for path, body in (
+        ("/v1/responses", {"input": "a"}),
+        ("/v1/messages", {"max_tokens": 5, "messages": [{"role": "user", "content": "a"}]}),
+    ):
+        answer = service.post(path, {"model": "guard", **body})
+        assert "'guard' is asked at /v1/moderations, and not here." in answer.text
+
+
+def test_what_a_screen_costs_is_spent_also_where_it_refuses():
+    priced = FLEET.replace(
+        "id: judge, engine: fake,", "id: judge, engine: fake, price: {output: 1000},"
+    )
+    priced = priced.replace(
+        "  lost:", "  judged: {router: echo, screen: {before: experts}}\n  lost:"
+    )
+    with running(priced + "keys: [{name: ann, key: key-of-ann, budget: {usd: 9}}]") as service:
+        head = {"authorization": "Bearer key-of-ann"}
+        said = {"model": "judged", "messages": [{"role": "user", "content": "you fool"}]}
+        refused = service.post("/v1/chat/completions", said, headers=head)
+        assert refused.json()["error"]["code"] == "content_filter"
+        after = service.post("/v1/moderations", {"input": "a", "model": "words"}, headers=head)
+        assert float(after.headers["x-motet-budget-left-usd"]) < 9

@@ -208,3 +208,31 @@ def test_tools_of_a_namespace_keep_it(client):
         model="obliging", input=[{"role": "user", "content": "look"}, *items], tools=spaces
     )
     assert again.output_text == "ok"
+
+
+def test_a_fault_in_a_continued_conversation_is_where_the_client_sent_it(client):
+    first = client.responses.create(model="auto", input="one")
+    with pytest.raises(openai.BadRequestError, match=r"input\[0\].type: no item"):
+        client.responses.create(
+            model="auto", input=[{"type": "odd"}], previous_response_id=first.id
+        )
+
+
+def test_a_conversation_does_not_grow_without_end(config):
+    with running(config + "service: {max_body_bytes: 20000}\n") as service:
+        body, turns = {"model": "auto", "input": "word " * 3000}, 0
+        while (answer := service.post("/v1/responses", body)).status_code == 200:
+            body["previous_response_id"], turns = answer.json()["id"], turns + 1
+            assert turns < 4
+        assert answer.status_code == 400 and turns == 1
+        assert "bytes, and 20000 may be continued" in answer.json()["error"]["message"]
+        assert answer.json()["error"]["param"] == "previous_response_id"
+
+
+@pytest.mark.parametrize("id", ["same", 7])
+def test_items_are_listed_once_each_whatever_ids_a_client_gives(client, service, id):
+    said = [{"id": id, "role": "user", "content": text} for text in ("one", "two", "three")]
+    made = service.post("/v1/responses", {"model": "auto", "input": said}).json()["id"]
+    listed = client.responses.input_items.list(made, order="asc", limit=1)
+    pages = [page.data for page, _ in zip(listed.iter_pages(), range(9), strict=False)]
+    assert [item.content for page in pages for item in page] == ["one", "two", "three"]

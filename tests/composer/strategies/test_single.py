@@ -3,7 +3,14 @@
 import pytest
 from tests.composer.helpers import ECHO, ask, motet, read
 
-from motet.errors import ContextLengthExceeded, ExpertError, ExpertRejected, NoExpertAvailable
+from motet.errors import (
+    BudgetExceeded,
+    ConfigError,
+    ContextLengthExceeded,
+    ExpertError,
+    ExpertRejected,
+    NoExpertAvailable,
+)
 
 
 @pytest.mark.parametrize("error", ["failed", "unavailable", "overloaded", "timeout", "rejected"])
@@ -62,3 +69,24 @@ async def test_context_of_all_exceeded():
         with pytest.raises(ContextLengthExceeded) as caught:
             await read(found, ask("word " * 60))
         assert (caught.value.limit, caught.value.wanted) == (50, 60)
+
+
+async def test_a_budget_without_room_for_another_leaves_the_first_to_answer():
+    late = "{id: late, engine: fake, delay_s: 0.1, tokens: [late]}"
+    hedged = ", strategy: {kind: single, hedge_s: 0.01}"
+    async with motet([late, ECHO], hedged, limits="{expert_calls: 1}") as found:
+        text, answer = await read(found, ask())
+        assert text == "late" and answer.author == "late"
+    dead = "{id: dead, engine: fake, delay_s: 0.1, fail_after: 0}"
+    async with motet([dead, ECHO], hedged, limits="{expert_calls: 1}") as found:
+        with pytest.raises(BudgetExceeded):
+            await read(found, ask())
+
+
+@pytest.mark.parametrize(
+    "strategy", ["{kind: escalate, strong: echo", "{kind: review, reviewer: echo"]
+)
+async def test_who_does_not_hedge_takes_no_options_for_it(strategy):
+    with pytest.raises(ConfigError, match="unknown field 'hedge_s'"):
+        async with motet([ECHO], f", strategy: {strategy}, hedge_s: 1}}"):
+            pass

@@ -16,6 +16,7 @@ from motet.errors import RequestError
 from motet.protocol.moderations import LabelBody, ModerationBody
 from motet.service.labels import Labels
 from motet.service.motet import Motet
+from motet.types import Caller
 
 
 def add_moderations(app: App, answering: Answering, labels: Labels) -> None:
@@ -25,7 +26,8 @@ def add_moderations(app: App, answering: Answering, labels: Labels) -> None:
     async def moderate(http: HttpRequest) -> Response:
         """Judge texts."""
         body = await answering.read(ModerationBody.read, http)
-        request = body.request(_named(body.model, answering.service), caller_of(http))
+        caller = caller_of(http)
+        request = body.request(_named(body.model, answering.service, caller), caller)
         return answering.answer_to(body, [request], http)
 
     @app.post(
@@ -38,11 +40,11 @@ def add_moderations(app: App, answering: Answering, labels: Labels) -> None:
         return await labels.label(body.id, body.index, body.categories)
 
 
-def _named(model: str | None, service: Motet) -> str:
+def _named(model: str | None, service: Motet, caller: Caller) -> str:
     """Return who judges.
 
-    OpenAI's clients name a model of OpenAI's or none: then it is the first ensemble, else the first
-    classifier.
+    OpenAI's clients name a model of OpenAI's or none: then it is the first ensemble that the caller
+    may ask, else the first classifier.
     """
     if model is not None and not _is_openais(model, service):
         return model
@@ -54,7 +56,8 @@ def _named(model: str | None, service: Motet) -> str:
             hint="Its config needs `moderations` or `classifiers`.",
             param="model",
         )
-    return known[0]
+    allowed = (name for name in known if caller.models is None or name in caller.models)
+    return next(allowed, known[0])
 
 
 def _is_openais(model: str, service: Motet) -> bool:

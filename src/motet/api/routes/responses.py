@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -51,9 +52,10 @@ def add_responses(app: App, answering: Answering, kept: Responses) -> None:
                 hint="Send the whole conversation as input, or set store.responses.",
                 param=at,
             )
+        most_bytes = int(answering.service.config.service.max_body_bytes)
         try:
-            return await kept.conversation(id, owner)
-        except NotFound as error:
+            return await kept.conversation(id, owner, most_bytes)
+        except RequestError as error:  # there is none, or too much of it
             raise RequestError(f"{at}: {error.message}", hint=error.hint, param=at) from None
 
     _add_kept(app, kept)
@@ -84,7 +86,7 @@ def _add_kept(app: App, kept: Responses) -> None:
     ) -> dict[str, Any]:
         """List what was read for a response."""
         row = await kept.find(id, caller_of(http).key)
-        items = [{"id": f"item_{at}", **item} for at, item in enumerate(orjson.loads(row.input))]
+        items = list(_identified(orjson.loads(row.input)))
         if order == "desc":
             items.reverse()
         ids = [item["id"] for item in items]
@@ -92,3 +94,14 @@ def _add_kept(app: App, kept: Responses) -> None:
             raise NotFound("item", after, ids)
         begin = 0 if after is None else ids.index(after) + 1
         return page(items[begin : begin + limit], begin + limit < len(items))
+
+
+def _identified(items: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield items with an id each: a client need not give them, and may give one twice."""
+    seen: set[str] = set()
+    for at, item in enumerate(items):
+        id = item.get("id")
+        if not isinstance(id, str) or id in seen:
+            id = f"item_{at}"
+        seen.add(id)
+        yield {**item, "id": id}

@@ -16,7 +16,7 @@ from pydantic import PositiveInt
 from motet.composer.calls import Calls
 from motet.composer.relay import relay
 from motet.composer.strategies.base import Strategy
-from motet.composer.strategies.single import SingleConfig
+from motet.composer.strategies.single import RelayConfig
 from motet.composer.transcript import asked_of, transcript
 from motet.conditions.condition import Condition
 from motet.config import Setting
@@ -34,8 +34,8 @@ user keeps saying that it is wrong. Reply with one word, "progress" or "stuck".
 Verdict:"""
 
 
-class EscalateConfig(SingleConfig):
-    """Options of `kind: escalate`; those of `single` say how an expert is asked."""
+class EscalateConfig(RelayConfig):
+    """Options of `kind: escalate`; `attempts` and `first_chunk_s` are those of `single`."""
 
     strong: str
     """The expert that a conversation in trouble stays with."""

@@ -18,7 +18,7 @@ from pydantic import Field
 from motet.composer.calls import Calls
 from motet.composer.relay import relay
 from motet.composer.strategies.base import Strategy
-from motet.composer.strategies.single import SingleConfig
+from motet.composer.strategies.single import RelayConfig
 from motet.composer.transcript import asked_of, transcript
 from motet.conditions.condition import Condition
 from motet.config import Setting
@@ -43,8 +43,8 @@ A reviewer has read this answer before the user, and asks for the following:
 Write the whole answer anew, as the user is to read it. Do not mention the review."""
 
 
-class ReviewConfig(SingleConfig):
-    """Options of `kind: review`; those of `single` say how the author is asked."""
+class ReviewConfig(RelayConfig):
+    """Options of `kind: review`; `attempts` and `first_chunk_s` are those of `single`."""
 
     reviewer: str
     """The expert that reads what the router's choice has written."""
@@ -106,7 +106,7 @@ class ReviewStrategy(Strategy):
             advice = await self._advice(request, held, calls)
             if advice is None:
                 break
-            again, author, said = _sent_back(request, held, advice), calls.author, False
+            again, author, said = _sent_back(request, held, advice), calls.led, False
             revised: list[Chunk] = []
             source = self._unless_read if left else self._last
             try:

@@ -16,13 +16,18 @@ from motet.config import Options, Setting
 from motet.types import Chunk, Decision, Request
 
 
-class SingleConfig(Options):
-    """Options of `kind: single`."""
+class RelayConfig(Options):
+    """How one expert after another is asked."""
 
     attempts: PositiveInt = 3
     """Experts to try, in the decision's order, before the first chunk."""
     first_chunk_s: PositiveFloat = 60.0
     """Seconds an expert has to begin before the next is tried."""
+
+
+class SingleConfig(RelayConfig):
+    """Options of `kind: single`."""
+
     hedge_s: PositiveFloat | None = None
     """Seconds after which the next expert is asked beside one that has not begun; who begins first
     answers. Never when absent."""

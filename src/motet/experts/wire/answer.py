@@ -22,6 +22,9 @@ _MOST_CHOICES = 128
 _MOST_TOKENS = 2**53
 _HIGH_HALVES = ("\ud800", "\udbff")
 
+_THOUGHTS = frozenset({"thinking_blocks", "reasoning_items"})
+"""Where hosts of chat put thoughts in the forms of other protocols, which are read there."""
+
 
 class Reader(AnswerReader):
     """Reads one answer of chat or completions, whole or event by event.
@@ -104,6 +107,9 @@ class Reader(AnswerReader):
         text, reasoning, others = self._content(choice.get("text") if content is None else content)
         reasoning += _plain(part.get("reasoning_content")) or _plain(part.get("reasoning"))
         extra = rest_of(part, _MESSAGE)
+        for name in _THOUGHTS & extra.keys():
+            thoughts = extra[name] if isinstance(extra[name], list) else []
+            extra[name] = [each for each in thoughts if isinstance(each, dict)]
         if others:
             extra["content_parts"] = others
         return Chunk(

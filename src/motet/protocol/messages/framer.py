@@ -63,8 +63,20 @@ class MessagesFramer(Framer):
         return _event("message_start", message=message)
 
     def piece(self, chunk: Chunk, author: str) -> bytes:
-        """Return the events of `chunk`: the blocks that it begins, goes on with, and ends."""
+        """Return the events of `chunk`: the blocks that it begins, goes on with, and ends.
+
+        There is one answer; what an expert sends of others is nothing.
+        """
+        if chunk.index:
+            return b""
         self._end.add(chunk)
+        frames = b"" if self._calls.holds(chunk) else self._said(chunk)
+        for call in self._calls.add(chunk.tool_calls, is_last=chunk.finish is not None):
+            frames += self._tool_use(call)
+        return frames + b"".join(map(self._said, self._calls.due()))
+
+    def _said(self, chunk: Chunk) -> bytes:
+        """Return the events of all that a chunk says beside its calls of tools."""
         frames = b""
         if chunk.reasoning:
             frames += self._in("thinking", {"type": "thinking", "thinking": "", "signature": ""})
@@ -74,8 +86,6 @@ class MessagesFramer(Framer):
         if text := _words(chunk):
             frames += self._in("text", {"type": "text", "text": ""})
             frames += self._delta("text_delta", text=text)
-        for call in self._calls.add(chunk.tool_calls, is_last=chunk.finish is not None):
-            frames += self._tool_use(call)
         return frames
 
     def error(self, error: MotetError) -> bytes:
@@ -84,7 +94,8 @@ class MessagesFramer(Framer):
 
     def last(self, author: str, usage: Usage, explanation: Any) -> bytes:
         """Return what is still open of the message, why it ended, and its tokens."""
-        frames = b"".join(map(self._tool_use, self._calls.rest())) + self._closed()
+        frames = b"".join(map(self._tool_use, self._calls.rest()))
+        frames += b"".join(map(self._said, self._calls.due())) + self._closed()
         beside = {} if explanation is None else {"motet": explanation}
         frames += _event(
             "message_delta",

@@ -97,7 +97,7 @@ class ResponsesBody(Body):
         """Return the request this body asks for."""
         self._refuse_what_is_not_here()
         instructed = [{"role": "system", "content": self.instructions}] if self.instructions else []
-        turns = (*instructed, *turns_of(list(self.items)))
+        turns = (*instructed, *turns_of(self.items, first=-len(self._earlier)))
         if not turns:
             fault("input", "Field required")
         reasoning = self.reasoning or {}

@@ -85,7 +85,12 @@ class ResponsesFramer(Framer):
         return orjson.dumps(self._ended(author, usage, explanation))
 
     def _taken(self, chunk: Chunk) -> list[dict[str, Any]]:
-        """Put a chunk into the output, and return what happened there."""
+        """Put a chunk into the output, and return what happened there.
+
+        There is one answer; what an expert sends of others is nothing.
+        """
+        if chunk.index:
+            return []
         self._finish = chunk.finish or self._finish
         self._extra |= chunk.answer_extra
         return self._output.add(chunk)

@@ -6,12 +6,12 @@ of chat.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from motet.protocol.chat_parts import plain
+from motet.protocol.chat_parts import file_of, plain
 from motet.protocol.reading import fault, list_at, object_at, one_of, present, text_at, typed_at
 from motet.protocol.responses.tools import qualified
 
@@ -53,8 +53,13 @@ def items_of(value: Any) -> list[Mapping[str, Any]]:
     return items
 
 
-def turns_of(items: list[Mapping[str, Any]]) -> list[Turn]:
+def turns_of(items: Sequence[Mapping[str, Any]], first: int = 0) -> list[Turn]:
     """Return the messages that items are.
+
+    Parameters
+    ----------
+    first
+        The number of the first; below 0 where a conversation stands before the client's own.
 
     Raises
     ------
@@ -62,7 +67,7 @@ def turns_of(items: list[Mapping[str, Any]]) -> list[Turn]:
         One is none that can be read here; names the field.
     """
     turns: list[Turn] = []
-    for number, item in enumerate(items):
+    for number, item in enumerate(items, first):
         at = f"input[{number}]"
         kind = text_at(item.get("type"), f"{at}.type")
         match kind:
@@ -171,5 +176,6 @@ def _part(part: Mapping[str, Any], at: str) -> Mapping[str, Any]:
             at = f"{at}.file_id" if "file_id" in part else f"{at}.file_url"
             fault(at, "a file is read here from its content alone; send file_data")
         names = ("filename", "file_data")
-        return {"type": "file", "file": {name: part[name] for name in names if name in part}}
+        file = file_of({name: part[name] for name in names if name in part}, at)
+        return {"type": "file", "file": file}
     return part

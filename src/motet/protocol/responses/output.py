@@ -39,12 +39,23 @@ class Output:
 
     def add(self, chunk: Chunk) -> list[Event]:
         """Take a chunk; return the events that tell of it."""
+        events = [] if self._calls.holds(chunk) else self._said(chunk)
+        for call in self._calls.add(chunk.tool_calls, is_last=chunk.finish is not None):
+            events += self._call(call)
+        for each in self._calls.due():
+            events += self._said(each)
+        return events
+
+    def _said(self, chunk: Chunk) -> list[Event]:
+        """Return the events of all that a chunk says beside its calls of tools."""
         events: list[Event] = []
         if chunk.reasoning:
             events += self._say("reasoning_text", chunk.reasoning)
-        if chunk.text or chunk.logprobs:
-            logprobs = (chunk.logprobs or {}).get("content") or []
-            events += self._say("output_text", chunk.text, logprobs)
+        # Log-probabilities alone are of a token that is no text yet, or that is part of a call.
+        if chunk.text or (chunk.logprobs and self._is_open("message")):
+            logprobs = (chunk.logprobs or {}).get("content")
+            known = logprobs if isinstance(logprobs, list) else []
+            events += self._say("output_text", chunk.text, known)
         beside = dict(chunk.message_extra)
         for thought in beside.pop("reasoning_items", None) or ():
             events += self._thought(thought)
@@ -52,8 +63,6 @@ class Output:
         if isinstance(refusal, str) and refusal:
             events += self._say("refusal", refusal)
         self.extra |= beside
-        for call in self._calls.add(chunk.tool_calls, is_last=chunk.finish is not None):
-            events += self._call(call)
         return events
 
     def closed(self) -> list[Event]:
@@ -61,6 +70,8 @@ class Output:
         events: list[Event] = []
         for call in self._calls.rest():
             events += self._call(call)
+        for chunk in self._calls.due():
+            events += self._said(chunk)
         return events + self._close()
 
     def _close(self) -> list[Event]:
@@ -68,6 +79,9 @@ class Output:
             return []
         events, self._open = self._open.end(), None
         return events
+
+    def _is_open(self, kind: str) -> bool:
+        return isinstance(self._open, _Spoken) and self._open.values["type"] == kind
 
     def _begin(self, item: _Item) -> list[Event]:
         events = self._close()
@@ -79,7 +93,7 @@ class Output:
         """Let the item in which texts of `kind` belong go on with one."""
         events: list[Event] = []
         wanted = "reasoning" if kind == "reasoning_text" else "message"
-        if not (isinstance(self._open, _Spoken) and self._open.values["type"] == wanted):
+        if not self._is_open(wanted):
             events = self._begin(_Spoken(len(self.items), wanted))
         assert isinstance(self._open, _Spoken)
         return events + self._open.say(kind, text, logprobs)
@@ -87,7 +101,7 @@ class Output:
     def _thought(self, item: Mapping[str, Any]) -> list[Event]:
         """Let a thought be what its expert will know again."""
         events: list[Event] = []
-        if not (isinstance(self._open, _Spoken) and self._open.values["type"] == "reasoning"):
+        if not self._is_open("reasoning"):
             events = self._begin(_Spoken(len(self.items), "reasoning"))
         assert self._open is not None
         self._open.values |= {k: v for k, v in item.items() if k not in ("id", "content", "status")}

@@ -29,7 +29,7 @@ class ResponsesReader(AnswerReader):
     def __init__(self, expert: str) -> None:
         super().__init__(expert)
         self._complete = False
-        self._calls: dict[Any, int] = {}
+        self._calls: dict[int, int] = {}
 
     @property
     def complete(self) -> bool:
@@ -58,7 +58,7 @@ class ResponsesReader(AnswerReader):
             case "response.output_item.added":
                 return self._begin(payload)
             case "response.function_call_arguments.delta":
-                return self._arguments(payload.get("output_index"), self.text_in(payload, "delta"))
+                return self._arguments(_place(payload), self.text_in(payload, "delta"))
             case "response.output_item.done":
                 return self._done(self.object_in(payload.get("item"), "an item"))
             case "response.completed" | "response.incomplete" | "response.failed":
@@ -100,12 +100,12 @@ class ResponsesReader(AnswerReader):
         item = self.object_in(event.get("item"), "an item")
         if item.get("type") != "function_call":
             return []
-        at = self._calls[event.get("output_index")] = len(self._calls)
+        at = self._calls[_place(event)] = len(self._calls)
         function = {"name": self.text_in(item, "name"), "arguments": ""}
         call = {"index": at, "id": self.text_in(item, "call_id"), "type": "function"}
         return [Chunk(tool_calls=({**call, "function": function},))]
 
-    def _arguments(self, place: Any, said: str) -> list[Chunk]:
+    def _arguments(self, place: int, said: str) -> list[Chunk]:
         call = {"index": self._calls.get(place, 0), "function": {"arguments": said}}
         return [Chunk(tool_calls=(call,))] if said else []
 
@@ -152,3 +152,9 @@ class ResponsesReader(AnswerReader):
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _place(event: Mapping[str, Any]) -> int:
+    """Return the place of the item that an event is about; the first where it says none."""
+    place = event.get("output_index")
+    return place if isinstance(place, int) else 0
