@@ -1,0 +1,316 @@
+"""Votes and cascades fitted on a recorded table, and judged on another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from motet.composer.fitted.answers import best_form, candidates
+from motet.composer.fitted.ballots import FittedBallots
+from motet.composer.fitted.belief import Belief, fit_belief
+from motet.composer.fitted.policy import Run, run
+from motet.composer.fitted.tasks import TaskTeller
+from motet.errors import TableError
+from motet.lab.compositions.courses import OnRows, search
+from motet.lab.compositions.outcome import Outcome, best_single
+from motet.progress import Progress, silent
+from motet.tables.recorded import Recorded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Rows = NDArray[np.intp]
+
+_PENALTY = 3.0
+_DRAWS = 4
+"""Random sets of experts a question, from which a cascade's belief learns of partial votes."""
+_INNER, _OUTER = 4, 5
+_PRICES = 10
+"""Prices of a USD that a fit looks at, on a log scale."""
+_CHEAPEST, _DEAREST = 0.008, 0.35
+"""Bounds of that scale: what the best single expert's mean cost is charged, in accuracy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a cascade is fitted to.
+
+    Attributes
+    ----------
+    kind
+        `accuracy`: the least cost that reaches it; `cost`: the most accuracy within it.
+    value
+        Accuracy in [0, 1] or USD a question; None for that of the best single expert.
+    margin
+        Accuracy asked for above an accuracy, since what was chosen among many looks better than it
+        is.
+    """
+
+    kind: Literal["accuracy", "cost"]
+    value: float | None = None
+    margin: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a price came to on questions that were not learned from."""
+
+    lam: float
+    accuracy: float
+    cost: float
+
+
+def fit_vote(table: Recorded, *, seed: int = 0) -> FittedBallots:
+    """Return a vote of all experts of a table, fitted on all its rows.
+
+    Raises
+    ------
+    TableError
+        The table has no answers.
+    """
+    return _fitted(table, draws=0, seed=seed)
+
+
+def fit_cascade(
+    table: Recorded, aim: Aim, *, seed: int = 0, progress: Progress = silent
+) -> tuple[FittedBallots, list[Point], Point]:
+    """Return a cascade fitted to an aim, what each price came to, and the price chosen.
+
+    What a price comes to is cross-validated whole, search included; courses are then searched on
+    all rows at the price chosen.
+
+    Raises
+    ------
+    TableError
+        The table has no answers or costs, or nothing reaches the aim; what does is told.
+    """
+    import numpy as np
+
+    if table.routing.costs is None:
+        raise TableError(
+            f"{table.routing.name}: a cascade needs costs, and there is no 'cost:<expert>' column."
+        )
+    single = best_single(table.routing)
+    paid = float(table.routing.costs[:, single].mean())
+    prices = [float(p) for p in np.geomspace(_CHEAPEST, _DEAREST, _PRICES) / max(paid, 1e-12)]
+    runs: list[list[tuple[Rows, Run]]] = [[] for _ in prices]
+    for number, (known, held) in enumerate(_folds(table, _OUTER, seed)):
+        progress("cross-validating", number, _OUTER + 1)
+        part, test = table.take(known), table.take(held)
+        base, rows = _searched(part, seed)
+        for at, lam in enumerate(prices):
+            fitted = _with_courses(base, rows, part, lam)
+            runs[at].append((held, follow(fitted, test)))
+    points = [_point(table, lam, each) for lam, each in zip(prices, runs, strict=True)]
+    chosen = _chosen(points, aim, table, single)
+    progress("fitting", _OUTER, _OUTER + 1)
+    base, rows = _searched(table, seed)
+    return _with_courses(base, rows, table, chosen.lam), points, chosen
+
+
+def follow(fitted: FittedBallots, table: Recorded) -> Run:
+    """Return what a fitted vote or cascade comes to on a table of its experts; costs in USD.
+
+    The tasks of questions are told from their queries; the table's own are not looked at.
+    """
+    import numpy as np
+
+    scores = table.routing.scores.astype(np.float64)
+    costs = table.routing.costs
+    paid = np.zeros_like(scores) if costs is None else costs.astype(np.float64)
+    tasks, given = fitted.read(table.queries, answers_of(table))
+    right = given.right(scores)
+    everybody = tuple(range(len(fitted.experts)))
+    score, cost, calls, chance = np.zeros((4, len(table)))
+    for task in range(len(fitted.forms)):
+        rows = np.flatnonzero(tasks == task)
+        best = OnRows(
+            [fitted.belief],
+            np.zeros(len(rows), np.intp),
+            given.take(rows),
+            tasks[rows],
+            right[rows],
+        )
+        if fitted.courses:
+            said = run(fitted.courses[task], best, paid[rows])
+        else:
+            chances, scored = best(everybody)
+            said = Run(
+                scored, paid[rows].sum(axis=1), np.full(len(rows), 1.0 * len(everybody)), chances
+            )
+        score[rows], cost[rows] = said.score, said.cost
+        calls[rows], chance[rows] = said.calls, said.chance
+    return Run(score, cost, calls, chance)
+
+
+def outcome(fitted: FittedBallots, table: Recorded) -> Outcome:
+    """Return the same as an outcome, to be judged beside its controls."""
+    said = follow(fitted, table)
+    return Outcome("", said.score, None if table.routing.costs is None else said.cost, said.calls)
+
+
+def cross_validated_vote(table: Recorded, *, seed: int = 0, progress: Progress = silent) -> Outcome:
+    """Return what votes come to, each fitted on four fifths of the rows, on the fifth."""
+    import numpy as np
+
+    score, cost, calls = np.zeros((3, len(table)))
+    for number, (known, held) in enumerate(_folds(table, _OUTER, seed)):
+        progress("cross-validating", number, _OUTER)
+        said = follow(fit_vote(table.take(known), seed=seed), table.take(held))
+        score[held], cost[held], calls[held] = said.score, said.cost, said.calls
+    return Outcome("", score, None if table.routing.costs is None else cost, calls)
+
+
+def answers_of(table: Recorded) -> tuple[tuple[str, ...], ...]:
+    """Return the short answers of a table.
+
+    Raises
+    ------
+    TableError
+        It has none.
+    """
+    if table.answers is None:
+        raise TableError(
+            f"{table.routing.name}: votes need an 'answer:<expert>' column of every expert."
+        )
+    return table.answers
+
+
+def _fitted(
+    table: Recorded, *, draws: int, seed: int, teller: TaskTeller | None = None
+) -> FittedBallots:
+    import numpy as np
+
+    answers, names = answers_of(table), table.routing.tasks
+    teller = teller or TaskTeller.fit(table.queries, names, seed)
+    of = np.array([teller.names.index(name) for name in names])
+    forms = tuple(
+        best_form(
+            [answers[row] for row in np.flatnonzero(of == task)], table.routing.scores[of == task]
+        )
+        for task in range(len(teller.names))
+    )
+    empty = Belief(np.zeros((0, 0)))
+    fitted = FittedBallots(experts=table.experts, teller=teller, forms=forms, belief=empty)
+    tasks, given = fitted.read(table.queries, answers)
+    belief = fit_belief(
+        given,
+        given.right(table.routing.scores),
+        tasks,
+        len(forms),
+        draws=draws,
+        penalty=_PENALTY,
+        seed=seed,
+    )
+    return replace(fitted, belief=belief)
+
+
+def _searched(table: Recorded, seed: int) -> tuple[FittedBallots, list[OnRows]]:
+    """Return a cascade without courses, and by task the rows to search them on.
+
+    The beliefs that the rows are judged by, and the tasks they are told to be of, come from other
+    rows than they: a cascade will not have seen its questions either.
+    """
+    import numpy as np
+
+    whole = _fitted(table, draws=_DRAWS, seed=seed)
+    tasks = np.zeros(len(table), np.intp)
+    folds = np.zeros(len(table), np.intp)
+    beliefs = []
+    for fold, (known, held) in enumerate(_folds(table, _INNER, seed + 1)):
+        part = _fitted(table.take(known), draws=_DRAWS, seed=seed)
+        names = [whole.teller.names.index(name) for name in part.teller.names]
+        tasks[held] = np.array(names)[part.teller.tell([table.queries[row] for row in held])]
+        folds[held] = fold
+        weights = whole.belief.weights.copy()
+        weights[names] = part.belief.weights  # a task that is not in these rows keeps the whole's
+        beliefs.append(Belief(weights))
+    given = candidates(answers_of(table), table.queries, [whole.forms[task] for task in tasks])
+    right = given.right(table.routing.scores)
+    rows = [np.flatnonzero(tasks == task) for task in range(len(whole.forms))]
+    return whole, [
+        OnRows(beliefs, folds[own], given.take(own), tasks[own], right[own], own) for own in rows
+    ]
+
+
+def _with_courses(
+    base: FittedBallots, rows: Sequence[OnRows], table: Recorded, lam: float
+) -> FittedBallots:
+    """Return a cascade with the best courses at a price, each task's searched on its own."""
+    import numpy as np
+
+    assert table.routing.costs is not None
+    costs = table.routing.costs.astype(np.float64)
+    courses = []
+    for own in rows:
+        # Accuracy is a mean over tasks and cost one over questions: in a task with many questions
+        # each counts less for accuracy.
+        price = lam * len(rows) * len(own) / len(table)
+        courses.append(search(own, costs[own.rows], price))
+    return replace(base, courses=tuple(courses))
+
+
+def _folds(table: Recorded, count: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """Return pairs of rows to learn from and rows held out; every task's rows are spread evenly."""
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    fold = np.zeros(len(table), np.intp)
+    tasks = np.array(table.routing.tasks)
+    _, group = np.unique(np.array(table.queries, dtype=object), return_inverse=True)
+    for task in np.unique(tasks):
+        groups = np.unique(group[tasks == task])
+        place = dict(zip(groups, random.permutation(len(groups)) % count, strict=True))
+        for row in np.flatnonzero(tasks == task):
+            fold[row] = place[group[row]]
+    return [(np.flatnonzero(fold != at), np.flatnonzero(fold == at)) for at in range(count)]
+
+
+def _point(table: Recorded, lam: float, runs: Sequence[tuple[Rows, Run]]) -> Point:
+    import numpy as np
+
+    from motet.lab.routers.metrics import Tasks
+
+    score, cost = np.zeros((2, len(table)))
+    for rows, said in runs:
+        score[rows], cost[rows] = said.score, said.cost
+    accuracy = float(Tasks.read(table.routing.tasks).means(score).mean())
+    return Point(lam, accuracy, float(cost.mean()))
+
+
+def _chosen(points: list[Point], aim: Aim, table: Recorded, single: int) -> Point:
+    """Return the point that meets the aim best.
+
+    Raises
+    ------
+    TableError
+        None does.
+    """
+    from motet.lab.routers.metrics import Tasks
+
+    assert table.routing.costs is not None
+    if aim.kind == "accuracy":
+        means = Tasks.read(table.routing.tasks).means(table.routing.scores[:, single])
+        wanted = float(means.mean()) if aim.value is None else aim.value
+        enough = [p for p in points if p.accuracy >= wanted + aim.margin]
+        # A margin is wished for, the aim itself is not given up.
+        enough = enough or [p for p in points if p.accuracy >= wanted]
+        if enough:
+            return min(enough, key=lambda point: point.cost)
+        best = max(points, key=lambda point: point.accuracy)
+        told = f"an accuracy of {wanted:.4f}; the best is {best.accuracy:.4f}"
+    else:
+        paid = float(table.routing.costs[:, single].mean())
+        wanted = paid if aim.value is None else aim.value
+        enough = [p for p in points if p.cost <= wanted]
+        if enough:
+            return max(enough, key=lambda point: point.accuracy)
+        cheap = min(points, key=lambda point: point.cost)
+        told = f"{wanted:.4g} USD a question; the least is {cheap.cost:.4g}"
+    raise TableError(
+        f"{table.routing.name}: no cascade of these experts reaches {told}.",
+        hint="Ask for less, or add experts to the pool.",
+    )
