@@ -51,7 +51,7 @@ class Aim:
 
     kind: Literal["accuracy", "cost"]
     value: float | None = None
-    margin: float = 0.01
+    margin: float = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def fit_cascade(
     paid = float(table.routing.costs[:, single].mean())
     prices = [float(p) for p in np.geomspace(_CHEAPEST, _DEAREST, _PRICES) / max(paid, 1e-12)]
     runs: list[list[tuple[Rows, Run]]] = [[] for _ in prices]
-    for number, (known, held) in enumerate(_folds(table, _OUTER, seed)):
+    for number, (known, held) in enumerate(folds_of(table, _OUTER, seed)):
         progress("cross-validating", number, _OUTER + 1)
         part, test = table.take(known), table.take(held)
         base, rows = _searched(part, seed)
@@ -157,7 +157,7 @@ def cross_validated_vote(table: Recorded, *, seed: int = 0, progress: Progress =
     import numpy as np
 
     score, cost, calls = np.zeros((3, len(table)))
-    for number, (known, held) in enumerate(_folds(table, _OUTER, seed)):
+    for number, (known, held) in enumerate(folds_of(table, _OUTER, seed)):
         progress("cross-validating", number, _OUTER)
         said = follow(fit_vote(table.take(known), seed=seed), table.take(held))
         score[held], cost[held], calls[held] = said.score, said.cost, said.calls
@@ -220,7 +220,7 @@ def _searched(table: Recorded, seed: int) -> tuple[FittedBallots, list[OnRows]]:
     tasks = np.zeros(len(table), np.intp)
     folds = np.zeros(len(table), np.intp)
     beliefs = []
-    for fold, (known, held) in enumerate(_folds(table, _INNER, seed + 1)):
+    for fold, (known, held) in enumerate(folds_of(table, _INNER, seed + 1)):
         part = _fitted(table.take(known), draws=_DRAWS, seed=seed)
         names = [whole.teller.names.index(name) for name in part.teller.names]
         tasks[held] = np.array(names)[part.teller.tell([table.queries[row] for row in held])]
@@ -253,7 +253,7 @@ def _with_courses(
     return replace(base, courses=tuple(courses))
 
 
-def _folds(table: Recorded, count: int, seed: int) -> list[tuple[Rows, Rows]]:
+def folds_of(table: Recorded, count: int, seed: int) -> list[tuple[Rows, Rows]]:
     """Return pairs of rows to learn from and rows held out; every task's rows are spread evenly."""
     import numpy as np
 

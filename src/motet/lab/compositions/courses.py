@@ -1,8 +1,8 @@
 """The search for a cascade's course: whom to ask in which order, and when an answer is kept.
 
 For a price `lam` of a USD in accuracy, beams grow sequences expert by expert under each of a few
-thresholds; the one of most value wins. What an answer is worth is taken for the most part from the
-belief, fitted on other rows, and only for the rest from its own score: scores of a few hundred
+thresholds; the one of most value wins. What an answer is worth is taken by half from the
+belief, fitted on other rows, and by half from its own score: scores of a few hundred
 questions are noisy enough that a search over thousands of sequences finds luck in them.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 THRESHOLDS = (0.3, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98)
 HOPELESS = (0.1, 0.15, 0.2, 0.25, 0.3)
 _BEAMS, _LONGEST = 3, 9
-_BELIEVED = 0.75
+_BELIEVED = 0.5
 """Share of an answer's worth that the belief tells; the rest is its score."""
 _GAIN = 5e-4
 """A course is kept over a simpler one for at least so much value."""
