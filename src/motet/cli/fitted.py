@@ -207,7 +207,7 @@ def _judge(
 
     with progress_bar() as report:
         fitted = FittedBallots.load(artifact, kind)
-        cover, _ = folder.read(artifact, kind)
+        cover = folder.read_cover(artifact, kind)
         data = read_recorded(path, fitted.experts, needs=("answer",))
         report("judging", 0, 0)
         best = fitted.experts.index(cover.fitted["best_single"])

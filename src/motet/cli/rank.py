@@ -62,7 +62,7 @@ def evaluate(artifact: FittedPath, table: TablePath, seed: Seed = 0, json: Json 
 
     with progress_bar() as report:
         ranker = FittedRanker.load(artifact)
-        cover, _ = folder.read(artifact, "rank")
+        cover = folder.read_cover(artifact, "rank")
         data = read_recorded(table, ranker.experts, needs=("text",))
         report("judging", 0, 0)
         best = ranker.experts.index(cover.fitted["best_single"])

@@ -87,15 +87,20 @@ def write(folder: Path, cover: Cover, arrays: Arrays) -> Cover:
 
 
 def read(folder: Path, kind: FittedKind) -> tuple[Cover, dict[str, NDArray[Any]]]:
-    """Return a fitted composition, checked against its digests.
+    """Return a fitted composition, checked against its digests; raises what `read_cover` does."""
+    from safetensors.numpy import load_file
+
+    return read_cover(folder, kind), load_file(folder / _STATE)
+
+
+def read_cover(folder: Path, kind: FittedKind) -> Cover:
+    """Return what a fitted composition says of itself; needs no numerical library.
 
     Raises
     ------
     ArtifactError
         It is absent, damaged, edited, of another format or of another kind.
     """
-    from safetensors.numpy import load_file
-
     again = f"Fit it again: motet {kind} fit TABLE --pool FILE:NAME --out {folder}."
     path = folder / COVER
     if not path.is_file():
@@ -116,7 +121,7 @@ def read(folder: Path, kind: FittedKind) -> tuple[Cover, dict[str, NDArray[Any]]
         raise ArtifactError(f"{folder} is damaged: it is not as it was written.", hint=again)
     if cover.kind != kind:
         raise ArtifactError(f"{folder} holds a fitted {cover.kind}, not a {kind}.", hint=again)
-    return cover, load_file(folder / _STATE)
+    return cover
 
 
 def _sha256(values: Any) -> str:

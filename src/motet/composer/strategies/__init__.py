@@ -10,9 +10,11 @@ STRATEGIES: Registry[Strategy] = Registry(
     "motet.strategies",
     {
         "aggregate": f"{_HERE}.aggregate:AggregateStrategy",
+        "cascade": f"{_HERE}.cascade:CascadeStrategy",
         "debate": f"{_HERE}.debate:DebateStrategy",
         "latent": f"{_HERE}.latent:LatentStrategy",
         "persona": f"{_HERE}.persona:PersonaStrategy",
+        "rank": f"{_HERE}.rank:RankStrategy",
         "refine": f"{_HERE}.refine:RefineStrategy",
         "single": f"{_HERE}.single:SingleStrategy",
         "steps": f"{_HERE}.steps:StepsStrategy",
