@@ -102,7 +102,9 @@ def fit_cascade(
     with progress_bar() as report:
         data = read_recorded(table, pool_of(pool), needs=("answer",))
         made, points, chosen = fitted(data, aim, seed=seed, progress=report)
-    seen = [{"lam": p.lam, "accuracy": p.accuracy, "cost": p.cost} for p in points]
+    seen = [
+        {"lam": p.lam, "accuracy": p.accuracy, "cost": p.cost, "smooth": p.smooth} for p in points
+    ]
     facts = facts_of(data, seed) | {
         "target": aim.kind,
         "value": aim.value,

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     Rows = NDArray[np.intp]
 
 _PENALTY = 3.0
-_DRAWS = 4
+_DRAWS = 6
 """Random sets of experts a question, from which a cascade's belief learns of partial votes."""
 _INNER, _OUTER = 4, 5
-_PRICES = 10
+_PRICES = 14
 """Prices of a USD that a fit looks at, on a log scale."""
-_CHEAPEST, _DEAREST = 0.008, 0.35
+_CHEAPEST, _DEAREST = 0.015, 0.3
 """Bounds of that scale: what the best single expert's mean cost is charged, in accuracy."""
 
 
@@ -56,11 +56,22 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What a price came to on questions that were not learned from."""
+    """What a price came to on questions that were not learned from.
+
+    Attributes
+    ----------
+    lam
+        The price: accuracy a USD.
+    accuracy, cost
+        Mean over tasks, and USD a question.
+    smooth
+        The accuracy made to grow with the cost over all prices: what one is chosen by.
+    """
 
     lam: float
     accuracy: float
     cost: float
+    smooth: float = 0.0
 
 
 def fit_vote(table: Recorded, *, seed: int = 0) -> FittedBallots:
@@ -105,6 +116,7 @@ def fit_cascade(
             fitted = _with_courses(base, rows, part, lam)
             runs[at].append((held, follow(fitted, test)))
     points = [_point(table, lam, each) for lam, each in zip(prices, runs, strict=True)]
+    points = _smoothed(points)
     chosen = _chosen(points, aim, table, single)
     progress("fitting", _OUTER, _OUTER + 1)
     base, rows = _searched(table, seed)
@@ -281,6 +293,18 @@ def _point(table: Recorded, lam: float, runs: Sequence[tuple[Rows, Run]]) -> Poi
     return Point(lam, accuracy, float(cost.mean()))
 
 
+def _smoothed(points: list[Point]) -> list[Point]:
+    """Return points with accuracies that grow with cost, by isotonic regression.
+
+    Single accuracies are noisy, and the best of many noisy ones disappoints.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    costs, accuracies = [p.cost for p in points], [p.accuracy for p in points]
+    smooth = IsotonicRegression().fit_transform(costs, accuracies)
+    return [replace(p, smooth=float(value)) for p, value in zip(points, smooth, strict=True)]
+
+
 def _chosen(points: list[Point], aim: Aim, table: Recorded, single: int) -> Point:
     """Return the point that meets the aim best.
 
@@ -295,19 +319,19 @@ def _chosen(points: list[Point], aim: Aim, table: Recorded, single: int) -> Poin
     if aim.kind == "accuracy":
         means = Tasks.read(table.routing.tasks).means(table.routing.scores[:, single])
         wanted = float(means.mean()) if aim.value is None else aim.value
-        enough = [p for p in points if p.accuracy >= wanted + aim.margin]
+        enough = [p for p in points if p.smooth >= wanted + aim.margin]
         # A margin is wished for, the aim itself is not given up.
-        enough = enough or [p for p in points if p.accuracy >= wanted]
+        enough = enough or [p for p in points if p.smooth >= wanted]
         if enough:
             return min(enough, key=lambda point: point.cost)
-        best = max(points, key=lambda point: point.accuracy)
-        told = f"an accuracy of {wanted:.4f}; the best is {best.accuracy:.4f}"
+        best = max(points, key=lambda point: point.smooth)
+        told = f"an accuracy of {wanted:.4f}; the best is {best.smooth:.4f}"
     else:
         paid = float(table.routing.costs[:, single].mean())
         wanted = paid if aim.value is None else aim.value
         enough = [p for p in points if p.cost <= wanted]
         if enough:
-            return max(enough, key=lambda point: point.accuracy)
+            return max(enough, key=lambda point: (point.smooth, -point.cost))
         cheap = min(points, key=lambda point: point.cost)
         told = f"{wanted:.4g} USD a question; the least is {cheap.cost:.4g}"
     raise TableError(
