@@ -102,7 +102,9 @@ async def test_drafts_are_handed_on():
     async with cascade("five", "vier", strategy="experts: 2, hand_on: true") as motet:
         heard = []
         stream = motet.parts.experts["vier"].stream
-        motet.parts.experts["vier"].stream = lambda request: heard.append(request) or stream(request)
+        motet.parts.experts["vier"].stream = lambda request: (
+            heard.append(request) or stream(request)
+        )
         await ask(motet)
     assert "Answer 1: The answer is 5" in heard[0].messages[-1]["content"]
 

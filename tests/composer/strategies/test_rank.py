@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.composer.fitted.world import write
 
 from motet.config import parse
 from motet.errors import ConfigError, MotetError, UnsupportedRequest
@@ -11,7 +12,6 @@ from motet.lab.compositions.ranking import fit_ranker
 from motet.service.motet import Motet
 from motet.tables import read_recorded
 from motet.types import Request
-from tests.composer.fitted.world import write
 
 FLEET = """
 version: 1
@@ -102,7 +102,11 @@ async def test_drafts_that_fail_are_left_out():
 
 async def test_what_a_ranking_cannot_give_is_refused():
     async with ranking("long", "short", strategy="judge: first") as motet:
-        for fields in ({"n": 2}, {"tools": ({"type": "function"},)}, {"messages": (), "prompt": "x"}):
+        for fields in (
+            {"n": 2},
+            {"tools": ({"type": "function"},)},
+            {"messages": (), "prompt": "x"},
+        ):
             with pytest.raises(UnsupportedRequest):
                 await ask(motet, **fields)
 

@@ -161,13 +161,10 @@ class CascadeStrategy(Strategy):
     ) -> Draft | MotetError:
         before = [draft.text for draft in state.said.values()]
         asked = synthesis(request, before) if self.options.hand_on and before else request
-        failure: MotetError | None = None
-        async for _, draft in drafts([Seat(expert, asked)], calls, seconds=self.options.draft_s):
-            if isinstance(draft, Draft):
-                return draft
-            failure = draft
-        assert failure is not None
-        return failure
+        seat, seconds = Seat(expert, asked), self.options.draft_s
+        # To its end, so that nothing of it is left: one seat is one draft.
+        (found,) = [draft async for _, draft in drafts([seat], calls, seconds=seconds)]
+        return found
 
     def _weighed(self, state: _State, query: str, fitted: FittedBallots | None) -> _Kept:
         """Return which answer leads now, by the belief or by how many agree."""

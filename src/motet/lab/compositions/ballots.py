@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from motet.composer.fitted.answers import best_form, candidates
@@ -43,10 +43,12 @@ class Aim:
     kind
         `accuracy`: the least cost that reaches it; `cost`: the most accuracy within it.
     value
-        Accuracy in [0, 1] or USD a question; None for that of the best single expert.
+        Accuracy in [0, 1] or USD a question; None for that of the best single expert. Its accuracy
+        is cross-validated too: chosen on some rows, judged on others.
     margin
         Accuracy asked for above an accuracy, since what was chosen among many looks better than it
-        is.
+        is. Where no price reaches that, an accuracy that falls short of the aim by no more than its
+        own standard error will do.
     """
 
     kind: Literal["accuracy", "cost"]
@@ -64,6 +66,8 @@ class Point:
         The price: accuracy a USD.
     accuracy, cost
         Mean over tasks, and USD a question.
+    outcome
+        On each question.
     smooth
         The accuracy made to grow with the cost over all prices: what one is chosen by.
     """
@@ -72,6 +76,7 @@ class Point:
     accuracy: float
     cost: float
     smooth: float = 0.0
+    outcome: Outcome | None = field(default=None, compare=False, repr=False)
 
 
 def fit_vote(table: Recorded, *, seed: int = 0) -> FittedBallots:
@@ -117,7 +122,7 @@ def fit_cascade(
             runs[at].append((held, follow(fitted, test)))
     points = [_point(table, lam, each) for lam, each in zip(prices, runs, strict=True)]
     points = _smoothed(points)
-    chosen = _chosen(points, aim, table, single)
+    chosen = _chosen(points, aim, table, _single(table, seed))
     progress("fitting", _OUTER, _OUTER + 1)
     base, rows = _searched(table, seed)
     return _with_courses(base, rows, table, chosen.lam), points, chosen
@@ -286,11 +291,11 @@ def _point(table: Recorded, lam: float, runs: Sequence[tuple[Rows, Run]]) -> Poi
 
     from motet.lab.routers.metrics import Tasks
 
-    score, cost = np.zeros((2, len(table)))
+    score, cost, calls = np.zeros((3, len(table)))
     for rows, said in runs:
-        score[rows], cost[rows] = said.score, said.cost
+        score[rows], cost[rows], calls[rows] = said.score, said.cost, said.calls
     accuracy = float(Tasks.read(table.routing.tasks).means(score).mean())
-    return Point(lam, accuracy, float(cost.mean()))
+    return Point(lam, accuracy, float(cost.mean()), outcome=Outcome("", score, cost, calls))
 
 
 def _smoothed(points: list[Point]) -> list[Point]:
@@ -305,8 +310,26 @@ def _smoothed(points: list[Point]) -> list[Point]:
     return [replace(p, smooth=float(value)) for p, value in zip(points, smooth, strict=True)]
 
 
-def _chosen(points: list[Point], aim: Aim, table: Recorded, single: int) -> Point:
+def _single(table: Recorded, seed: int) -> Outcome:
+    """Return what the best single expert comes to, chosen on some rows and judged on others."""
+    import numpy as np
+
+    assert table.routing.costs is not None
+    score, cost = np.zeros((2, len(table)))
+    for known, held in folds_of(table, _OUTER, seed):
+        column = best_single(table.routing.take(known))
+        score[held] = table.routing.scores[held, column]
+        cost[held] = table.routing.costs[held, column]
+    return Outcome("best_single", score, cost)
+
+
+def _chosen(points: list[Point], aim: Aim, table: Recorded, single: Outcome) -> Point:
     """Return the point that meets the aim best.
+
+    Parameters
+    ----------
+    single
+        Of the best single expert, for aims that name no value.
 
     Raises
     ------
@@ -315,22 +338,19 @@ def _chosen(points: list[Point], aim: Aim, table: Recorded, single: int) -> Poin
     """
     from motet.lab.routers.metrics import Tasks
 
-    assert table.routing.costs is not None
+    assert single.cost is not None
     if aim.kind == "accuracy":
-        means = Tasks.read(table.routing.tasks).means(table.routing.scores[:, single])
+        means = Tasks.read(table.routing.tasks).means(single.score)
         wanted = float(means.mean()) if aim.value is None else aim.value
-        enough = [p for p in points if p.smooth >= wanted + aim.margin]
-        # A margin is wished for, the aim itself is not given up.
-        enough = enough or [p for p in points if p.smooth >= wanted]
-        if enough:
-            return min(enough, key=lambda point: point.cost)
+        error = float(single.score.std()) / len(table) ** 0.5
+        for least in (wanted + aim.margin, wanted - error):
+            if enough := [point for point in points if point.smooth >= least]:
+                return min(enough, key=lambda point: point.cost)
         best = max(points, key=lambda point: point.smooth)
         told = f"an accuracy of {wanted:.4f}; the best is {best.smooth:.4f}"
     else:
-        paid = float(table.routing.costs[:, single].mean())
-        wanted = paid if aim.value is None else aim.value
-        enough = [p for p in points if p.cost <= wanted]
-        if enough:
+        wanted = float(single.cost.mean()) if aim.value is None else aim.value
+        if enough := [point for point in points if point.cost <= wanted]:
             return max(enough, key=lambda point: (point.smooth, -point.cost))
         cheap = min(points, key=lambda point: point.cost)
         told = f"{wanted:.4g} USD a question; the least is {cheap.cost:.4g}"
