@@ -23,7 +23,7 @@ from rich.table import Table
 from _common import console, finish, machine, markdown, parser, versions
 from motet.errors import TableError
 from motet.lab.compositions.ballots import Aim, cross_validated_vote, fit_cascade
-from motet.lab.compositions.outcome import Outcome, best_single, controls, figures
+from motet.lab.compositions.outcome import Replies, best_single, controls, figures
 from motet.lab.compositions.ranking import cross_validated_ranker, ranking_figures
 from motet.lab.routers.bootstrap import Figure
 from motet.progress import silent
@@ -35,7 +35,7 @@ HEAD = ["method", "pool", "accuracy or score", "95%", "USD per 1,000 or pairs ri
 ACCURACY, COST = "accuracy_mean_over_tasks", "cost_per_thousand_questions"
 
 
-def judged(name: str, pool: str, table: Recorded, said: Outcome, seed: int) -> Row:
+def judged(name: str, pool: str, table: Recorded, said: Replies, seed: int) -> Row:
     """Return a row of an outcome."""
     found = figures(table.routing, [said], seed)
     prefix = f"{said.name}_" if said.name else ""

@@ -13,7 +13,7 @@ from motet.errors import ConfigError
 
 if TYPE_CHECKING:
     from motet.lab.compositions.ballots import Aim
-    from motet.lab.compositions.outcome import Outcome
+    from motet.lab.compositions.outcome import Replies
     from motet.lab.routers.bootstrap import Figure
     from motet.tables.recorded import Recorded
 
@@ -48,20 +48,26 @@ def _cascade() -> None:
 def fit_vote(
     table: TablePath, out: Out, pool: Pool = None, seed: Seed = 0, json: Json = False
 ) -> None:
-    """Learn how much each expert's answer counts, by task."""
+    """Learn how much each expert's answer counts, by task; cross-validated on the way."""
+    from motet.lab.compositions.ballots import cross_validated_vote
     from motet.lab.compositions.ballots import fit_vote as fitted
+    from motet.lab.compositions.outcome import figures, figures_json
     from motet.tables.recorded import read_recorded
 
     with progress_bar() as report:
         data = read_recorded(table, pool_of(pool), needs=("answer",))
+        held_out = cross_validated_vote(data, seed=seed, progress=report)
         report("fitting", 0, 0)
         made = fitted(data, seed=seed)
-    cover = made.save(out, "vote", facts_of(data, seed))
+    said = figures(data.routing, [held_out], seed)
+    facts = facts_of(data, seed) | {"cross_validated": figures_json(said)}
+    cover = made.save(out, "vote", facts)
     told = {"artifact": str(out), "version": cover.version, **cover.fitted, **cover.facts}
     if json:
         print_json(told)
         return
     typer.echo(f"A vote of {len(data.experts)} experts, fitted on {len(data):,} questions: {out}")
+    show("cross-validated", said)
     typer.secho(f"  Judge it on other questions: motet vote eval {out} TABLE", dim=True)
 
 
@@ -213,7 +219,7 @@ def _judge(
         data = read_recorded(path, fitted.experts, needs=("answer",))
         report("judging", 0, 0)
         best = fitted.experts.index(cover.fitted["best_single"])
-        judged: list[Outcome] = [outcome(fitted, data), *controls(data.routing, best)]
+        judged: list[Replies] = [outcome(fitted, data), *controls(data.routing, best)]
         said = figures(data.routing, judged, seed)
     if json:
         print_json(

@@ -32,21 +32,26 @@ def fit(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Learn which of several texts is better."""
-    from motet.lab.compositions.ranking import fit_ranker
+    """Learn which of several texts is better; cross-validated on the way."""
+    from motet.lab.compositions.outcome import best_single, figures_json
+    from motet.lab.compositions.ranking import cross_validated_ranker, fit_ranker, ranking_figures
     from motet.tables.recorded import read_recorded
 
     if author not in ("hidden", "known"):
         raise ConfigError(f"--author {author!r} is neither 'hidden' nor 'known'.")
     with progress_bar() as report:
         data = read_recorded(table, pool_of(pool), needs=("text",))
+        known = author == "known"
+        held_out = cross_validated_ranker(data, knows_authors=known, seed=seed, progress=report)
         report("fitting", 0, 0)
-        made = fit_ranker(data, knows_authors=author == "known", seed=seed)
-    cover = made.save(out, facts_of(data, seed))
+        made = fit_ranker(data, knows_authors=known, seed=seed)
+    said = ranking_figures(data, held_out, best_single(data.routing), seed)
+    cover = made.save(out, facts_of(data, seed) | {"cross_validated": figures_json(said)})
     if json:
         print_json({"artifact": str(out), "version": cover.version, **cover.fitted, **cover.facts})
         return
     typer.echo(f"A ranker, its authors {author}, fitted on {len(data):,} questions: {out}")
+    show("cross-validated", said)
     typer.secho(f"  Judge it on other questions: motet rank eval {out} TABLE", dim=True)
 
 

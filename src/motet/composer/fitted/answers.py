@@ -91,7 +91,7 @@ def candidates(
     experts = len(answers[0]) if answers else 0
     number = np.full((len(answers), experts), -1)
     bare = np.zeros((len(answers), experts))
-    found: list[list[str]] = []
+    distinct: list[list[str]] = []
     for row, (given, form) in enumerate(zip(answers, forms, strict=True)):
         known: dict[str, int] = {}
         for expert, answer in enumerate(given):
@@ -100,9 +100,9 @@ def candidates(
                 number[row, expert] = known.setdefault(same, len(known))
                 plain = answer.replace("$", "").replace(",", "").strip()
                 bare[row, expert] = form == "exact" or _BARE.fullmatch(plain) is not None
-        found.append(list(known))
-    signs = np.zeros((len(answers), max(map(len, found), default=0) or 1, len(SIGNS)))
-    for row, (texts, query) in enumerate(zip(found, queries, strict=True)):
+        distinct.append(list(known))
+    signs = np.zeros((len(answers), max(map(len, distinct), default=0) or 1, len(SIGNS)))
+    for row, (texts, query) in enumerate(zip(distinct, queries, strict=True)):
         for at, text in enumerate(texts):
             signs[row, at] = _signs(text, query)
     return Candidates(number=number, bare=bare, signs=signs)

@@ -137,14 +137,14 @@ def fit_belief(
             slope[width * (1 + task) : width * (2 + task)] -= down
         return value, slope
 
-    found = minimize(
+    learned = minimize(
         loss,
         np.zeros(width * (1 + count)),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": _STEPS},
     ).x
-    return Belief(found[:width] + found[width:].reshape(count, width))
+    return Belief(learned[:width] + learned[width:].reshape(count, width))
 
 
 def _choices(

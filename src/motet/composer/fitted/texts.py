@@ -97,11 +97,11 @@ def _shared(words: list[list[str]]) -> list[tuple[float, ...]]:
     """Return how much each text has in common with the others: words, word pairs, and theirs."""
     single = [set(own) for own in words]
     pairs = [set(pairwise(own)) for own in words]
-    found: list[tuple[float, ...]] = []
+    overlaps: list[tuple[float, ...]] = []
     for at in range(len(words)):
         others = [other for other in range(len(words)) if other != at] or [at]
         alike = [_overlap(single[at], single[other]) for other in others]
-        found.append(
+        overlaps.append(
             (
                 sum(alike) / len(others),
                 max(alike),
@@ -112,7 +112,7 @@ def _shared(words: list[list[str]]) -> list[tuple[float, ...]]:
                 / len(others),
             )
         )
-    return found
+    return overlaps
 
 
 def _overlap(one: set[Any], other: set[Any]) -> float:

@@ -41,8 +41,8 @@ def normal(text: str, form: Form) -> str:
 
 def announced(text: str) -> str | None:
     """Return what follows the last words that announce an answer; None where there are none."""
-    found = list(_CONCLUSION.finditer(text))
-    return text[found[-1].end() :] if found else None
+    conclusions = list(_CONCLUSION.finditer(text))
+    return text[conclusions[-1].end() :] if conclusions else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,8 +163,8 @@ class CascadeStrategy(Strategy):
         asked = synthesis(request, before) if self.options.hand_on and before else request
         seat, seconds = Seat(expert, asked), self.options.draft_s
         # To its end, so that nothing of it is left: one seat is one draft.
-        (found,) = [draft async for _, draft in drafts([seat], calls, seconds=seconds)]
-        return found
+        (outcome,) = [draft async for _, draft in drafts([seat], calls, seconds=seconds)]
+        return outcome
 
     def _weighed(self, state: _State, query: str, fitted: FittedBallots | None) -> _Kept:
         """Return which answer leads now, by the belief or by how many agree."""

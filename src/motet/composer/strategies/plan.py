@@ -83,13 +83,13 @@ class Outline:
 
     def _before(self, last: str) -> set[str]:
         """Return the steps that lead to the last, itself among them."""
-        found, waiting = set[str](), [last]
+        leading, waiting = set[str](), [last]
         while waiting:
             name = waiting.pop()
-            if name not in found:
-                found.add(name)
+            if name not in leading:
+                leading.add(name)
                 waiting += self.needs[name]
-        return found
+        return leading
 
 
 def request_for(request: Request, ask: str, results: Mapping[str, str]) -> Request:

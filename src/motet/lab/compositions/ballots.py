@@ -13,7 +13,7 @@ from motet.composer.fitted.policy import Run, run
 from motet.composer.fitted.tasks import TaskTeller
 from motet.errors import TableError
 from motet.lab.compositions.courses import OnRows, search
-from motet.lab.compositions.outcome import Outcome, best_single
+from motet.lab.compositions.outcome import Replies, best_single
 from motet.progress import Progress, silent
 from motet.tables.recorded import Recorded
 
@@ -76,7 +76,7 @@ class Point:
     accuracy: float
     cost: float
     smooth: float = 0.0
-    outcome: Outcome | None = field(default=None, compare=False, repr=False)
+    outcome: Replies | None = field(default=None, compare=False, repr=False)
 
 
 def fit_vote(table: Recorded, *, seed: int = 0) -> FittedBallots:
@@ -163,13 +163,13 @@ def follow(fitted: FittedBallots, table: Recorded) -> Run:
     return Run(score, cost, calls, chance)
 
 
-def outcome(fitted: FittedBallots, table: Recorded) -> Outcome:
+def outcome(fitted: FittedBallots, table: Recorded) -> Replies:
     """Return the same as an outcome, to be judged beside its controls."""
     said = follow(fitted, table)
-    return Outcome("", said.score, None if table.routing.costs is None else said.cost, said.calls)
+    return Replies("", said.score, None if table.routing.costs is None else said.cost, said.calls)
 
 
-def cross_validated_vote(table: Recorded, *, seed: int = 0, progress: Progress = silent) -> Outcome:
+def cross_validated_vote(table: Recorded, *, seed: int = 0, progress: Progress = silent) -> Replies:
     """Return what votes come to, each fitted on four fifths of the rows, on the fifth."""
     import numpy as np
 
@@ -178,7 +178,7 @@ def cross_validated_vote(table: Recorded, *, seed: int = 0, progress: Progress =
         progress("cross-validating", number, _OUTER)
         said = follow(fit_vote(table.take(known), seed=seed), table.take(held))
         score[held], cost[held], calls[held] = said.score, said.cost, said.calls
-    return Outcome("", score, None if table.routing.costs is None else cost, calls)
+    return Replies("", score, None if table.routing.costs is None else cost, calls)
 
 
 def answers_of(table: Recorded) -> tuple[tuple[str, ...], ...]:
@@ -295,7 +295,7 @@ def _point(table: Recorded, lam: float, runs: Sequence[tuple[Rows, Run]]) -> Poi
     for rows, said in runs:
         score[rows], cost[rows], calls[rows] = said.score, said.cost, said.calls
     accuracy = float(Tasks.read(table.routing.tasks).means(score).mean())
-    return Point(lam, accuracy, float(cost.mean()), outcome=Outcome("", score, cost, calls))
+    return Point(lam, accuracy, float(cost.mean()), outcome=Replies("", score, cost, calls))
 
 
 def _smoothed(points: list[Point]) -> list[Point]:
@@ -310,7 +310,7 @@ def _smoothed(points: list[Point]) -> list[Point]:
     return [replace(p, smooth=float(value)) for p, value in zip(points, smooth, strict=True)]
 
 
-def _single(table: Recorded, seed: int) -> Outcome:
+def _single(table: Recorded, seed: int) -> Replies:
     """Return what the best single expert comes to, chosen on some rows and judged on others."""
     import numpy as np
 
@@ -320,10 +320,10 @@ def _single(table: Recorded, seed: int) -> Outcome:
         column = best_single(table.routing.take(known))
         score[held] = table.routing.scores[held, column]
         cost[held] = table.routing.costs[held, column]
-    return Outcome("best_single", score, cost)
+    return Replies("best_single", score, cost)
 
 
-def _chosen(points: list[Point], aim: Aim, table: Recorded, single: Outcome) -> Point:
+def _chosen(points: list[Point], aim: Aim, table: Recorded, single: Replies) -> Point:
     """Return the point that meets the aim best.
 
     Parameters

@@ -97,18 +97,18 @@ def search(rows: OnRows, costs: Floats, lam: float) -> Course:
     costs
         `[questions, experts]`.
     """
-    found, most = Course((0,), 0.0), float("-inf")
+    best_course, most = Course((0,), 0.0), float("-inf")
     for threshold in THRESHOLDS:
         course, value = _grown(rows, costs, lam, threshold)
         if value > most + _GAIN:
-            found, most = course, value
+            best_course, most = course, value
     for hopeless in HOPELESS:
-        if hopeless < found.threshold:
-            other = replace(found, hopeless=hopeless)
+        if hopeless < best_course.threshold:
+            other = replace(best_course, hopeless=hopeless)
             value = _value(other, rows.worth, costs, lam)
             if value > most + _GAIN:
-                found, most = other, value
-    return found
+                best_course, most = other, value
+    return best_course
 
 
 def _grown(rows: OnRows, costs: Floats, lam: float, threshold: float) -> tuple[Course, float]:
@@ -118,7 +118,7 @@ def _grown(rows: OnRows, costs: Floats, lam: float, threshold: float) -> tuple[C
     count, experts = costs.shape
     nothing = np.zeros(count)
     beams: list[tuple[tuple[int, ...], Floats, Floats]] = [((), nothing, nothing)]
-    found, most = Course((0,), threshold), float("-inf")
+    best_course, most = Course((0,), threshold), float("-inf")
     for _ in range(min(_LONGEST, experts)):
         grown: dict[frozenset[int], tuple[float, tuple[int, ...], Floats, Floats]] = {}
         for sequence, worth, cost in beams:
@@ -137,9 +137,9 @@ def _grown(rows: OnRows, costs: Floats, lam: float, threshold: float) -> tuple[C
         if not best:
             break
         if best[0][0] > most + _GAIN:
-            most, found = best[0][0], Course(best[0][1], threshold)
+            most, best_course = best[0][0], Course(best[0][1], threshold)
         beams = [(sequence, new, paid) for _, sequence, new, paid in best]
-    return found, most
+    return best_course, most
 
 
 def _alive(

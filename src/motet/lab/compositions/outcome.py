@@ -22,7 +22,7 @@ _COST_THOUSAND = "cost_per_thousand_questions"
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class Replies:
     """What was answered to each question.
 
     Attributes
@@ -39,7 +39,7 @@ class Outcome:
     calls: Floats | None = None
 
 
-def controls(table: Table, best: int | None = None) -> list[Outcome]:
+def controls(table: Table, best: int | None = None) -> list[Replies]:
     """Return the best single expert, and the oracle: the cheapest of those who do best.
 
     Parameters
@@ -56,7 +56,7 @@ def controls(table: Table, best: int | None = None) -> list[Outcome]:
     oracle = np.where(scores == scores.max(axis=1, keepdims=True), costs, np.inf).argmin(axis=1)
     picks = {"best_single": np.full(len(table), column), "oracle": oracle}
     return [
-        Outcome(name, scores[rows, pick], None if table.costs is None else costs[rows, pick])
+        Replies(name, scores[rows, pick], None if table.costs is None else costs[rows, pick])
         for name, pick in picks.items()
     ]
 
@@ -66,7 +66,7 @@ def best_single(table: Table) -> int:
     return int(Tasks.read(table.tasks).means(table.scores).mean(axis=0).argmax())
 
 
-def figures(table: Table, outcomes: list[Outcome], seed: int = 0) -> dict[str, Figure]:
+def figures(table: Table, outcomes: list[Replies], seed: int = 0) -> dict[str, Figure]:
     """Return accuracies (means over tasks), costs (means over questions) and calls, by name.
 
     All are judged on the same resamples of the questions, drawn within each task.
