@@ -218,7 +218,8 @@ def _judge(
         cover = folder.read_cover(artifact, kind)
         data = read_recorded(path, fitted.experts, needs=("answer",))
         report("judging", 0, 0)
-        best = fitted.experts.index(cover.fitted["best_single"])
+        named = cover.fitted.get("best_single")
+        best = fitted.experts.index(named) if named in fitted.experts else None
         judged: list[Replies] = [outcome(fitted, data), *controls(data.routing, best)]
         said = figures(data.routing, judged, seed)
     if json:
@@ -228,7 +229,7 @@ def _judge(
                 "kind": kind,
                 "version": cover.version,
                 "rows": len(data),
-                "best_single": cover.fitted["best_single"],
+                "best_single": named,
                 **figures_json(said),
             }
         )

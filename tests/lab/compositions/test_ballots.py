@@ -38,6 +38,7 @@ def test_a_vote_learns_whom_to_hear_on_which_task(tables):
     )
     assert accuracy > single + 0.15 and said["calls_mean"].value == 3
     flat = figures_json(said)
+    assert flat["confidence_auroc"] > 0.7 and flat["confidence_ece"] < 0.15
     assert flat["accuracy_mean_over_tasks_low"] <= accuracy <= flat["accuracy_mean_over_tasks_high"]
     assert flat["cost_per_thousand_questions"] == pytest.approx(1000 * flat["cost_mean"])
 

@@ -166,7 +166,8 @@ def follow(fitted: FittedBallots, table: Recorded) -> Run:
 def outcome(fitted: FittedBallots, table: Recorded) -> Replies:
     """Return the same as an outcome, to be judged beside its controls."""
     said = follow(fitted, table)
-    return Replies("", said.score, None if table.routing.costs is None else said.cost, said.calls)
+    cost = None if table.routing.costs is None else said.cost
+    return Replies("", said.score, cost, said.calls, said.chance)
 
 
 def cross_validated_vote(table: Recorded, *, seed: int = 0, progress: Progress = silent) -> Replies:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from motet.lab.routers.bootstrap import Figure, Resamples
-from motet.lab.routers.metrics import Tasks, over_queries, over_tasks
+from motet.lab.routers.metrics import Tasks, auroc, calibration_error, over_queries, over_tasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,12 +31,15 @@ class Replies:
         Of the composition or control; empty for the one that is judged.
     score, cost, calls
         `[questions]`; USD, None where the table has no costs.
+    chance
+        `[questions]`; how likely each answer was thought to be right, where that is told.
     """
 
     name: str
     score: Floats
     cost: Floats | None
     calls: Floats | None = None
+    chance: Floats | None = None
 
 
 def controls(table: Table, best: int | None = None) -> list[Replies]:
@@ -69,6 +72,9 @@ def best_single(table: Table) -> int:
 def figures(table: Table, outcomes: list[Replies], seed: int = 0) -> dict[str, Figure]:
     """Return accuracies (means over tasks), costs (means over questions) and calls, by name.
 
+    Where answers say how likely they are right, also how well that tells right from wrong (AUROC)
+    and how far it is from what came true (ECE).
+
     All are judged on the same resamples of the questions, drawn within each task.
     """
     tasks = Tasks.read(table.tasks)
@@ -83,6 +89,11 @@ def figures(table: Table, outcomes: list[Replies], seed: int = 0) -> dict[str, F
                 said[prefix + _COST_THOUSAND] = 1000 * said[prefix + COST]
             if each.calls is not None:
                 said[prefix + "calls_mean"] = over_queries(each.calls, weights)
+            if each.chance is not None:
+                said[prefix + "confidence_auroc"] = auroc(each.chance, each.score, weights)
+                said[prefix + "confidence_ece"] = calibration_error(
+                    each.chance[:, None], each.score[:, None], weights
+                )
         return said
 
     return Resamples(tasks, seed=seed).judge(judge)
