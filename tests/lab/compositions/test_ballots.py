@@ -64,7 +64,7 @@ def test_the_tables_own_tasks_decide_nothing(tables):
 
 def test_a_cascade_reaches_its_aim_for_less(tables, cascade):
     made, points, chosen = cascade
-    assert len(points) == ballots._PRICES and chosen in points
+    assert len(points) >= ballots._PRICES and chosen in points
     said = ballots.follow(made, tables[1])
     assert said.score.mean() > 0.85 and said.cost.mean() < COSTS["dear"]
     assert (said.calls >= 1).all() and said.calls.mean() < len(EXPERTS)

@@ -30,6 +30,8 @@ _DRAWS = 6
 _INNER, _OUTER = 4, 5
 _PRICES = 14
 """Prices of a USD that a fit looks at, on a log scale."""
+_BETWEEN = 4
+"""Prices more between the one chosen and the next beyond it."""
 _CHEAPEST, _DEAREST = 0.015, 0.3
 """Bounds of that scale: what the best single expert's mean cost is charged, in accuracy."""
 
@@ -112,18 +114,35 @@ def fit_cascade(
     single = best_single(table.routing)
     paid = float(table.routing.costs[:, single].mean())
     prices = [float(p) for p in np.geomspace(_CHEAPEST, _DEAREST, _PRICES) / max(paid, 1e-12)]
-    runs: list[list[tuple[Rows, Run]]] = [[] for _ in prices]
+    parts = []
     for number, (known, held) in enumerate(folds_of(table, _OUTER, seed)):
-        progress("cross-validating", number, _OUTER + 1)
-        part, test = table.take(known), table.take(held)
-        base, rows = _searched(part, seed)
-        for at, lam in enumerate(prices):
-            fitted = _with_courses(base, rows, part, lam)
-            runs[at].append((held, follow(fitted, test)))
-    points = [_point(table, lam, each) for lam, each in zip(prices, runs, strict=True)]
-    points = _smoothed(points)
-    chosen = _chosen(points, aim, table, _single(table, seed))
-    progress("fitting", _OUTER, _OUTER + 1)
+        progress("learning from folds", number, _OUTER)
+        part = table.take(known)
+        parts.append((part, held, table.take(held), *_searched(part, seed)))
+
+    def tried(lams: list[float], stage: str) -> list[Point]:
+        points = []
+        for number, lam in enumerate(lams):
+            progress(stage, number, len(lams))
+            runs = [
+                (held, follow(_with_courses(base, rows, part, lam), test))
+                for part, held, test, base, rows in parts
+            ]
+            points.append(_point(table, lam, runs))
+        return points
+
+    single_replies = _single(table, seed)
+    points = _smoothed(tried(prices, "searching"))
+    chosen = _chosen(points, aim, table, single_replies)
+    # Once more between what will do and the next that will not.
+    dearer = aim.kind == "cost"
+    beyond = [p.lam for p in points if (p.lam < chosen.lam if dearer else p.lam > chosen.lam)]
+    if beyond:
+        edge = max(beyond) if dearer else min(beyond)
+        between = np.geomspace(chosen.lam, edge, _BETWEEN + 2)[1:-1]
+        points = _smoothed([*points, *tried([float(p) for p in between], "searching closer")])
+        chosen = _chosen(points, aim, table, single_replies)
+    progress("fitting", 0, 0)
     base, rows = _searched(table, seed)
     return _with_courses(base, rows, table, chosen.lam), points, chosen
 
