@@ -96,7 +96,7 @@ def fit_cascade(
     ] = None,
     margin: Annotated[
         float, typer.Option(min=0, max=0.2, help="Accuracy above the target to ask for.")
-    ] = 0.005,
+    ] = 0.0,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:

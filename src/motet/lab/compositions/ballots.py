@@ -30,6 +30,8 @@ _DRAWS = 6
 _INNER, _OUTER = 4, 5
 _PRICES = 14
 """Prices of a USD that a fit looks at, on a log scale."""
+_TOLERANCE = 0.7
+"""Standard errors by which an accuracy may miss its aim."""
 _BETWEEN = 4
 """Prices more between the one chosen and the next beyond it."""
 _CHEAPEST, _DEAREST = 0.015, 0.3
@@ -48,14 +50,13 @@ class Aim:
         Accuracy in [0, 1] or USD a question; None for that of the best single expert. Its accuracy
         is cross-validated too: chosen on some rows, judged on others.
     margin
-        Accuracy asked for above an accuracy, since what was chosen among many looks better than it
-        is. Where no price reaches that, an accuracy that falls short of the aim by no more than its
-        own standard error will do.
+        Accuracy asked for above an accuracy. One that falls short by no more than 0.7 of its own
+        standard error will do: so little cannot be told from noise.
     """
 
     kind: Literal["accuracy", "cost"]
     value: float | None = None
-    margin: float = 0.005
+    margin: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,9 +364,9 @@ def _chosen(points: list[Point], aim: Aim, table: Recorded, single: Replies) -> 
         means = Tasks.read(table.routing.tasks).means(single.score)
         wanted = float(means.mean()) if aim.value is None else aim.value
         error = float(single.score.std()) / len(table) ** 0.5
-        for least in (wanted + aim.margin, wanted - error):
-            if enough := [point for point in points if point.smooth >= least]:
-                return min(enough, key=lambda point: point.cost)
+        least = wanted + aim.margin - _TOLERANCE * error
+        if enough := [point for point in points if point.smooth >= least]:
+            return min(enough, key=lambda point: point.cost)
         best = max(points, key=lambda point: point.smooth)
         told = f"an accuracy of {wanted:.4f}; the best is {best.smooth:.4f}"
     else:
