@@ -137,10 +137,10 @@ def fit_cascade(
     chosen = _chosen(points, aim, table, single_replies)
     # Once more between what will do and the next that will not.
     dearer = aim.kind == "cost"
-    beyond = [p.lam for p in points if (p.lam < chosen.lam if dearer else p.lam > chosen.lam)]
+    beyond = [p for p in points if (p.cost > chosen.cost if dearer else p.cost < chosen.cost)]
     if beyond:
-        edge = max(beyond) if dearer else min(beyond)
-        between = np.geomspace(chosen.lam, edge, _BETWEEN + 2)[1:-1]
+        edge = min(beyond, key=lambda point: abs(point.cost - chosen.cost))
+        between = np.geomspace(chosen.lam, edge.lam, _BETWEEN + 2)[1:-1]
         points = _smoothed([*points, *tried([float(p) for p in between], "searching closer")])
         chosen = _chosen(points, aim, table, single_replies)
     progress("fitting", 0, 0)
