@@ -16,10 +16,12 @@ from motet.cli import (
     deploy,
     encoder,
     experts,
+    fitted,
     fuse,
     moderation,
     plan,
     profile,
+    rank,
     replay,
     route,
     router,
@@ -55,6 +57,9 @@ app.add_typer(table.app, name="table", help="Routing tables from real runs.")
 app.add_typer(router.app, name="router", help="Routers that learn from tables: train, judge.")
 app.add_typer(encoder.app, name="encoder", help="Expert encoders of domains: fit.")
 app.add_typer(moderation.app, name="moderation", help="Ensembles that judge texts: label, train.")
+app.add_typer(fitted.vote, name="vote", help="Votes fitted on recorded answers: fit, judge.")
+app.add_typer(fitted.cascade, name="cascade", help="Cascades fitted on recorded answers.")
+app.add_typer(rank.app, name="rank", help="Rankers of texts, fitted on recorded answers.")
 app.add_typer(profile.app, name="profile", help="What each expert is good at, by skill.")
 app.add_typer(fuse.app, name="fuse", help="Experts fused in latent space: train, judge.")
 app.add_typer(experts.app, name="experts", help="Experts of a config or of a running service.")

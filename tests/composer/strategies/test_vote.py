@@ -3,10 +3,14 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motet.composer.fitted.ballots import FittedBallots
+from motet.composer.fitted.belief import Belief
+from motet.composer.fitted.tasks import TaskTeller
 from motet.composer.strategies.ballot import leader, settled
 from motet.config import parse
 from motet.errors import ConfigError, ExpertError, NoExpertAvailable, UnsupportedRequest
@@ -118,3 +122,47 @@ def test_stopping_early_changes_no_result(cast, random):
         if seat is not None:
             assert found[seat] == final
             break
+
+
+async def test_a_patient_vote_asks_no_more_than_it_needs():
+    async with jury("four", "vier", "five", strategy="experts: 3, first: 2") as motet:
+        _, answer = await ask(motet)
+        assert [call.expert for call in answer.calls.trace] == ["four", "vier"]
+    async with jury("four", "five", "vier", strategy="experts: 3, first: 2") as motet:
+        text, answer = await ask(motet)
+        assert len(answer.calls.trace) == 3 and text.endswith("4")
+    async with jury("dead", "five", "four", strategy="experts: 3, first: 1") as motet:
+        assert (await ask(motet))[1].author == "five"
+
+
+@asynccontextmanager
+async def believed(folder, weights, strategy=""):
+    experts = ("four", "vier", "five")
+    learned = np.zeros((1, 2 * len(experts) + 11))
+    learned[0, :3] = weights
+    FittedBallots(
+        experts=experts, teller=TaskTeller(("",), None), forms=("value",), belief=Belief(learned)
+    ).save(folder, "vote", {})
+    async with jury("dead", strategy=f"artifact: {folder}{strategy}") as motet:
+        yield motet
+
+
+async def test_a_fitted_vote_counts_as_it_learned(tmp_path):
+    async with believed(tmp_path / "v", (1.0, 1.0, 3.0)) as motet:
+        text, answer = await ask(motet)
+    assert text.endswith("5") and len(answer.calls.trace) == 3
+    async with believed(tmp_path / "v", (1.0, 1.0, 1.5)) as motet:
+        assert (await ask(motet))[1].author == "four"
+
+
+async def test_a_fitted_vote_stops_when_it_is_sure(tmp_path):
+    async with believed(tmp_path / "v", (4.0, 1.0, 1.0), ", first: 1, sure: 0.9") as motet:
+        _, answer = await ask(motet)
+    assert [call.expert for call in answer.calls.trace] == ["four"]
+
+
+async def test_what_a_fitted_vote_needs_is_said(tmp_path):
+    for options in ("artifact: nowhere", "sure: 0.5"):
+        with pytest.raises(ConfigError):
+            async with jury("four", "five", strategy=options):
+                pass

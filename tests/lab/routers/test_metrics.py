@@ -52,3 +52,21 @@ def test_experts_of_whom_nothing_is_said_do_not_count():
     assert metrics.calibration_error(quality, scores, ones(5))[0] == pytest.approx(0.5)
     assert metrics.brier(quality, scores, ones(5))[0] == pytest.approx(0.25)
     assert metrics.calibration(quality, scores).count.sum() == 5
+
+
+def test_auroc_is_that_of_the_library():
+    from sklearn.metrics import roc_auc_score
+
+    from motet.lab.routers.metrics import auroc
+
+    random = np.random.default_rng(0)
+    right = (random.random(200) < 0.4).astype(float)
+    chances = np.round(random.random(200) * 0.5 + right * 0.3, 1)  # with ties
+    weights = random.integers(0, 3, size=(2, 200)).astype(float)
+    got = auroc(chances, right, np.concatenate([np.ones((1, 200)), weights, np.zeros((1, 200))]))
+    assert got[0] == pytest.approx(roc_auc_score(right, chances))
+    for row in (0, 1):
+        assert got[1 + row] == pytest.approx(
+            roc_auc_score(right, chances, sample_weight=weights[row])
+        )
+    assert np.isnan(got[3])

@@ -10,10 +10,12 @@ STRATEGIES: Registry[Strategy] = Registry(
     "motet.strategies",
     {
         "aggregate": f"{_HERE}.aggregate:AggregateStrategy",
+        "cascade": f"{_HERE}.cascade:CascadeStrategy",
         "debate": f"{_HERE}.debate:DebateStrategy",
         "escalate": f"{_HERE}.escalate:EscalateStrategy",
         "latent": f"{_HERE}.latent:LatentStrategy",
         "persona": f"{_HERE}.persona:PersonaStrategy",
+        "rank": f"{_HERE}.rank:RankStrategy",
         "refine": f"{_HERE}.refine:RefineStrategy",
         "review": f"{_HERE}.review:ReviewStrategy",
         "single": f"{_HERE}.single:SingleStrategy",

@@ -29,15 +29,20 @@ def normal(text: str, form: Form) -> str:
     if form in ("json", "auto") and (value := _json(text)) is not None:
         return value
     if form == "auto":
-        announced = list(_CONCLUSION.finditer(text))
-        if announced:
-            rest = text[announced[-1].end() :]
+        rest = announced(text)
+        if rest is not None:
             return _number(rest) or _choice(rest) or _plain(rest)
     if form == "number":
         return _number(text) or _plain(text)
     if form == "choice":
         return _choice(text) or _plain(text)
     return _plain(text)
+
+
+def announced(text: str) -> str | None:
+    """Return what follows the last words that announce an answer; None where there are none."""
+    conclusions = list(_CONCLUSION.finditer(text))
+    return text[conclusions[-1].end() :] if conclusions else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from motet.composer.calls import Calls, Draft
+from motet.composer.fitted.ballots import FittedBallots
+from motet.composer.fitted.live import LiveFitted
 from motet.composer.relay import verdict
-from motet.composer.strategies.ballot import Form, leader, settled
+from motet.composer.strategies.ballot import Form
 from motet.composer.strategies.base import Strategy
 from motet.composer.strategies.panel import drafts, panel_of, seats
-from motet.config import Options
+from motet.composer.strategies.tally import BelievedTally, Tally, WeightedTally
+from motet.config import Options, Setting
+from motet.encoders.text import text_form
 from motet.errors import MotetError, UnsupportedRequest
 from motet.types import Chunk, Decision, Request
 
@@ -37,9 +42,19 @@ class VoteConfig(Options):
     """How freely words are drawn by an expert that votes more than once."""
     draft_s: PositiveFloat = 60.0
     """Seconds an answer may take before the vote goes on without it."""
+    first: PositiveInt | None = None
+    """How many answers are asked for at once; the others follow one by one, and none once the vote
+    is settled. All at once when absent."""
+    artifact: str | None = None
+    """What `motet vote fit` wrote: its experts vote, and their answers count as it learned by
+    task."""
+    sure: float = Field(default=1.0, gt=0, le=1)
+    """With an artifact: the chance of being right at which an answer wins before all have voted."""
 
     @model_validator(mode="after")
     def _several(self) -> VoteConfig:
+        if self.artifact is None and self.sure < 1:
+            raise ValueError("sure needs an artifact, which knows how likely an answer is right")
         if self.experts * self.samples < 2:
             raise ValueError("a vote needs two answers: raise experts or samples")
         return self
@@ -54,6 +69,15 @@ class VoteStrategy(Strategy):
     Config = VoteConfig
     options: VoteConfig
 
+    def __init__(self, options: VoteConfig, setting: Setting) -> None:
+        super().__init__(options, setting)
+        self._fitted: LiveFitted[FittedBallots] | None = None
+        if options.artifact is not None:
+            load = partial(FittedBallots.load, kind="vote")
+            self._fitted = LiveFitted(options.artifact, "vote", setting, load)
+            for expert in self._fitted.cover.experts:
+                setting.check(expert, "artifact")
+
     def stages(self, decision: Decision) -> tuple[tuple[str, ...], ...]:
         """Return everybody who votes, together."""
         return (tuple(dict.fromkeys(self._voters(decision))),)
@@ -65,29 +89,49 @@ class VoteStrategy(Strategy):
         if request.n > 1 or request.tools:
             raise UnsupportedRequest("A vote gives one answer in words: ask without n and tools.")
         voters = self._voters(decision)
-        worth = {c.expert: c.quality or 0.0 for c in decision.choices}
-        known = self.options.weighted and all(worth[expert] > 0 for expert in voters)
-        weights = [worth[expert] if known else 1.0 for expert in voters]
-        placed = seats(request, voters, self.options.temperature)
+        tally = await self._tally(request, decision, voters)
         drafted: dict[int, Draft] = {}
-        texts: dict[int, str] = {}
         failures: list[MotetError] = []
-        async with aclosing(drafts(placed, calls, seconds=self.options.draft_s)) as coming:
+        winner: int | None = None
+        async with aclosing(self._coming(request, voters, calls)) as coming:
             async for number, draft in coming:
                 if isinstance(draft, Draft):
-                    drafted[number], texts[number] = draft, draft.text
+                    drafted[number] = draft
+                    tally.add(number, draft.text)
                 else:
                     failures.append(draft)
-                    weights[number] = 0.0
-                if (winner := settled(texts, weights, self.options.answer)) is not None:
+                    tally.lose(number)
+                if (winner := tally.settled()) is not None:
                     break
-            else:
-                if not drafted:
-                    raise verdict(failures)
-                winner = leader(texts, weights, self.options.answer).seat
+        if not drafted:
+            raise verdict(failures)
+        winner = tally.leader() if winner is None else winner
         calls.lead(drafted[winner].expert)
         yield Chunk(0, drafted[winner].text, finish=drafted[winner].finish)
 
+    async def _coming(
+        self, request: Request, voters: list[str], calls: Calls
+    ) -> AsyncGenerator[tuple[int, Draft | MotetError], None]:
+        """Yield answers as they come: of the first voters together, of the others in turn."""
+        placed = seats(request, voters, self.options.temperature)
+        together = self.options.first or len(placed)
+        waves = [(0, placed[:together])]
+        waves += [(at, [placed[at]]) for at in range(together, len(placed))]
+        for start, wave in waves:
+            async with aclosing(drafts(wave, calls, seconds=self.options.draft_s)) as coming:
+                async for number, draft in coming:
+                    yield start + number, draft
+
+    async def _tally(self, request: Request, decision: Decision, voters: list[str]) -> Tally:
+        if self._fitted is not None:
+            return BelievedTally(await self._fitted.get(), text_form(request), self.options.sure)
+        worth = {c.expert: c.quality or 0.0 for c in decision.choices}
+        known = self.options.weighted and all(worth[expert] > 0 for expert in voters)
+        weights = [worth[expert] if known else 1.0 for expert in voters]
+        return WeightedTally(weights, self.options.answer)
+
     def _voters(self, decision: Decision) -> list[str]:
+        if self._fitted is not None:
+            return list(self._fitted.cover.experts)
         panel = panel_of(decision, self.options.experts)
         return [expert for expert in panel for _ in range(self.options.samples)]

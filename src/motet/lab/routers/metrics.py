@@ -131,6 +131,29 @@ def calibration_error(quality: Floats, scores: Floats, weights: Floats, bins: in
     return np.asarray(np.abs(weights @ sums.astype(np.float32)).sum(axis=1) / known.sum())
 
 
+def auroc(chances: Floats, right: Floats, weights: Floats) -> Floats:
+    """Return the area under the ROC curve, `[draws]`: how well chances tell right from wrong.
+
+    The share of pairs of a right and a wrong row in which the right one has the higher chance, ties
+    counting half; NaN in draws that lack one of both.
+
+    Parameters
+    ----------
+    chances, right
+        `[rows]`; scores between 0 and 1 count for both, in proportion.
+    """
+    import numpy as np
+
+    order = np.argsort(chances, kind="stable")
+    starts = np.flatnonzero(np.diff(chances[order], prepend=-np.inf))
+    drawn = weights[:, order].astype(np.float64)
+    won = np.add.reduceat(drawn * right[order], starts, axis=1)
+    lost = np.add.reduceat(drawn * (1 - right[order]), starts, axis=1)
+    below = lost.cumsum(axis=1) - lost / 2
+    pairs = won.sum(axis=1) * lost.sum(axis=1)
+    return np.asarray(np.where(pairs > 0, (won * below).sum(axis=1) / pairs.clip(1e-12), np.nan))
+
+
 def brier(quality: Floats, scores: Floats, weights: Floats) -> Floats:
     """Return the mean squared difference of estimates and scores, `[draws]` (Brier, 1950)."""
     import numpy as np

@@ -1,0 +1,1 @@
+"""Compositions fitted and judged on recorded answers, without asking anybody."""
