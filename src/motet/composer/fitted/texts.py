@@ -27,19 +27,16 @@ _REFUSAL = re.compile(
     r"\b(i'm sorry|i apologi[sz]e|as an ai|i cannot|i can't|unable to|i do not have)\b"
 )
 _OFFER = re.compile(r"\b(i hope|let me know|feel free)\b")
-_PATTERNS = tuple(
-    re.compile(pattern, re.MULTILINE)
-    for pattern in (
-        r"^\s*[-*•] ",
-        r"^\s*\d+[.)] ",
-        r"\*\*",
-        r"^#+ ",
-        r":",
-        r"!",
-        r"\?",
-        r"[.!?](\s|$)",
-        r"\bI\b|\bmy\b",
-    )
+_PATTERNS = (
+    re.compile(r"^[^\S\n]*[-*•] ", re.MULTILINE),
+    re.compile(r"^[^\S\n]*\d+[.)] ", re.MULTILINE),
+    re.compile(r"\*\*"),
+    re.compile(r"^#+ ", re.MULTILINE),
+    re.compile(r":"),
+    re.compile(r"!"),
+    re.compile(r"\?"),
+    re.compile(r"[.!?](?:\s|$)", re.MULTILINE),
+    re.compile(r"\bI\b|\bmy\b"),
 )
 """What is counted: bullets, numbered points, bold, headings, marks, sentences, the first person."""
 WIDTH = 32
