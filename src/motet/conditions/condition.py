@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from motet.conditions import _cel as cel
 from motet.conditions import cost
@@ -60,6 +60,14 @@ class Condition:
                     f"unknown name {name!r} in a rule. {did_you_mean(name, FEATURES)}"
                 )
         self._try()
+
+    @classmethod
+    def at(cls, source: str, *option: str | int) -> Self:
+        """Return the condition that an option of a part holds; its faults name the option."""
+        try:
+            return cls(source)
+        except ConfigError as error:
+            raise ConfigError(error.problems, at=option) from None
 
     @property
     def remembers(self) -> bool:

@@ -29,14 +29,9 @@ class FakeEncoder(FakeExpert):
     options: FakeEncoderConfig
 
     async def _play(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        script = self.options
-        await asyncio.sleep(script.delay_s)
-        if script.fail_after is not None:
-            raise ERRORS[script.error](self.card.id, "scripted failure.", retry_after=1.0)
-        assert request.texts is not None, "an encoder is asked about texts"
-        inputs = request.texts.inputs
+        inputs = await _asked(self, request)
         yield Chunk(
-            values=tuple(_vector(each, script.width) for each in inputs),
+            values=tuple(_vector(each, self.options.width) for each in inputs),
             choice_extra={"encoder": self.card.id},
             finish="stop",
         )
@@ -62,12 +57,8 @@ class FakeClassifier(FakeExpert):
     options: FakeClassifierConfig
 
     async def _play(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        script = self.options
-        await asyncio.sleep(script.delay_s)
-        if script.fail_after is not None:
-            raise ERRORS[script.error](self.card.id, "scripted failure.", retry_after=1.0)
-        assert request.texts is not None, "a classifier is asked about texts"
-        yield Chunk(values=tuple(map(self._verdict, request.texts.inputs)), finish="stop")
+        inputs = await _asked(self, request)
+        yield Chunk(values=tuple(map(self._verdict, inputs)), finish="stop")
         yield Chunk(usage=Usage())
 
     def _verdict(self, text: str | tuple[int, ...]) -> Verdict:
@@ -78,6 +69,16 @@ class FakeClassifier(FakeExpert):
             category: script.score for word, category in script.words.items() if word in said
         }
         return Verdict(scores)
+
+
+async def _asked(expert: FakeExpert, request: Request) -> tuple[str | tuple[int, ...], ...]:
+    """Return the texts that a scripted member is asked about, after its delay; or fail as told."""
+    script = expert.options
+    await asyncio.sleep(script.delay_s)
+    if script.fail_after is not None:
+        raise ERRORS[script.error](expert.card.id, "scripted failure.", retry_after=1.0)
+    assert request.texts is not None, "it is asked about texts"
+    return request.texts.inputs
 
 
 def _vector(text: str | tuple[int, ...], width: int) -> tuple[float, ...]:

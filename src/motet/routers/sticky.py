@@ -13,7 +13,6 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from motet.conditions.condition import Condition
 from motet.config import Options, Setting
-from motet.errors import ConfigError
 from motet.routers.base import Router
 from motet.types import Asks, Choice, Decision, Fleet, Request, message_texts
 
@@ -55,10 +54,7 @@ class StickyRouter(Router):
         self._trouble: Condition | None = None
         if options.latch is not None:
             setting.check(options.latch.expert, "latch", "expert")
-            try:
-                self._trouble = Condition(options.latch.when)
-            except ConfigError as error:
-                raise ConfigError(error.problems, at=("latch", "when")) from None
+            self._trouble = Condition.at(options.latch.when, "latch", "when")
         self.artifact = self._router.artifact
 
     @property

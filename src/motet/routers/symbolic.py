@@ -9,7 +9,6 @@ from pydantic import Field, PositiveFloat, model_validator
 from motet.conditions.condition import Condition
 from motet.conditions.language import identifier
 from motet.config import Options, Setting
-from motet.errors import ConfigError
 from motet.routers.base import Router
 from motet.types import Asks, Choice, Decision, Fleet, Request
 
@@ -78,10 +77,7 @@ class SymbolicRouter(Router):
         for number, rule in enumerate(options.rules):
             for expert in getattr(rule, rule.action):
                 setting.check(expert, "rules", number, rule.action)
-            try:
-                self._rules.append((rule, Condition(rule.when)))
-            except ConfigError as error:
-                raise ConfigError(error.problems, at=("rules", number, "when")) from None
+            self._rules.append((rule, Condition.at(rule.when, "rules", number, "when")))
         self._is_ready = not any("language" in condition.reads for _, condition in self._rules)
 
     @property

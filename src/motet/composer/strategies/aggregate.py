@@ -16,19 +16,13 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from motet.composer.calls import Calls, Draft
-from motet.composer.relay import relay, verdict
 from motet.composer.strategies.base import Strategy
-from motet.composer.strategies.panel import drafts, panel_of, seats
-from motet.composer.strategies.synthesis import synthesis
+from motet.composer.strategies.panel import panel_of, seats, written
+from motet.composer.strategies.synthesis import fused, sent, synthesis
 from motet.config import Options, Setting
 from motet.errors import (
     ArtifactError,
-    BudgetExceeded,
     ConfigError,
-    ContextLengthExceeded,
-    ExpertError,
-    MotetError,
-    NoExpertAvailable,
     UnsupportedRequest,
 )
 from motet.routers.skill.profile import Profile
@@ -95,23 +89,18 @@ class AggregateStrategy(Strategy):
         """Draft, layer by layer, then relay the aggregator."""
         if request.prompt is not None:
             raise UnsupportedRequest("A panel answers chats; this is a completion.")
-        written: list[Draft] = []
+        drafted: list[Draft] = []
         for _ in range(self.options.layers):
-            written = await self._layer(request, decision, calls, written)
-        if len({draft.text for draft in written}) > 1:
-            begun = False
-            try:
-                async with aclosing(self._aggregate(request, decision, calls, written)) as answer:
-                    async for chunk in answer:
-                        begun = True
-                        yield chunk
-                return
-            except (ExpertError, ContextLengthExceeded, NoExpertAvailable, BudgetExceeded):
-                if begun:
-                    raise
-        calls.lead(written[0].expert)
-        for index in range(request.n):
-            yield Chunk(index, written[0].text, finish=written[0].finish)
+            drafted = await self._layer(request, decision, calls, drafted)
+        if len({draft.text for draft in drafted}) == 1:
+            for chunk in sent(drafted[0], calls, request.n):
+                yield chunk
+            return
+        writer, first_chunk_s = self._aggregator or decision.primary, self.options.first_chunk_s
+        answer = fused(request, drafted, writer, calls, first_chunk_s=first_chunk_s)
+        async with aclosing(answer) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def _panel(self, decision: Decision) -> list[str]:
         size = self.options.experts
@@ -127,27 +116,9 @@ class AggregateStrategy(Strategy):
         # What the answer may be made of is the aggregator's business, not its material's.
         asked = replace(asked, tools=(), tool_choice=None)
         placed = seats(asked, self._panel(decision), self.options.temperature)
-        came: dict[int, Draft] = {}
-        failures: list[MotetError] = []
         # One share more than there are seats: the aggregator must have its part of the budget.
-        async for number, draft in drafts(
-            placed, calls, seconds=self.options.draft_s, share=len(placed) + 1
-        ):
-            if isinstance(draft, Draft):
-                came[number] = draft
-            else:
-                failures.append(draft)
-        if not came:
-            raise verdict(failures)
-        return [came[number] for number in sorted(came)]
-
-    def _aggregate(
-        self, request: Request, decision: Decision, calls: Calls, written: Sequence[Draft]
-    ) -> AsyncGenerator[Chunk, None]:
-        asked = synthesis(request, [d.text for d in written])
-        writers = dict.fromkeys([self._aggregator or decision.primary, written[0].expert])
-        turns = [(expert, asked) for expert in writers]
-        return relay(turns, calls, first_chunk_s=self.options.first_chunk_s)
+        share = len(placed) + 1
+        return await written(placed, calls, seconds=self.options.draft_s, share=share)
 
 
 def _measured(path: Path, experts: tuple[str, ...]) -> str | None:

@@ -20,7 +20,7 @@ from motet.composer.strategies.single import RelayConfig
 from motet.composer.transcript import asked_of, transcript
 from motet.conditions.condition import Condition
 from motet.config import Setting
-from motet.errors import ConfigError, ContextLengthExceeded, ExpertError
+from motet.errors import ContextLengthExceeded, ExpertError
 from motet.types import Chunk, Decision, Request
 
 _VERDICT_TOKENS = 512  # a reasoning model thinks first
@@ -60,10 +60,7 @@ class EscalateStrategy(Strategy):
         super().__init__(options, setting)
         for name in ("strong", "weak", "judge"):
             setting.check(getattr(options, name), name)
-        try:
-            self._trouble = Condition(options.when)
-        except ConfigError as error:
-            raise ConfigError(error.problems, at=("when",)) from None
+        self._trouble = Condition.at(options.when, "when")
 
     @property
     def remembers(self) -> bool:

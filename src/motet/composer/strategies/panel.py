@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, replace
 
 from motet.composer.calls import Calls, Draft
+from motet.composer.relay import verdict
 from motet.errors import ExpertTimeout, MotetError
 from motet.types import Decision, Request
 
@@ -80,3 +81,25 @@ async def drafts(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def written(
+    placed: list[Seat], calls: Calls, *, seconds: float, share: int = 0
+) -> list[Draft]:
+    """Return the drafts that came, in the order of their seats; see `drafts`.
+
+    Raises
+    ------
+    MotetError
+        None came: the one error that says best why.
+    """
+    came: dict[int, Draft] = {}
+    failures: list[MotetError] = []
+    async for number, draft in drafts(placed, calls, seconds=seconds, share=share):
+        if isinstance(draft, Draft):
+            came[number] = draft
+        else:
+            failures.append(draft)
+    if not came:
+        raise verdict(failures)
+    return [came[number] for number in sorted(came)]

@@ -15,7 +15,6 @@ from motet.composer.calls import Calls
 from motet.composer.strategies.single import SingleConfig, SingleStrategy
 from motet.conditions.condition import Condition
 from motet.config import Setting
-from motet.errors import ConfigError
 from motet.types import Choice, Chunk, Decision, Request
 
 
@@ -45,10 +44,7 @@ class PersonaStrategy(SingleStrategy):
     def __init__(self, options: PersonaConfig, setting: Setting) -> None:
         super().__init__(options, setting)
         setting.check(options.expert, "expert")
-        try:
-            self._gate = Condition(options.when)
-        except ConfigError as error:
-            raise ConfigError(error.problems, at=("when",)) from None
+        self._gate = Condition.at(options.when, "when")
 
     @property
     def remembers(self) -> bool:

@@ -17,18 +17,12 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from motet.composer.calls import Calls, Draft
 from motet.composer.fitted.live import LiveFitted
 from motet.composer.fitted.ranking import FittedRanker
-from motet.composer.relay import relay, verdict
 from motet.composer.strategies.base import Strategy
-from motet.composer.strategies.panel import Seat, drafts, panel_of, seats
-from motet.composer.strategies.synthesis import synthesis
+from motet.composer.strategies.panel import Seat, drafts, panel_of, seats, written
+from motet.composer.strategies.synthesis import fused, sent, synthesis
 from motet.config import Options, Setting
 from motet.encoders.text import text_form
 from motet.errors import (
-    BudgetExceeded,
-    ContextLengthExceeded,
-    ExpertError,
-    MotetError,
-    NoExpertAvailable,
     UnsupportedRequest,
 )
 from motet.types import Chunk, Decision, Request
@@ -95,52 +89,31 @@ class RankStrategy(Strategy):
             raise UnsupportedRequest(
                 "A ranking gives one answer to a chat, in words: ask without n and tools."
             )
-        written = await self._written(request, decision, calls)
-        best = [written[at] for at in await self._ranked(request, written, calls)]
-        if self.options.fuse > 1 and len(best) > 1:
-            begun = False
-            texts = [draft.text for draft in best[: self.options.fuse]]
-            writers = dict.fromkeys([self.options.judge or best[0].expert, best[0].expert])
-            turns = [(expert, synthesis(request, texts)) for expert in writers]
-            fused = relay(turns, calls, first_chunk_s=self.options.draft_s)
-            try:
-                async with aclosing(fused) as answer:
-                    async for chunk in answer:
-                        begun = True
-                        yield chunk
-                return
-            except (ExpertError, ContextLengthExceeded, NoExpertAvailable, BudgetExceeded):
-                if begun:
-                    raise
-        calls.lead(best[0].expert)
-        yield Chunk(0, best[0].text, finish=best[0].finish)
-
-    async def _written(self, request: Request, decision: Decision, calls: Calls) -> list[Draft]:
-        """Return the drafts that came, in the order of their seats."""
         panel = panel_of(decision, self.options.experts)
-        came: dict[int, Draft] = {}
-        failures: list[MotetError] = []
         placed = seats(request, panel, self.options.temperature)
-        async for at, draft in drafts(placed, calls, seconds=self.options.draft_s):
-            if isinstance(draft, Draft):
-                came[at] = draft
-            else:
-                failures.append(draft)
-        if not came:
-            raise verdict(failures)
-        return [came[at] for at in sorted(came)]
+        drafted = await written(placed, calls, seconds=self.options.draft_s)
+        best = [drafted[at] for at in await self._ranked(request, drafted, calls)]
+        if self.options.fuse == 1 or len(best) == 1:
+            for chunk in sent(best[0], calls):
+                yield chunk
+            return
+        writer, read = self.options.judge or best[0].expert, best[: self.options.fuse]
+        answer = fused(request, read, writer, calls, first_chunk_s=self.options.draft_s)
+        async with aclosing(answer) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
-    async def _ranked(self, request: Request, written: list[Draft], calls: Calls) -> list[int]:
+    async def _ranked(self, request: Request, drafted: list[Draft], calls: Calls) -> list[int]:
         """Return the drafts' numbers, best first."""
-        if len({draft.text for draft in written}) == 1:
-            return list(range(len(written)))
+        if len({draft.text for draft in drafted}) == 1:
+            return list(range(len(drafted)))
         if self._fitted is not None:
             ranker = await self._fitted.get()
-            texts, authors = [d.text for d in written], [d.expert for d in written]
+            texts, authors = [d.text for d in drafted], [d.expert for d in drafted]
             scores = ranker.scores(text_form(request), texts, authors).tolist()
         else:
-            scores = await self._judged(request, [draft.text for draft in written], calls)
-        return sorted(range(len(written)), key=lambda at: (-scores[at], at))
+            scores = await self._judged(request, [draft.text for draft in drafted], calls)
+        return sorted(range(len(drafted)), key=lambda at: (-scores[at], at))
 
     async def _judged(self, request: Request, texts: list[str], calls: Calls) -> list[float]:
         """Return how many others each draft beats, a tie counting half.

@@ -14,7 +14,7 @@ from motet.composer.calls import Calls, Draft
 from motet.composer.relay import verdict
 from motet.composer.strategies.ballot import Form, leader, settled
 from motet.composer.strategies.base import Strategy
-from motet.composer.strategies.panel import drafts, panel_of, seats
+from motet.composer.strategies.panel import drafts, panel_of, seats, written
 from motet.composer.strategies.synthesis import synthesis
 from motet.config import Options, Setting
 from motet.errors import MotetError, UnsupportedRequest
@@ -76,11 +76,12 @@ class RefineStrategy(Strategy):
         free = replace(request, response_format=None) if self.options.reasons else request
         asked = synthesis(free, (), _THINK) if self.options.reasons else free
         share = self.options.samples + self.options.refinements
-        tries = await self._written(asked, self._trying(decision), calls, share)
+        seated = seats(asked, self._trying(decision), self.options.temperature)
+        tries = await written(seated, calls, seconds=self.options.draft_s, share=share)
         again = synthesis(request, [draft.text for draft in tries], _ASK)
         writer = self.options.expert or decision.primary
         try:
-            answers = await self._written(again, [writer] * self.options.refinements, calls)
+            answers = await self._settled(again, [writer] * self.options.refinements, calls)
         except MotetError:
             if self.options.reasons and request.response_format is not None:
                 raise  # the tries are not in the format that was asked for
@@ -90,9 +91,7 @@ class RefineStrategy(Strategy):
         calls.lead(winner.expert)
         yield Chunk(0, winner.text, finish=winner.finish)
 
-    async def _written(
-        self, request: Request, experts: list[str], calls: Calls, share: int = 0
-    ) -> list[Draft]:
+    async def _settled(self, request: Request, experts: list[str], calls: Calls) -> list[Draft]:
         """Return what comes of so many drafts, as far as a vote on them is still open.
 
         Raises
@@ -104,8 +103,7 @@ class RefineStrategy(Strategy):
         came: dict[int, Draft] = {}
         failures: list[MotetError] = []
         weights = [1.0] * len(placed)
-        is_last = not share
-        coming = drafts(placed, calls, seconds=self.options.draft_s, share=share)
+        coming = drafts(placed, calls, seconds=self.options.draft_s)
         try:
             async for number, draft in coming:
                 if isinstance(draft, Draft):
@@ -114,7 +112,7 @@ class RefineStrategy(Strategy):
                     failures.append(draft)
                     weights[number] = 0.0
                 texts = {at: each.text for at, each in came.items()}
-                if is_last and settled(texts, weights, self.options.answer) is not None:
+                if settled(texts, weights, self.options.answer) is not None:
                     break
         finally:
             await coming.aclose()

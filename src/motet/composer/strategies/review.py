@@ -22,7 +22,7 @@ from motet.composer.strategies.single import RelayConfig
 from motet.composer.transcript import asked_of, transcript
 from motet.conditions.condition import Condition
 from motet.config import Setting
-from motet.errors import ConfigError, ExpertError, MotetError, UnsupportedRequest
+from motet.errors import ExpertError, MotetError, UnsupportedRequest
 from motet.types import Chunk, Decision, Message, Request
 from motet.whole import joined, without_thoughts
 
@@ -66,10 +66,7 @@ class ReviewStrategy(Strategy):
     def __init__(self, options: ReviewConfig, setting: Setting) -> None:
         super().__init__(options, setting)
         setting.check(options.reviewer, "reviewer")
-        try:
-            self._gate = Condition(options.when)
-        except ConfigError as error:
-            raise ConfigError(error.problems, at=("when",)) from None
+        self._gate = Condition.at(options.when, "when")
 
     @property
     def remembers(self) -> bool:

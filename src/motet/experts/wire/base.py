@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from motet.errors import ExpertError
+from motet.experts.wire.failure import told
 from motet.parsing import parsed, parsed_leniently, whole_characters
 from motet.types import Chunk, Request
 
@@ -55,6 +56,20 @@ class AnswerReader(ABC):
     def odd(self, what: str) -> ExpertError:
         """Return the error of an expert that sends what cannot be read."""
         return ExpertError(self.expert, f"{what}.")
+
+    def told_in(self, payload: Any) -> dict[str, Any]:
+        """Return a body or an event, which is an object and tells of no error.
+
+        Raises
+        ------
+        MotetError
+            It is none, or tells of one.
+        """
+        if not isinstance(payload, dict):
+            raise self.odd(f"sent {kind_of(payload)} where an object belongs")
+        if error := payload.get("error"):
+            raise told(error, self.expert)
+        return payload
 
     def object_in(self, value: Any, what: str) -> Mapping[str, Any]:
         """Return an object of the answer; an absent one is empty."""

@@ -9,7 +9,6 @@ import orjson
 
 from motet.experts.wire.answer import count_of, rest_of
 from motet.experts.wire.base import AnswerReader, kind_of
-from motet.experts.wire.failure import told
 from motet.types import Chunk, Usage
 
 _FINISH = {
@@ -45,10 +44,7 @@ class MessagesReader(AnswerReader):
 
     def read(self, payload: Any) -> list[Chunk]:
         """Return the chunks of a message or an event; see `AnswerReader.read`."""
-        if not isinstance(payload, dict):
-            raise self.odd(f"sent {kind_of(payload)} where an object belongs")
-        if error := payload.get("error"):
-            raise told(error, self.expert)
+        payload = self.told_in(payload)
         match payload.get("type"):
             case "message":
                 return self._message(payload)

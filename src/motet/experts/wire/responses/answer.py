@@ -38,10 +38,7 @@ class ResponsesReader(AnswerReader):
 
     def read(self, payload: Any) -> list[Chunk]:
         """Return the chunks of a response or an event; see `AnswerReader.read`."""
-        if not isinstance(payload, dict):
-            raise self.odd(f"sent {kind_of(payload)} where an object belongs")
-        if error := payload.get("error"):
-            raise told(error, self.expert)
+        payload = self.told_in(payload)
         if payload.get("object") == "response":
             return self._whole(payload)
         match payload.get("type"):
